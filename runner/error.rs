@@ -1,0 +1,151 @@
+//! Errors of the user or the environment: what went wrong, what to do about it, and the exit code it means.
+//!
+//! The failure of an item is not an error; it is an [`Outcome`](crate::outcome::Outcome).
+
+use std::path::{Path, PathBuf};
+use std::{fmt, io};
+
+/// Why a run could not start, or could not go on.
+///
+/// `Display` is one lower-case line without a period; [`Error::hint`] is a second one where there is
+/// something the user can do; [`Error::exit_code`] is documented in the README.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum Error {
+    /// The arguments contradict each other or cannot be understood.
+    #[error("{message}")]
+    Usage {
+        /// What is wrong with them.
+        message: String,
+        /// What to write instead.
+        hint: Option<String>,
+    },
+    /// The guest's file cannot be used: unreadable, not wasm, invalid, or refused at a limit.
+    #[error("`{}` {message}", name.display())]
+    Guest {
+        /// The file, as the user named it.
+        name: PathBuf,
+        /// What is wrong with it, to be read after the name.
+        message: String,
+        /// What to do about it.
+        hint: Option<String>,
+    },
+    /// The input cannot be read.
+    #[error("cannot read {name}")]
+    Input {
+        /// The file in backticks, or `standard input`.
+        name: String,
+        /// What to do about it.
+        hint: Option<String>,
+        /// What the system said.
+        #[source]
+        source: io::Error,
+    },
+    /// Workers cannot be started, or die before they are ready, again and again.
+    #[error("the pool broke: {message}")]
+    Pool {
+        /// What happened to the workers.
+        message: String,
+        /// What to do about it.
+        hint: Option<String>,
+    },
+    /// Results could not be written.
+    #[error("cannot write {name}")]
+    Output {
+        /// Where to.
+        name: String,
+        /// What the system said.
+        #[source]
+        source: io::Error,
+    },
+    /// Whoever read our standard output closed it.
+    #[error("standard output was closed")]
+    OutputClosed,
+    /// A signal asked the run to end.
+    #[error("interrupted by {}", signal_name(*signal))]
+    Interrupted {
+        /// The signal's number.
+        signal: i32,
+    },
+}
+
+/// How an ended run is reported to the shell; the numbers are documented in the README.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct ExitCode(u8);
+
+impl ExitCode {
+    /// Every item ended `ok`.
+    pub const SUCCESS: Self = Self(0);
+    /// At least one item, or a merge, failed.
+    pub const ITEMS_FAILED: Self = Self(1);
+    /// Wrong usage or configuration.
+    pub const USAGE: Self = Self(2);
+    /// The guest cannot be used.
+    pub const GUEST: Self = Self(3);
+    /// The input is unreadable.
+    pub const INPUT: Self = Self(4);
+    /// The pool broke.
+    pub const POOL: Self = Self(6);
+    /// Results could not be written.
+    pub const OUTPUT: Self = Self(7);
+    /// A bug in wasmpool.
+    pub const INTERNAL: Self = Self(70);
+    /// The consumer closed standard output (128 + `SIGPIPE`).
+    pub const OUTPUT_CLOSED: Self = Self(141);
+
+    /// The code of a run that a signal ended: 128 + its number.
+    #[must_use]
+    pub fn from_signal(signal: i32) -> Self {
+        u8::try_from(signal).ok().and_then(|number| number.checked_add(128)).map_or(Self::INTERNAL, Self)
+    }
+
+    /// The number the shell sees.
+    #[must_use]
+    pub fn code(self) -> u8 {
+        self.0
+    }
+}
+
+impl Error {
+    /// What the user can do about it, as one line without a period.
+    #[must_use]
+    pub fn hint(&self) -> Option<&str> {
+        match self {
+            Self::Usage { hint, .. }
+            | Self::Guest { hint, .. }
+            | Self::Input { hint, .. }
+            | Self::Pool { hint, .. } => hint.as_deref(),
+            Self::Output { .. } | Self::OutputClosed | Self::Interrupted { .. } => None,
+        }
+    }
+
+    /// The exit code this error means.
+    #[must_use]
+    pub fn exit_code(&self) -> ExitCode {
+        match self {
+            Self::Usage { .. } => ExitCode::USAGE,
+            Self::Guest { .. } => ExitCode::GUEST,
+            Self::Input { .. } => ExitCode::INPUT,
+            Self::Pool { .. } => ExitCode::POOL,
+            Self::Output { .. } => ExitCode::OUTPUT,
+            Self::OutputClosed => ExitCode::OUTPUT_CLOSED,
+            Self::Interrupted { signal } => ExitCode::from_signal(*signal),
+        }
+    }
+
+    /// Wrong usage, with a hint.
+    pub(crate) fn usage(message: impl Into<String>, hint: impl Into<String>) -> Self {
+        Self::Usage { message: message.into(), hint: Some(hint.into()) }
+    }
+
+    /// A guest that cannot be used; `message` is read after the file's name.
+    pub(crate) fn guest(name: &Path, message: impl fmt::Display, hint: Option<String>) -> Self {
+        Self::Guest { name: name.to_owned(), message: message.to_string(), hint }
+    }
+}
+
+/// The usual name of a signal, `signal N` where it has none.
+pub(crate) fn signal_name(signal: i32) -> String {
+    nix::sys::signal::Signal::try_from(signal)
+        .map_or_else(|_| format!("signal {signal}"), |named| named.as_str().to_owned())
+}

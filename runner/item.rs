@@ -1,0 +1,30 @@
+//! An item: one call of the guest, fixed by the input and the flags alone.
+
+/// Where an item stands among all of a run, from 0.
+///
+/// Merges are items too; theirs have the highest bit set ([`MERGE_BIT`]), so that they can never be taken for an
+/// item of the input.
+pub type ItemIndex = u64;
+
+/// Set in the index of an item that merges values.
+pub const MERGE_BIT: ItemIndex = 1 << 63;
+
+/// What one item calls the guest with.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Input<'a> {
+    /// The two ends of a part of a range: the call is `f(start, end)`.
+    Span {
+        /// The first number.
+        start: i128,
+        /// One past the last number.
+        end: i128,
+    },
+    /// One number of a range: the call is `f(n)`.
+    Number(i128),
+    /// One text, not yet known to be UTF-8: the call is `f(text)`.
+    Text(&'a [u8]),
+    /// A JSON array with one element for each parameter.
+    Arguments(&'a [u8]),
+    /// A JSON array of values to be folded from the left with the guest's merge function.
+    Fold(&'a [u8]),
+}

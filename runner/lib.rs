@@ -1,0 +1,25 @@
+//! wasmpool: multiprocessing for WebAssembly.
+//!
+//! A pool of worker processes runs an exported function of a compiled guest over many inputs. Every call gets a
+//! fresh wasm instance; results come back in input order.
+
+#[cfg(not(target_os = "linux"))]
+compile_error!("wasmpool runs on Linux only: its workers are held by Linux's own process limits");
+
+pub mod chunk;
+pub mod cli;
+pub mod error;
+pub mod guest;
+pub mod item;
+pub mod outcome;
+pub mod plan;
+pub mod pool;
+pub mod record;
+pub mod report;
+pub mod sandbox;
+pub mod scheduler;
+pub mod shm;
+pub mod sink;
+pub mod source;
+pub mod wire;
+pub mod worker;

@@ -1,0 +1,228 @@
+//! How an item ended: exactly one [`Outcome`], whatever happened to the worker that ran it.
+
+use std::time::Duration;
+
+/// How one item ended.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Outcome {
+    /// The function returned.
+    Ok(Output),
+    /// The guest trapped.
+    Trap {
+        /// Which trap.
+        kind: TrapKind,
+        /// What the runtime says about it, without addresses: the same for every run.
+        error: String,
+    },
+    /// The guest ended itself with a code other than 0, or with 0 before it had returned a value.
+    Exit {
+        /// The code it gave.
+        code: i32,
+    },
+    /// The item ran into its wall-clock limit and was killed.
+    Timeout {
+        /// The limit.
+        limit: Duration,
+    },
+    /// The item produced more than it may, or something that is no value.
+    Output {
+        /// What was wrong with it.
+        error: String,
+    },
+    /// The item does not fit the function's type.
+    Input {
+        /// What was expected, what was found, and where.
+        error: String,
+    },
+    /// The worker that ran the item died, and the worker that tried it again died too.
+    Crash {
+        /// How the last of them ended.
+        end: WorkerEnd,
+    },
+    /// The worker that ran the item broke the protocol, and so did the one that tried it again.
+    Protocol {
+        /// The rule it broke, in words of ours.
+        error: String,
+    },
+    /// The run ended before the item could.
+    Cancelled,
+}
+
+/// What an `ok` item returned: one JSON value on one line; `null` for a function without a result.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Output {
+    /// The value's JSON text, checked to be well-formed and free of control characters.
+    json: Box<str>,
+}
+
+/// How a worker process ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum WorkerEnd {
+    /// It exited with this code.
+    Exited(i32),
+    /// This signal killed it.
+    Signalled(i32),
+}
+
+/// The kinds of trap, by the names records use.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum TrapKind {
+    /// The `unreachable` instruction; a Rust panic ends here.
+    Unreachable,
+    /// Integer division by zero.
+    IntegerDivideByZero,
+    /// An integer operation whose result does not fit.
+    IntegerOverflow,
+    /// A float that has no integer to become.
+    BadConversionToInteger,
+    /// A load or store outside the linear memory.
+    MemoryOutOfBounds,
+    /// An access outside a table.
+    TableOutOfBounds,
+    /// An indirect call through an empty table slot.
+    IndirectCallToNull,
+    /// An indirect call of a function of another type.
+    BadSignature,
+    /// The guest's stack is used up.
+    StackOverflow,
+    /// An atomic access that is not aligned.
+    MisalignedAccess,
+    /// A null reference was used.
+    NullReference,
+    /// A reference is not of the type it was cast to.
+    CastFailure,
+    /// An exception left the guest.
+    UncaughtException,
+    /// The guest broke a rule of the component model.
+    ComponentModel,
+    /// A host function refused the call.
+    HostCall,
+    /// Any trap without a kind of its own.
+    Other,
+}
+
+/// What varies from run to run; printed with `--meta`.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Meta {
+    /// How long the last attempt ran, by the worker's clock.
+    pub wall: Duration,
+    /// CPU time of the last attempt.
+    pub cpu: Duration,
+    /// The largest size of the guest's linear memories together, in bytes.
+    pub peak_memory: u64,
+    /// How often the item was started.
+    pub attempts: u32,
+    /// Which worker slot ran it, from 0.
+    pub worker: u32,
+    /// The process that ran it.
+    pub pid: u32,
+    /// Where in the guest it trapped, innermost frame first.
+    pub backtrace: Vec<String>,
+}
+
+/// The end of one item: its outcome and what goes with it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Completion {
+    /// How it ended.
+    pub outcome: Outcome,
+    /// What the guest wrote to its standard output.
+    pub stdout: Box<[u8]>,
+    /// What the guest wrote to its standard error.
+    pub stderr: Box<[u8]>,
+    /// What varies.
+    pub meta: Box<Meta>,
+}
+
+/// Why bytes a worker sent as a value were refused.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum OutputError {
+    /// They are not one JSON value.
+    #[error("a value that is no JSON")]
+    Malformed,
+    /// They would break the one-line record.
+    #[error("a value with control characters")]
+    ControlCharacter,
+}
+
+impl Output {
+    /// Checks that `bytes`, which came from a worker, are one JSON value that fits on a line.
+    ///
+    /// # Errors
+    /// If they are not.
+    pub fn from_untrusted(bytes: &[u8]) -> Result<Self, OutputError> {
+        let raw: &serde_json::value::RawValue =
+            serde_json::from_slice(bytes).map_err(|_| OutputError::Malformed)?;
+        // JSON allows line breaks between tokens; a record has none.
+        if raw.get().bytes().any(|byte| byte < 0x20) {
+            return Err(OutputError::ControlCharacter);
+        }
+        Ok(Self { json: raw.get().into() })
+    }
+
+    /// The value's JSON text, one line.
+    #[must_use]
+    pub fn json(&self) -> &str {
+        &self.json
+    }
+}
+
+impl Outcome {
+    /// The status word of a record.
+    #[must_use]
+    pub fn status(&self) -> &'static str {
+        match self {
+            Self::Ok(_) => "ok",
+            Self::Trap { .. } => "trap",
+            Self::Exit { .. } => "exit",
+            Self::Timeout { .. } => "timeout",
+            Self::Output { .. } => "output",
+            Self::Input { .. } => "input",
+            Self::Crash { .. } => "crash",
+            Self::Protocol { .. } => "protocol",
+            Self::Cancelled => "cancelled",
+        }
+    }
+
+    /// Whether the item ended well.
+    #[must_use]
+    pub fn is_ok(&self) -> bool {
+        matches!(self, Self::Ok(_))
+    }
+}
+
+impl TrapKind {
+    /// The kind as a record prints it.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Unreachable => "unreachable",
+            Self::IntegerDivideByZero => "integer-divide-by-zero",
+            Self::IntegerOverflow => "integer-overflow",
+            Self::BadConversionToInteger => "bad-conversion-to-integer",
+            Self::MemoryOutOfBounds => "memory-out-of-bounds",
+            Self::TableOutOfBounds => "table-out-of-bounds",
+            Self::IndirectCallToNull => "indirect-call-to-null",
+            Self::BadSignature => "bad-signature",
+            Self::StackOverflow => "stack-overflow",
+            Self::MisalignedAccess => "misaligned-access",
+            Self::NullReference => "null-reference",
+            Self::CastFailure => "cast-failure",
+            Self::UncaughtException => "uncaught-exception",
+            Self::ComponentModel => "component-model",
+            Self::HostCall => "host-call",
+            Self::Other => "other",
+        }
+    }
+}
+
+impl std::fmt::Display for WorkerEnd {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Exited(code) => write!(f, "exited with code {code}"),
+            Self::Signalled(signal) => {
+                write!(f, "was killed by {}", crate::error::signal_name(*signal))
+            }
+        }
+    }
+}

@@ -1,0 +1,185 @@
+//! What host and worker say to each other, as plain types. Encoding is in [`super::codec`].
+//!
+//! Everything borrowed is borrowed from the frame it came in, so decoding a message allocates nothing whose
+//! length the other side chose.
+
+use serde::{Deserialize, Serialize};
+
+use crate::chunk::Chunk;
+use crate::item::ItemIndex;
+use crate::outcome::TrapKind;
+
+/// Host to worker.
+#[derive(Debug, PartialEq, Eq)]
+pub enum Request<'a> {
+    /// The first message: which protocol, which build.
+    Hello(Hello<'a>),
+    /// What to make of the guest in the descriptor table. Sent once.
+    Load(Load),
+    /// Run a chunk of items of the input.
+    Call(Call),
+    /// Run a chunk of merges: its inputs are [`Inputs::Folds`](crate::chunk::Inputs::Folds).
+    Merge(Call),
+    /// Run an initializer in the worker. Answered as the protocol error it is until initializers exist.
+    Init,
+    /// Answer [`Response::Drain`] when everything sent before has been answered.
+    Drain,
+    /// End; answered by [`Response::Bye`] and the end of the process.
+    Bye,
+}
+
+/// Worker to host.
+#[derive(Debug, PartialEq, Eq)]
+pub enum Response<'a> {
+    /// The answer to [`Request::Hello`].
+    Hello(Hello<'a>),
+    /// Loaded and locked: items may come.
+    Ready(Ready),
+    /// The guest cannot be used; the worker ends.
+    Refused(Refused<'a>),
+    /// What a guest offers; from a compile worker: a postcard-encoded
+    /// [`Description`](crate::guest::Description).
+    Description(&'a [u8]),
+    /// The next bytes of compiled code; from a compile worker. [`Response::Bye`] ends them.
+    Code(&'a [u8]),
+    /// The ends of some items, in the order in which they were sent.
+    Result(Batch<'a>),
+    /// The ends of some merges.
+    Merge(Batch<'a>),
+    /// A line for the log.
+    Log(&'a [u8]),
+    /// A guest's report of its own progress, for the item that is running.
+    Progress {
+        /// The item.
+        item: ItemIndex,
+        /// How much of it is done, in millionths.
+        millionths: u32,
+    },
+    /// Everything sent before [`Request::Drain`] has been answered.
+    Drain,
+    /// The worker ends by itself.
+    Bye,
+}
+
+/// Who speaks, and which protocol.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Hello<'a> {
+    /// [`super::version::PROTOCOL`] of the speaker.
+    pub protocol: u16,
+    /// The speaker's wasmpool version: host and worker must be the same build.
+    pub build: &'a str,
+}
+
+/// What a worker process is for.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Load {
+    /// Turn the guest's bytes into a description and, unless `describe_only`, compiled code.
+    Compile {
+        /// Stop after [`Response::Description`].
+        describe_only: bool,
+    },
+    /// Serve calls of the compiled guest.
+    Serve(Serve),
+}
+
+/// How a worker serves calls.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Serve {
+    /// Full names of the exports that calls refer to by their place here: the function at 0, its merge at 1.
+    pub exports: Vec<String>,
+    /// Measure what only `--meta` shows: CPU time, peak memory, backtraces.
+    pub meta: bool,
+    /// The most bytes that an item's value, standard output and standard error may have together.
+    pub max_output: u64,
+}
+
+/// A chunk to run.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Call {
+    /// Which guest, for workers that will hold several; 0.
+    pub group: u32,
+    /// Which of [`Serve::exports`].
+    pub export: u32,
+    /// Which try at these items this is, from 1.
+    pub attempt: u32,
+    /// The items.
+    pub chunk: Chunk,
+}
+
+/// What a worker is when it is ready.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Ready {
+    /// The protection layers it says it is under. The host does not believe it; it is for comparing.
+    pub layers: Vec<String>,
+}
+
+/// Why a guest cannot be used.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Refused<'a> {
+    /// To be read after the guest's name, `is not a valid module: …`.
+    pub message: &'a str,
+    /// What to do about it.
+    pub hint: Option<&'a str>,
+}
+
+/// The ends of consecutive items.
+#[derive(Debug, PartialEq, Eq)]
+pub struct Batch<'a> {
+    /// The item of the first report.
+    pub first: ItemIndex,
+    /// Which try at these items this was.
+    pub attempt: u32,
+    /// How many reports follow, at least 1.
+    pub count: u32,
+    /// The reports, to be read one by one with [`super::codec::Reports`].
+    pub reports: &'a [u8],
+}
+
+/// How a worker says an item ended.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Report<'a> {
+    /// How the call ended.
+    #[serde(borrow)]
+    pub end: CallEnd<'a>,
+    /// What the guest wrote to its standard output.
+    pub stdout: &'a [u8],
+    /// What the guest wrote to its standard error.
+    pub stderr: &'a [u8],
+    /// How long the call took, in nanoseconds of the monotonic clock.
+    pub wall_ns: u64,
+    /// CPU time of the call in nanoseconds; 0 unless [`Serve::meta`].
+    pub cpu_ns: u64,
+    /// The largest size of its linear memories together, in bytes; 0 unless [`Serve::meta`].
+    pub peak_memory: u64,
+    /// Frames of the guest's stack at a trap, innermost first, one per line; empty unless [`Serve::meta`].
+    pub backtrace: &'a str,
+}
+
+/// How a call ended, as the worker saw it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum CallEnd<'a> {
+    /// It returned; the value's JSON text.
+    Ok(&'a [u8]),
+    /// It trapped.
+    Trap {
+        /// Which trap.
+        kind: TrapKind,
+        /// What the runtime says, without addresses.
+        error: &'a str,
+    },
+    /// The guest ended itself.
+    Exit {
+        /// The code it gave.
+        code: i32,
+    },
+    /// Its output is too long, or no value.
+    Output {
+        /// What is wrong with it.
+        error: &'a str,
+    },
+    /// The item does not fit the function.
+    Input {
+        /// What was expected, what was found, and where.
+        error: &'a str,
+    },
+}
