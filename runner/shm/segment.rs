@@ -122,12 +122,12 @@ impl<A: Area> Segment<A> {
     }
 }
 
-/// Which item a worker says it is running.
+/// What a worker says it is doing.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Status {
-    /// The item.
-    pub item: ItemIndex,
-    /// Which attempt at it this is.
+    /// The item it is running, if any.
+    pub running: Option<ItemIndex>,
+    /// Which attempt at it this is, or at the last one.
     pub attempt: u64,
     /// When it was started, in nanoseconds of `CLOCK_MONOTONIC`.
     pub started_ns: u64,
@@ -136,10 +136,14 @@ pub struct Status {
 /// A copy of what is in an outbox. Bounded, and otherwise unchecked.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct OutboxCopy {
-    first: ItemIndex,
-    attempt: u32,
-    count: u32,
-    reports: Vec<u8>,
+    /// The item of the first report.
+    pub first: ItemIndex,
+    /// Which attempt at these items this was.
+    pub attempt: u32,
+    /// How many reports there should be, at least 1.
+    pub count: u32,
+    /// The reports, at most [`OUTBOX_LEN`] bytes.
+    pub reports: Vec<u8>,
 }
 
 impl OutboxCopy {
@@ -167,9 +171,9 @@ impl Words {
         self.0[word as usize]
     }
 
-    fn status(&self) -> Option<Status> {
-        let item = self.word(Word::Running).checked_sub(1)?;
-        Some(Status { item, attempt: self.word(Word::Attempt), started_ns: self.word(Word::Started) })
+    fn status(&self) -> Status {
+        let running = self.word(Word::Running).checked_sub(1);
+        Status { running, attempt: self.word(Word::Attempt), started_ns: self.word(Word::Started) }
     }
 
     /// What the outbox holds, its reports not copied yet, and how long they are. None if it is empty or what it says
@@ -229,7 +233,7 @@ pub(crate) mod testing {
             Self { life: life.clone(), words: Rc::default(), outbox }
         }
 
-        pub(crate) fn status(&self) -> Option<Status> {
+        pub(crate) fn status(&self) -> Status {
             Words(self.words.get()).status()
         }
 
@@ -273,7 +277,7 @@ mod tests {
     #[test]
     fn a_new_segment_says_nothing() {
         let (file, _segment) = pair();
-        assert_eq!(file.read_status().unwrap(), None);
+        assert_eq!(file.read_status().unwrap().running, None);
         assert_eq!(file.read_outbox().unwrap(), None);
     }
 
@@ -281,9 +285,9 @@ mod tests {
     fn the_host_sees_which_item_is_running() {
         let (file, segment) = pair();
         segment.running(0, 2, 77);
-        assert_eq!(file.read_status().unwrap(), Some(Status { item: 0, attempt: 2, started_ns: 77 }));
+        assert_eq!(file.read_status().unwrap(), Status { running: Some(0), attempt: 2, started_ns: 77 });
         segment.idle();
-        assert_eq!(file.read_status().unwrap(), None);
+        assert_eq!(file.read_status().unwrap().running, None);
     }
 
     #[test]
@@ -312,7 +316,7 @@ mod tests {
         let (file, segment) = pair();
         segment.running(5, 1, 0);
         drop(segment);
-        assert_eq!(file.read_status().unwrap().map(|status| status.item), Some(5));
+        assert_eq!(file.read_status().unwrap().running, Some(5));
     }
 
     #[test]

@@ -28,7 +28,7 @@ pub trait Loader {
     ///
     /// # Errors
     /// If it is no guest.
-    fn describe(self) -> Result<(Description, Self::Prepared), Refusal>;
+    fn describe(self) -> Result<(Description, Self::Prepared), LoadError>;
 
     /// Compiles it.
     ///
@@ -40,7 +40,22 @@ pub trait Loader {
     ///
     /// # Errors
     /// If it cannot be loaded.
-    fn load(self, serve: &Serve) -> Result<(Self::Engine, Enforced), Refusal>;
+    fn load(self, serve: &Serve) -> Result<(Self::Engine, Enforced), LoadError>;
+}
+
+/// Why nothing was loaded.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum LoadError {
+    /// The guest cannot be used.
+    Refused(Refusal),
+    /// The process cannot load any guest: why, in one line.
+    Broken(String),
+}
+
+impl From<Refusal> for LoadError {
+    fn from(refusal: Refusal) -> Self {
+        Self::Refused(refusal)
+    }
 }
 
 /// Runs one item after the other.
@@ -86,6 +101,9 @@ pub enum Failure {
         /// How many there are.
         loaded: usize,
     },
+    /// The process cannot load any guest.
+    #[error("{0}")]
+    Load(String),
     /// The responses cannot be written.
     #[error("cannot write to the host: {0}")]
     Write(#[source] io::Error),
@@ -97,12 +115,13 @@ pub enum Failure {
 /// If the host breaks the protocol or the pipes fail; that the host is gone is no failure.
 pub fn run<L: Loader>(
     requests: impl Read,
-    results: impl Write,
+    responses: impl Write,
     segment: Segment<impl Area>,
     now_ns: impl Fn() -> u64,
     loader: L,
 ) -> Result<End, Failure> {
-    let mut host = Host { input: requests, decoder: Decoder::new(MAX_REQUEST), sender: Sender::new(results) };
+    let mut host =
+        Host { input: requests, decoder: Decoder::new(MAX_REQUEST), sender: Sender::new(responses) };
     match converse(&mut host, segment, now_ns, loader) {
         Err(Failure::Write(error)) if error.kind() == io::ErrorKind::BrokenPipe => Ok(End::Closed),
         other => other,
@@ -130,7 +149,7 @@ fn converse<R: Read, W: Write, L: Loader>(
         None => Ok(End::Closed),
         Some(Request::Load(Load::Compile { describe_only })) => compile(host, loader, describe_only),
         Some(Request::Load(Load::Serve(wanted))) => match loader.load(&wanted) {
-            Err(refusal) => host.refuse(&refusal),
+            Err(error) => host.give_up(error),
             Ok((engine, enforced)) => {
                 host.send(&Response::Ready(Ready { layers: enforced.layers }))?;
                 let outbox = Outbox::new(segment);
@@ -147,7 +166,7 @@ fn compile<R: Read, W: Write, L: Loader>(
     describe_only: bool,
 ) -> Result<End, Failure> {
     let prepared = match loader.describe() {
-        Err(refusal) => return host.refuse(&refusal),
+        Err(error) => return host.give_up(error),
         Ok((description, prepared)) => {
             let bytes = postcard::to_stdvec(&description).expect("a description is plain data");
             host.send(&Response::Description(&bytes))?;
@@ -192,6 +211,13 @@ impl<R: Read, W: Write> Host<R, W> {
     fn refuse(&mut self, Refusal { message, hint }: &Refusal) -> Result<End, Failure> {
         self.send(&Response::Refused(Refused { message, hint: hint.as_deref() }))?;
         Ok(End::Refused)
+    }
+
+    fn give_up(&mut self, error: LoadError) -> Result<End, Failure> {
+        match error {
+            LoadError::Refused(refusal) => self.refuse(&refusal),
+            LoadError::Broken(why) => Err(Failure::Load(why)),
+        }
     }
 
     fn bye(&mut self) -> Result<End, Failure> {
