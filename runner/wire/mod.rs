@@ -56,6 +56,9 @@ pub mod frame;
 pub mod msg;
 pub mod version;
 
+#[cfg(test)]
+mod tests;
+
 pub use codec::{Reports, encode_report, encode_request, encode_response};
 pub use decoder::{Decoder, ReadError, read_message};
 pub use error::WireError;
