@@ -202,8 +202,9 @@ impl Decoder {
         self.assembled.extend_from_slice(&self.buffer[payload]);
     }
 
-    /// Makes `n_bytes` of room behind `end`. What is moved to the front is at most as much as was taken out
-    /// since the last move, so that all moves together cost no more than the stream is long.
+    /// Makes `n_bytes` of room behind `end`. At most half of the buffer is moved to the front, when the rest was
+    /// either taken out since the last move or is about to be filled: all moves together cost no more than
+    /// some copies of the stream.
     fn make_room(&mut self, n_bytes: usize) {
         let pending = self.end - self.start;
         if pending == 0 {
@@ -215,7 +216,7 @@ impl Decoder {
         if self.buffer.len() - self.end >= n_bytes {
             return;
         }
-        if pending <= self.start && self.buffer.len() - pending >= n_bytes {
+        if pending <= self.buffer.len() / 2 && self.buffer.len() - pending >= n_bytes {
             self.buffer.copy_within(self.start..self.end, 0);
         } else {
             let mut larger = vec![0; (2 * self.buffer.len()).max(pending + n_bytes).max(Self::BUFFER_MIN)];

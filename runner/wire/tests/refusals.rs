@@ -1,10 +1,12 @@
 //! Every rule of the protocol, broken once.
 
 use super::*;
+use crate::guest::{Description, Export, GuestKind, MAX_NESTING, ValueType};
 use crate::item::MERGE_BIT;
-use crate::wire::frame::FRAME_CAP;
-use crate::wire::msg::Hello;
-use crate::wire::{ReadError, read_message};
+use crate::wire::codec::DESCRIPTION_CAP;
+use crate::wire::frame::{FRAME_CAP, Kind};
+use crate::wire::msg::{Hello, Ready};
+use crate::wire::{ReadError, encode_description, parse_description, read_message};
 
 /// A frame whose header starts as `kind` and `encoding` say, with the right length and checksum.
 fn frame(kind: u8, encoding: u8, payload: &[u8]) -> Vec<u8> {
@@ -303,4 +305,47 @@ fn reports_end_after_an_error() {
 #[test]
 fn a_batch_may_lie_about_its_count_and_costs_nothing() {
     assert_eq!(reading(u32::MAX, b"").map_err(|error| error.reason()), Err("count"));
+}
+
+/// A function that takes a list of a list of … of `levels` lists of `bool`.
+fn description(levels: u32) -> Description {
+    let lists = (0..levels).fold(ValueType::Bool, |value, _| ValueType::List(Box::new(value)));
+    let export =
+        Export { interface: None, function: "f".into(), params: vec![("v".into(), lists)], result: None };
+    Description { kind: GuestKind::Module, exports: vec![export], imports: Vec::new() }
+}
+
+#[test]
+fn types_nested_as_deep_as_allowed_are_read_again_and_again() {
+    let deepest = description(MAX_NESTING);
+    let too_deep = encode_description(&description(MAX_NESTING + 1));
+    for _ in 0..3 {
+        assert_eq!(parse_description(&encode_description(&deepest)), Ok(deepest.clone()));
+        assert_eq!(parse_description(&too_deep), Err(WireError::Payload(Kind::Description)));
+    }
+}
+
+#[test]
+fn types_nested_a_million_times_do_not_use_up_the_stack() {
+    let flat = encode_description(&description(0));
+    let (head, tail) = flat.split_at(flat.len() - 3);
+    let lists = vec![encode_description(&description(1))[head.len()]; 1_000_000];
+    assert_eq!(parse_description(&[head, &lists, tail].concat()), Err(WireError::Payload(Kind::Description)));
+}
+
+#[test]
+fn a_description_past_its_cap_or_with_more_behind_it() {
+    let mut bytes = encode_description(&description(0));
+    bytes.push(0);
+    assert_eq!(parse_description(&bytes), Err(WireError::Payload(Kind::Description)));
+    bytes.resize(DESCRIPTION_CAP + 1, 0);
+    let length = DESCRIPTION_CAP + 1;
+    assert_eq!(parse_description(&bytes), Err(WireError::Oversize { length, limit: DESCRIPTION_CAP }));
+}
+
+#[test]
+fn a_worker_with_too_many_layers() {
+    let ready = |n_layers| response_bytes(&Response::Ready(Ready { layers: vec![String::new(); n_layers] }));
+    assert_eq!(response(&ready(4_000)), "fine");
+    assert_eq!(response(&ready(5_000)), "oversize");
 }

@@ -116,8 +116,9 @@ fn batches() -> impl Strategy<Value = Response<'static>> {
 }
 
 fn responses() -> impl Strategy<Value = Response<'static>> {
-    let ready = vec(texts(), 0..3).prop_map(|layers| {
-        Response::Ready(Ready { layers: layers.into_iter().map(str::to_owned).collect() })
+    let ready = vec(0..99_usize, 0..9).prop_map(|lengths| {
+        let layers = lengths.into_iter().map(|length| TEXT[..length].to_owned()).collect();
+        Response::Ready(Ready { layers })
     });
     let refused = (texts(), proptest::option::of(texts()))
         .prop_map(|(message, hint)| Response::Refused(Refused { message, hint }));
@@ -221,6 +222,22 @@ proptest! {
         let mut decoder = Decoder::new(PLENTY);
         let read = read_message(&mut &stream[..cut], &mut decoder).map(|_| ());
         prop_assert!(matches!(read, Err(ReadError::Wire(WireError::Truncated))), "{:?}", read);
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(24))]
+
+    #[test]
+    fn frames_near_the_cap_are_read_in_bounded_memory(lengths in vec(FRAME_CAP - 9_000..=FRAME_CAP, 12), sizes in pieces()) {
+        let frames = lengths.iter().flat_map(|length| fragments(*length));
+        let stream: Vec<u8> = frames.flatten().collect();
+        let mut pipe = Pipe { stream: &stream, sizes: sizes.iter().cycle(), interrupted: false };
+        let mut decoder = Decoder::new(FRAME_CAP);
+        for _ in lengths {
+            prop_assert!(read_message(&mut pipe, &mut decoder)?.is_some());
+            prop_assert!(decoder.held() <= Decoder::BUFFER_MAX);
+        }
     }
 }
 
