@@ -264,6 +264,7 @@ mod merging {
             let mut picks = self.picks.iter().cycle();
             let mut outstanding: Vec<Chunk> = Vec::new();
             let (mut admitted, mut emitted, mut ended, mut told) = (0, 0, 0, false);
+            let mut held = 0;
             loop {
                 while admitted < self.total.min(emitted + WINDOW) {
                     let inputs = Inputs::Numbers { start: admitted.into(), count: 1 };
@@ -272,7 +273,9 @@ mod merging {
                 }
                 if !told && ended >= self.told_at.min(self.total) {
                     told = true;
-                    outstanding.extend(sink.input_ended(self.total).unwrap().work);
+                    let accepted = sink.input_ended(self.total).unwrap();
+                    held = accepted.held_bytes;
+                    outstanding.extend(accepted.work);
                 }
                 if outstanding.is_empty() {
                     break;
@@ -282,10 +285,11 @@ mod merging {
                 ended += u64::from(chunk.first() < MERGE_BIT);
                 let accepted = sink.accept(chunk.first(), completion).unwrap();
                 emitted += accepted.emitted;
-                ran.most_held = ran.most_held.max(accepted.held_bytes);
+                held = accepted.held_bytes;
+                ran.most_held = ran.most_held.max(held);
                 outstanding.extend(accepted.work);
             }
-            assert_eq!(emitted, self.total, "each item is emitted");
+            assert_eq!((emitted, held), (self.total, 0), "each item is emitted, and nothing is kept");
             sink.flush().unwrap();
             drop(sink);
             ran.printed = text(output);
@@ -342,8 +346,8 @@ mod merging {
 
         #[test]
         fn values_are_merged_in_input_order_however_items_and_merges_end(
-            total in 0..9_000_u64,
-            told_at in 0..9_000_u64,
+            total in 0..4_500_u64,
+            told_at in 0..4_500_u64,
             picks in proptest::collection::vec(any::<usize>(), 1..300),
         ) {
             let ran = Job { total, picks, told_at, ..STRINGS }.run();
@@ -356,8 +360,8 @@ mod merging {
 
         #[test]
         fn a_sum_of_floats_has_the_same_bytes_however_items_and_merges_end(
-            total in 1..9_000_u64,
-            told_at in 0..9_000_u64,
+            total in 1..4_500_u64,
+            told_at in 0..4_500_u64,
             picks in proptest::collection::vec(any::<usize>(), 1..300),
         ) {
             let job = Job { values: &as_float, merge: &float_sum, total, picks, told_at, options: MERGED };
@@ -368,10 +372,10 @@ mod merging {
 
         #[test]
         fn the_same_failure_is_printed_however_items_and_merges_end(
-            total in 100..9_000_u64,
-            told_at in 0..9_000_u64,
-            item in 7..20_000_u64,
-            group in 0..200_u64,
+            total in 100..4_500_u64,
+            told_at in 0..4_500_u64,
+            item in 7..10_000_u64,
+            group in 0..100_u64,
             picks in proptest::collection::vec(any::<usize>(), 1..300),
         ) {
             let values = |index| if index % item == item - 1 { trapped() } else { as_text(index) };
@@ -427,10 +431,10 @@ mod merging {
     #[test]
     fn no_merge_starts_after_an_item_failed() {
         let mut sink = for_run(MERGED, io::sink());
+        sink.accept(0, as_text(0)).unwrap();
         sink.accept(100, trapped()).unwrap();
-        for index in 0..64 {
-            let accepted = sink.accept(index, as_text(index)).unwrap();
-            assert!(accepted.work.is_empty());
+        for index in 1..64 {
+            assert!(sink.accept(index, as_text(index)).unwrap().work.is_empty());
         }
         let accepted = sink.accept(64, as_text(64)).unwrap();
         assert_eq!(accepted.held_bytes, held_by(&trapped()), "values are dropped");
