@@ -163,6 +163,13 @@ impl Inputs {
 }
 
 impl Packed {
+    /// The byte strings that end at `ends` in `bytes`; none unless the ends ascend and the last is the end of `bytes`.
+    #[must_use]
+    pub fn from_parts(bytes: Vec<u8>, ends: Vec<u32>) -> Option<Self> {
+        let last = ends.last().map_or(0, |end| *end as usize);
+        (ends.is_sorted() && last == bytes.len()).then_some(Self { bytes, ends })
+    }
+
     /// Appends one byte string.
     ///
     /// # Errors

@@ -1,1 +1,345 @@
-//! (being written)
+//! The pool: worker processes, the drivers that keep them busy, and the dispatcher that owns a run.
+//!
+//! [`open`] takes a guest and starts two things at once: a compile worker, which tells what the guest offers long
+//! before it has compiled it, and the workers that will run the code. [`Opening::run`] then runs a [`Job`].
+
+mod clock;
+mod compile;
+mod dispatcher;
+mod driver;
+mod feeder;
+mod link;
+mod process;
+mod run_state;
+mod spawn;
+mod state;
+mod talk;
+mod wake;
+
+use std::fs::File;
+use std::io;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::mpsc::{Receiver, Sender, channel};
+use std::thread::JoinHandle;
+use std::time::{Duration, Instant};
+
+use nix::sys::resource::{Usage, UsageWho, getrusage};
+
+use self::compile::{CodeFile, Compiling};
+use self::dispatcher::{Dispatcher, Event};
+use self::driver::Driver;
+use self::feeder::Feeder;
+use self::run_state::RunState;
+use self::spawn::{Launcher, Spawner};
+use self::wake::WakeFd;
+use crate::chunk::Chunk;
+use crate::error::Error;
+use crate::guest::Description;
+use crate::report::{Reporter, RunEvent, Summary};
+use crate::scheduler::{ChunkSize, LocalQueue, Scheduler, Wake, Window};
+use crate::sink::Sink;
+use crate::source::Source;
+use crate::wire::msg::{Load, Serve};
+
+pub use self::spawn::WORKER_ARGUMENT;
+
+/// How a pool is set up.
+#[derive(Clone, Debug)]
+pub struct Options {
+    /// How many workers run side by side, at least 1.
+    pub workers: usize,
+    /// Whether a further worker stands by, so that one that dies is replaced at once.
+    pub spare: bool,
+    /// The program that becomes a worker when it is called with [`WORKER_ARGUMENT`]; this program itself by default.
+    pub worker_executable: Option<PathBuf>,
+}
+
+/// A guest that is being compiled while its workers start.
+#[derive(Debug)]
+pub struct Opening<'a> {
+    name: &'a Path,
+    options: Options,
+    compiling: Compiling<'a>,
+    code: CodeFile,
+    spawner: Spawner,
+    description: Description,
+    started: Instant,
+    usage: Usage,
+}
+
+/// What to run.
+pub struct Job {
+    /// Where the items come from.
+    pub source: Box<dyn Source>,
+    /// How the workers serve them.
+    pub serve: Serve,
+    /// Wall time an item may take.
+    pub timeout: Option<Duration>,
+    /// How many items travel together; tuned while running by default.
+    pub chunk: Option<u64>,
+    /// How many items may be admitted and not yet emitted.
+    pub window_items: u64,
+    /// How many bytes they may have.
+    pub window_bytes: u64,
+}
+
+/// Ends a run from any thread.
+#[derive(Clone, Debug)]
+pub struct Canceller(Sender<Event>);
+
+/// The other end of a [`Canceller`], to be given to [`Opening::run`].
+#[derive(Debug)]
+pub struct Cancellation {
+    sender: Sender<Event>,
+    events: Receiver<Event>,
+}
+
+/// What the threads of a run share.
+#[derive(Debug)]
+pub(crate) struct Shared {
+    scheduler: Arc<Scheduler<Chunk>>,
+    chunk_size: ChunkSize,
+    timeout: Option<Duration>,
+    max_output: u64,
+    workers: usize,
+    admitted: AtomicU64,
+    stopping: AtomicBool,
+}
+
+impl Canceller {
+    /// A way to end a run, and its other end.
+    #[must_use]
+    pub fn new() -> (Self, Cancellation) {
+        let (sender, events) = channel();
+        (Self(sender.clone()), Cancellation { sender, events })
+    }
+
+    /// Ends the run with [`Error::Interrupted`]: its workers are killed, and what can be printed is printed.
+    pub fn cancel(&self, signal: i32) {
+        // A run that is over cannot be ended.
+        let _ = self.0.send(Event::Cancel { signal });
+    }
+}
+
+/// Tells what a guest offers, without compiling it.
+///
+/// `name` is the guest's name in messages, `wasm` a sealed memfd with its bytes.
+///
+/// # Errors
+/// If the guest cannot be used, or the compile worker cannot be started.
+pub fn describe(name: &Path, wasm: &File, worker_executable: Option<PathBuf>) -> Result<Description, Error> {
+    Compiling::start(&Launcher::new(worker_executable), name, wasm, true)?.description()
+}
+
+/// Starts to compile a guest and to start its workers; returns when it is known what the guest offers.
+///
+/// `name` is the guest's name in messages, `wasm` a sealed memfd with its bytes. The calling thread has to live as
+/// long as the guest is compiled.
+///
+/// # Errors
+/// If the guest cannot be used, or processes cannot be started.
+pub fn open<'a>(name: &'a Path, wasm: &File, options: Options) -> Result<Opening<'a>, Error> {
+    let started = Instant::now();
+    let usage = usage();
+    let launcher = Launcher::new(options.worker_executable.clone());
+    let mut compiling = Compiling::start(&launcher, name, wasm, false)?;
+    let prepare = || {
+        let code = CodeFile::create()?;
+        let spawner = Spawner::start(launcher, code.try_clone()?)?;
+        Ok((code, spawner))
+    };
+    let (code, spawner) = prepare().map_err(cannot_start)?;
+    spawner.prepare(options.workers);
+    let description = compiling.description()?;
+    Ok(Opening { name, options, compiling, code, spawner, description, started, usage })
+}
+
+impl Opening<'_> {
+    /// What the guest offers.
+    #[must_use]
+    pub fn description(&self) -> &Description {
+        &self.description
+    }
+
+    /// Runs a job to its end.
+    ///
+    /// Items that fail are counted in the summary and told to the sink. An error that ends the run early is
+    /// returned, after the reporter has been told the summary so far.
+    ///
+    /// # Errors
+    /// If the guest cannot be used after all, the input cannot be read, the output cannot be written, workers
+    /// cannot be started, or the run was cancelled.
+    pub fn run(
+        mut self,
+        job: Job,
+        sink: &mut dyn Sink,
+        reporter: &mut dyn Reporter,
+        cancellation: Cancellation,
+    ) -> Result<Summary, Error> {
+        let workers = self.options.workers;
+        reporter.report(RunEvent::Started { workers, items: job.source.total() });
+        self.compiling.code(&mut self.code)?;
+        self.spawner.load(Load::Serve(job.serve.clone()));
+        if self.options.spare {
+            self.spawner.prepare(1);
+        }
+
+        let (wakes, queues, shared) = share(&job, workers).map_err(cannot_start)?;
+        let window = Arc::new(Window::new(job.window_items, job.window_bytes));
+        let crew = Crew {
+            drivers: start_drivers(&self.spawner, &shared, wakes, queues, &cancellation.sender)?,
+            shared: Arc::clone(&shared),
+            window: Arc::clone(&window),
+        };
+        let feeder = Feeder {
+            source: job.source,
+            window: Arc::clone(&window),
+            shared: Arc::clone(&shared),
+            events: cancellation.sender,
+        };
+        // Not waited for: it may be reading an input that never comes.
+        std::thread::Builder::new()
+            .name("feeder".into())
+            .spawn(move || feeder.run())
+            .map_err(cannot_start)?;
+
+        let mut dispatcher = Dispatcher {
+            events: cancellation.events,
+            shared: Arc::clone(&shared),
+            window,
+            guest: self.name,
+            sink,
+            reporter,
+            state: RunState::default(),
+        };
+        let ended = dispatcher.run();
+        let wall = self.started.elapsed();
+        let state = std::mem::take(&mut dispatcher.state);
+        crew.end(ended.is_err());
+        drop(self.spawner);
+
+        let summary = Summary {
+            counts: state.counts(shared.admitted.load(Ordering::Relaxed)),
+            failed_merges: state.failed_merges,
+            attempts: state.attempts,
+            wall,
+            cpu: spent(usage(), self.usage),
+            busy: state.busy,
+            workers,
+            steals: shared.scheduler.steals(),
+            replaced: state.replaced,
+        };
+        reporter.report(RunEvent::Finished { summary: &summary });
+        ended.map(|()| summary)
+    }
+}
+
+impl std::fmt::Debug for Job {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Job").field("serve", &self.serve).finish_non_exhaustive()
+    }
+}
+
+impl Shared {
+    /// Whether the run is over, whatever is left of it.
+    fn is_stopping(&self) -> bool {
+        self.stopping.load(Ordering::Acquire)
+    }
+}
+
+/// The threads of a run. Dropping it stops and joins them, whatever happened.
+struct Crew {
+    drivers: Vec<JoinHandle<()>>,
+    shared: Arc<Shared>,
+    window: Arc<Window>,
+}
+
+impl Crew {
+    /// Ends the drivers: at once, or after they have asked their workers to end.
+    fn end(mut self, at_once: bool) {
+        self.shared.stopping.store(at_once, Ordering::Release);
+        let panicked = self.join();
+        assert!(!panicked, "a driver panicked");
+    }
+
+    fn join(&mut self) -> bool {
+        self.window.close();
+        self.shared.scheduler.close();
+        let mut panicked = false;
+        for driver in self.drivers.drain(..) {
+            panicked |= driver.join().is_err();
+        }
+        panicked
+    }
+}
+
+impl Drop for Crew {
+    fn drop(&mut self) {
+        self.shared.stopping.store(true, Ordering::Release);
+        self.join();
+    }
+}
+
+type Parts = (Vec<Arc<WakeFd>>, Vec<LocalQueue<Chunk>>, Arc<Shared>);
+
+fn share(job: &Job, workers: usize) -> io::Result<Parts> {
+    let wakes = (0..workers).map(|_| WakeFd::new().map(Arc::new)).collect::<io::Result<Vec<_>>>()?;
+    let wakers = wakes.iter().map(|wake| Arc::clone(wake) as Arc<dyn Wake>).collect();
+    let (scheduler, queues) = Scheduler::new(wakers);
+    let shared = Shared {
+        scheduler,
+        chunk_size: ChunkSize::new(job.chunk, job.window_items, workers),
+        timeout: job.timeout,
+        max_output: job.serve.max_output,
+        workers,
+        admitted: AtomicU64::new(0),
+        stopping: AtomicBool::new(false),
+    };
+    Ok((wakes, queues, Arc::new(shared)))
+}
+
+fn start_drivers(
+    spawner: &Spawner,
+    shared: &Arc<Shared>,
+    wakes: Vec<Arc<WakeFd>>,
+    queues: Vec<LocalQueue<Chunk>>,
+    events: &Sender<Event>,
+) -> Result<Vec<JoinHandle<()>>, Error> {
+    let mut drivers = Vec::new();
+    for (slot, (wake, queue)) in (0..).zip(wakes.into_iter().zip(queues)) {
+        let driver = Driver {
+            slot,
+            queue,
+            wake,
+            hatch: spawner.hatch(),
+            events: events.clone(),
+            shared: Arc::clone(shared),
+            suspect: None,
+            dying: Vec::new(),
+        };
+        let thread = std::thread::Builder::new()
+            .name(format!("driver {slot}"))
+            .spawn(move || driver.run())
+            .map_err(cannot_start)?;
+        drivers.push(thread);
+    }
+    Ok(drivers)
+}
+
+fn worker_count(shared: &Shared) -> usize {
+    shared.workers
+}
+
+/// The longest message of a worker: a report with as much output as an item may have, and what goes with it.
+fn max_message(max_output: u64) -> usize {
+    usize::try_from(max_output).unwrap_or(usize::MAX).saturating_add(1 << 20)
+}
+
+fn cannot_start(error: io::Error) -> Error {
+    Error::Pool { message: format!("workers cannot be started: {error}"), hint: None }
+}
+
+/// CPU time of this process and of its children that have been waited for.
+type Cpu = [Duration; 2];

@@ -3,7 +3,7 @@
 //! Everything borrowed is borrowed from the frame it came in, so decoding a message allocates nothing whose
 //! length the other side chose.
 
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Serialize, Serializer};
 
 use crate::chunk::Chunk;
 use crate::item::ItemIndex;
@@ -142,8 +142,10 @@ pub struct Report<'a> {
     #[serde(borrow)]
     pub end: CallEnd<'a>,
     /// What the guest wrote to its standard output.
+    #[serde(serialize_with = "as_bytes")]
     pub stdout: &'a [u8],
     /// What the guest wrote to its standard error.
+    #[serde(serialize_with = "as_bytes")]
     pub stderr: &'a [u8],
     /// How long the call took, in nanoseconds of the monotonic clock.
     pub wall_ns: u64,
@@ -159,7 +161,7 @@ pub struct Report<'a> {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum CallEnd<'a> {
     /// It returned; the value's JSON text.
-    Ok(&'a [u8]),
+    Ok(#[serde(serialize_with = "as_bytes")] &'a [u8]),
     /// It trapped.
     Trap {
         /// Which trap.
@@ -182,4 +184,9 @@ pub enum CallEnd<'a> {
         /// What was expected, what was found, and where.
         error: &'a str,
     },
+}
+
+/// Serde takes a slice of bytes for a sequence, and would write it one by one.
+fn as_bytes<S: Serializer>(bytes: &[u8], serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.serialize_bytes(bytes)
 }

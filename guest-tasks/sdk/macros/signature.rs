@@ -1,0 +1,163 @@
+//! A Rust function's signature, and what it is in WIT.
+
+use std::fmt::Write as _;
+
+use proc_macro2::TokenStream;
+use quote::quote;
+use syn::spanned::Spanned as _;
+use syn::{Error, FnArg, GenericArgument, Ident, ItemFn, Pat, PathArguments, ReturnType, Type};
+
+const TYPES: &str = "a task takes and returns bool, integers up to 64 bits, f32, f64, char, String, Vec, Option and \
+                     tuples of them, and takes &str and slices; for other types write WIT and use \
+                     `wasmpool_guest::world!`";
+
+/// What has to be known of a function to export it.
+pub(crate) struct Signature {
+    /// Its name in WIT.
+    name: String,
+    /// What it takes.
+    pub(crate) params: Vec<Param>,
+    /// What it returns, as it stands in the source: `-> u64`, or nothing.
+    pub(crate) result: TokenStream,
+    /// The type of that in WIT.
+    wit_result: Option<String>,
+}
+
+/// One parameter.
+pub(crate) struct Param {
+    /// Its name.
+    pub(crate) name: Ident,
+    /// The type in which wit-bindgen hands it over.
+    pub(crate) owned: TokenStream,
+    /// Whether the function wants a reference to that.
+    pub(crate) borrowed: bool,
+    /// Its type in WIT.
+    wit: String,
+}
+
+impl Signature {
+    /// Reads a function's signature; `arguments` are those of the attribute, of which there are none.
+    pub(crate) fn of(function: &ItemFn, arguments: &TokenStream) -> Result<Self, Error> {
+        let signature = &function.sig;
+        if !arguments.is_empty() {
+            return Err(Error::new(arguments.span(), "`task` takes no arguments"));
+        }
+        if let Some(keyword) = &signature.asyncness {
+            return Err(Error::new(keyword.span(), "a task is not `async`: each call runs alone in its instance"));
+        }
+        if !signature.generics.params.is_empty() {
+            return Err(Error::new(signature.generics.span(), "a task is not generic: its type is exported"));
+        }
+        let wit_result = match &signature.output {
+            ReturnType::Default => None,
+            ReturnType::Type(_, result) => Some(wit_type(result)?),
+        };
+        let result = &signature.output;
+        Ok(Self {
+            name: wit_name(&signature.ident),
+            params: signature.inputs.iter().map(Param::of).collect::<Result<_, _>>()?,
+            result: quote!(#result),
+            wit_result,
+        })
+    }
+
+    /// A world that exports this function and nothing else.
+    pub(crate) fn world(&self) -> String {
+        let mut world = format!("package wasmpool:task; world %{0} {{ export %{0}: func(", self.name);
+        for (position, param) in self.params.iter().enumerate() {
+            let separator = if position == 0 { "" } else { ", " };
+            write!(world, "{separator}%{}: {}", wit_name(&param.name), param.wit)
+                .expect("a String takes everything");
+        }
+        world.push(')');
+        if let Some(result) = &self.wit_result {
+            world.push_str(" -> ");
+            world.push_str(result);
+        }
+        world.push_str("; }");
+        world
+    }
+}
+
+impl Param {
+    fn of(input: &FnArg) -> Result<Self, Error> {
+        let FnArg::Typed(input) = input else {
+            return Err(Error::new(input.span(), "a task is a function, not a method"));
+        };
+        let Pat::Ident(pattern) = &*input.pat else {
+            return Err(Error::new(input.pat.span(), "a task's parameters have names: they are part of its type"));
+        };
+        let (owned, borrowed) = match &*input.ty {
+            Type::Reference(reference) if reference.mutability.is_none() => (owner(&reference.elem)?, true),
+            owned => (owned.clone(), false),
+        };
+        let wit = wit_type(&owned)?;
+        Ok(Self { name: pattern.ident.clone(), owned: quote!(#owned), borrowed, wit })
+    }
+}
+
+/// The type that owns what a reference to `target` borrows.
+fn owner(target: &Type) -> Result<Type, Error> {
+    match target {
+        Type::Path(path) if path.path.is_ident("str") => Ok(syn::parse_quote!(::std::string::String)),
+        Type::Slice(slice) => {
+            let element = &slice.elem;
+            Ok(syn::parse_quote!(::std::vec::Vec<#element>))
+        }
+        _ => Err(Error::new(target.span(), TYPES)),
+    }
+}
+
+/// A Rust type's name in WIT.
+fn wit_type(rust: &Type) -> Result<String, Error> {
+    let refused = || Error::new(rust.span(), TYPES);
+    match rust {
+        Type::Paren(inner) => wit_type(&inner.elem),
+        Type::Tuple(tuple) if !tuple.elems.is_empty() => {
+            let elements = tuple.elems.iter().map(wit_type).collect::<Result<Vec<_>, _>>()?;
+            Ok(format!("tuple<{}>", elements.join(", ")))
+        }
+        Type::Path(path) if path.qself.is_none() => {
+            let last = path.path.segments.last().ok_or_else(refused)?;
+            let name = last.ident.to_string();
+            match (&last.arguments, name.as_str()) {
+                (PathArguments::None, name) => scalar(name).map(str::to_owned).ok_or_else(refused),
+                (PathArguments::AngleBracketed(arguments), "Vec" | "Option") => {
+                    let Some(GenericArgument::Type(element)) = arguments.args.first() else {
+                        return Err(refused());
+                    };
+                    let constructor = if name == "Vec" { "list" } else { "option" };
+                    Ok(format!("{constructor}<{}>", wit_type(element)?))
+                }
+                (PathArguments::AngleBracketed(_) | PathArguments::Parenthesized(_), _) => Err(refused()),
+            }
+        }
+        _ => Err(refused()),
+    }
+}
+
+/// The WIT name of a type without parameters.
+fn scalar(rust: &str) -> Option<&'static str> {
+    Some(match rust {
+        "bool" => "bool",
+        "u8" => "u8",
+        "u16" => "u16",
+        "u32" => "u32",
+        "u64" => "u64",
+        "i8" => "s8",
+        "i16" => "s16",
+        "i32" => "s32",
+        "i64" => "s64",
+        "f32" => "f32",
+        "f64" => "f64",
+        "char" => "char",
+        "String" => "string",
+        _ => return None,
+    })
+}
+
+/// `merge_counts` is `merge-counts` in WIT.
+fn wit_name(rust: &Ident) -> String {
+    let name = rust.to_string();
+    name.strip_prefix("r#").unwrap_or(&name).replace('_', "-")
+}

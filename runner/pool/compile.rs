@@ -1,0 +1,242 @@
+//! The host's side of the compile worker: one process for one guest, under limits, thrown away after it.
+//!
+//! The host reads bytes and puts them into a sealed memfd. It does not look into them.
+
+use std::fs::File;
+use std::io::{self, Write};
+use std::os::fd::AsFd;
+use std::path::Path;
+use std::time::Duration;
+
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
+use rustix::fs::{MemfdFlags, SealFlags, fcntl_add_seals, memfd_create};
+use rustix::io::Errno;
+
+use super::clock::now;
+use super::link::{Link, Received};
+use super::process::Process;
+use super::spawn::Launcher;
+use super::state::Nanos;
+use super::talk::Talk;
+use crate::error::{Error, signal_name};
+use crate::guest::Description;
+use crate::outcome::WorkerEnd;
+use crate::wire::msg::{Load, Request, Response};
+use crate::wire::version;
+
+/// How long a guest may take to compile. The largest seen, 69 MB, takes half of it on one processor.
+const COMPILE_LIMIT: Duration = Duration::from_secs(300);
+
+/// The longest description of a guest, in bytes.
+const MAX_DESCRIPTION: usize = 16 << 20;
+
+/// The most compiled code a guest may have.
+const MAX_CODE: u64 = 1 << 30;
+
+/// Compiled code on its way: a memfd that is sealed once it is whole.
+#[derive(Debug)]
+pub(super) struct CodeFile(File);
+
+/// A compile worker at work.
+#[derive(Debug)]
+pub(super) struct Compiling<'a> {
+    name: &'a Path,
+    process: Process,
+    link: Link,
+    talk: Talk,
+    said: Vec<String>,
+    deadline: Nanos,
+}
+
+impl CodeFile {
+    pub(super) fn create() -> io::Result<Self> {
+        let fd = memfd_create("wasmpool-code", MemfdFlags::CLOEXEC | MemfdFlags::ALLOW_SEALING)?;
+        Ok(Self(File::from(fd)))
+    }
+
+    pub(super) fn try_clone(&self) -> io::Result<File> {
+        self.0.try_clone()
+    }
+
+    /// Nobody can change it any more, this host included.
+    fn seal(&self) -> io::Result<()> {
+        let seals = SealFlags::WRITE | SealFlags::GROW | SealFlags::SHRINK | SealFlags::SEAL;
+        Ok(fcntl_add_seals(&self.0, seals)?)
+    }
+}
+
+impl<'a> Compiling<'a> {
+    /// Starts a compile worker on the guest in `wasm`, which messages call `name`.
+    pub(super) fn start(
+        launcher: &Launcher,
+        name: &'a Path,
+        wasm: &File,
+        describe_only: bool,
+    ) -> Result<Self, Error> {
+        let start = || {
+            let process = launcher.start_compiler(wasm)?;
+            process.send_first(&Request::Load(Load::Compile { describe_only }))?;
+            Ok(process)
+        };
+        let process = start().map_err(|error: io::Error| Error::Pool {
+            message: format!("the compile worker cannot be started: {error}"),
+            hint: None,
+        })?;
+        Ok(Self {
+            name,
+            process,
+            link: Link::new(MAX_DESCRIPTION),
+            talk: Talk::default(),
+            said: Vec::new(),
+            deadline: now().after(COMPILE_LIMIT),
+        })
+    }
+
+    /// Waits for what the guest offers.
+    pub(super) fn description(&mut self) -> Result<Description, Error> {
+        loop {
+            if let Some(step) = self.next_step()? {
+                match step {
+                    Step::Described(description) => return Ok(description),
+                    Step::Code(_) | Step::Done => {
+                        return Err(self.broken("it sent code before a description"));
+                    }
+                }
+            }
+        }
+    }
+
+    /// Waits for the code; puts it into `file` and seals that.
+    pub(super) fn code(mut self, file: &mut CodeFile) -> Result<(), Error> {
+        let mut length = 0;
+        loop {
+            match self.next_step()? {
+                Some(Step::Code(bytes)) => {
+                    length += bytes.len() as u64;
+                    if length > MAX_CODE {
+                        return Err(self.refused("compiles to more than 1 GiB of code"));
+                    }
+                    file.0.write_all(&bytes).map_err(keep)?;
+                }
+                Some(Step::Done) => return file.seal().map_err(keep),
+                Some(Step::Described(_)) => return Err(self.broken("it sent two descriptions")),
+                None => {}
+            }
+        }
+    }
+
+    /// The next thing it has to say; none if it needs to be asked again.
+    fn next_step(&mut self) -> Result<Option<Step>, Error> {
+        if let Some(step) = self.hear()? {
+            return Ok(Some(step));
+        }
+        self.wait()?;
+        match self.link.read(&self.process.responses) {
+            Received::Some | Received::Nothing => Ok(None),
+            Received::End => Err(self.ended()),
+        }
+    }
+
+    /// Waits until there is something to read.
+    fn wait(&mut self) -> Result<(), Error> {
+        let left = self.deadline.since(now());
+        if left.is_zero() {
+            let seconds = COMPILE_LIMIT.as_secs();
+            return Err(self.refused(&format!("takes longer than {seconds} s to compile")));
+        }
+        let stderr = if self.talk.is_open() { PollFlags::IN } else { PollFlags::empty() };
+        let mut fds = [
+            PollFd::new(&self.process.responses, PollFlags::IN),
+            PollFd::new(&self.process.stderr, stderr),
+        ];
+        match poll(&mut fds, Timespec::try_from(left).ok().as_ref()) {
+            Ok(_) | Err(Errno::INTR) => {}
+            Err(error) => return Err(keep(error.into())),
+        }
+        if !fds[1].revents().is_empty() && self.talk.is_open() {
+            self.said.extend(self.talk.read(&self.process.stderr));
+        }
+        Ok(())
+    }
+
+    fn hear(&mut self) -> Result<Option<Step>, Error> {
+        let step = (|| {
+            let message = self.link.decoder.next_message().map_err(|error| Some(error.to_string()))?;
+            let Some(message) = message else { return Ok(None) };
+            let response = Response::parse(message).map_err(|error| Some(error.to_string()))?;
+            match response {
+                Response::Hello(hello) => {
+                    version::check(&hello).map_err(|error| Some(error.to_string()))?;
+                    Ok(None)
+                }
+                Response::Refused(refused) => Ok(Some(Err(Error::guest(
+                    self.name,
+                    refused.message,
+                    refused.hint.map(str::to_owned),
+                )))),
+                Response::Description(bytes) => {
+                    let description = postcard::from_bytes(bytes).map_err(|error| Some(error.to_string()))?;
+                    Ok(Some(Ok(Step::Described(description))))
+                }
+                Response::Code(bytes) => Ok(Some(Ok(Step::Code(bytes.to_vec())))),
+                Response::Bye => Ok(Some(Ok(Step::Done))),
+                Response::Log(line) => {
+                    self.talk.log(line);
+                    Ok(None)
+                }
+                Response::Ready(_)
+                | Response::Result(_)
+                | Response::Merge(_)
+                | Response::Progress { .. }
+                | Response::Drain => Err(None),
+            }
+        })();
+        match step {
+            Ok(None) => Ok(None),
+            Ok(Some(step)) => step.map(Some),
+            Err(reason) => Err(self.broken(&reason.unwrap_or_else(|| "it sent a serving worker's message".into()))),
+        }
+    }
+
+    /// It ended without having said everything.
+    fn ended(&mut self) -> Error {
+        let end = match self.process.wait() {
+            Ok(end) => end,
+            Err(error) => return keep(error),
+        };
+        self.said.extend(self.talk.read(&self.process.stderr));
+        match end {
+            // What an allocation beyond the limit ends in.
+            WorkerEnd::Signalled(signal) if self.said.iter().any(|line| line.contains("memory allocation")) => {
+                debug_assert_eq!(signal_name(signal), "SIGABRT");
+                self.refused("needs more than 4 GiB of memory to compile")
+            }
+            end => {
+                let said = self.said.first().map(|line| format!(" ({})", line.escape_debug()));
+                self.refused(&format!(
+                    "cannot be compiled: the compile worker {end}{}",
+                    said.unwrap_or_default()
+                ))
+            }
+        }
+    }
+
+    fn refused(&self, message: &str) -> Error {
+        Error::guest(self.name, message, None)
+    }
+
+    fn broken(&self, rule: &str) -> Error {
+        self.refused(&format!("cannot be compiled: the compile worker broke the protocol: {rule}"))
+    }
+}
+
+enum Step {
+    Described(Description),
+    Code(Vec<u8>),
+    Done,
+}
+
+/// The code cannot be kept.
+fn keep(error: io::Error) -> Error {
+    Error::Pool { message: format!("the compiled code cannot be kept: {error}"), hint: None }
+}

@@ -1,0 +1,134 @@
+//! The dispatcher: the only one who changes the state of a run, calls the sink and calls the reporter.
+
+use std::sync::Arc;
+use std::sync::mpsc::{Receiver, TryRecvError};
+
+use super::run_state::RunState;
+use super::{Shared, worker_count};
+use crate::error::Error;
+use crate::item::ItemIndex;
+use crate::outcome::Completion;
+use crate::report::{Reporter, RunEvent};
+use crate::scheduler::Window;
+use crate::sink::{Accepted, Sink};
+
+/// What the other threads tell the dispatcher.
+#[derive(Debug)]
+pub(super) enum Event {
+    /// A worker takes items.
+    Ready,
+    /// A worker ended before it was ready.
+    NeverReady { reason: String },
+    /// A worker says that the guest cannot be used.
+    Refused { message: String, hint: Option<String> },
+    /// A worker is gone and another takes its place.
+    Replaced { worker: u32, pid: u32, reason: String },
+    /// A worker wrote a line to its standard error.
+    WorkerSaid { worker: u32, line: String },
+    /// Items or merges have ended.
+    Ended { items: Vec<(ItemIndex, Completion)> },
+    /// The source has ended after this many items.
+    InputEnded { total: u64 },
+    /// The source cannot be read any further; this many items were read.
+    InputFailed { total: u64, error: Error },
+    /// A signal asks the run to end.
+    Cancel { signal: i32 },
+}
+
+/// One run, seen from the middle.
+pub(super) struct Dispatcher<'a> {
+    pub(super) events: Receiver<Event>,
+    pub(super) shared: Arc<Shared>,
+    pub(super) window: Arc<Window>,
+    pub(super) guest: &'a std::path::Path,
+    pub(super) sink: &'a mut dyn Sink,
+    pub(super) reporter: &'a mut dyn Reporter,
+    pub(super) state: RunState,
+}
+
+impl Dispatcher<'_> {
+    /// Runs until everything is emitted, or an error ends the run.
+    ///
+    /// Whatever it returns, the caller stops the other threads.
+    pub(super) fn run(&mut self) -> Result<(), Error> {
+        let mut input_error = None;
+        while !self.state.is_over() {
+            let event = self.next_event()?;
+            self.handle(event, &mut input_error)?;
+        }
+        self.sink.flush()?;
+        input_error.map_or(Ok(()), Err)
+    }
+
+    /// The next event; what is buffered goes out before waiting for one.
+    fn next_event(&mut self) -> Result<Event, Error> {
+        match self.events.try_recv() {
+            Ok(event) => Ok(event),
+            Err(TryRecvError::Empty | TryRecvError::Disconnected) => {
+                self.sink.flush()?;
+                Ok(self.events.recv().expect("the canceller's sender lives as long as the run"))
+            }
+        }
+    }
+
+    fn handle(&mut self, event: Event, input_error: &mut Option<Error>) -> Result<(), Error> {
+        match event {
+            Event::Ready => self.state.worker_ready(),
+            Event::NeverReady { reason } => {
+                if self.state.worker_never_ready(worker_count(&self.shared)) {
+                    let hint = Some("`wasmpool call` with the same guest runs a single worker".to_owned());
+                    return Err(Error::Pool { message: reason, hint });
+                }
+            }
+            Event::Refused { message, hint } => return Err(Error::guest(self.guest, message, hint)),
+            Event::Replaced { worker, pid, reason } => {
+                self.state.replaced += 1;
+                self.reporter.report(RunEvent::WorkerReplaced { worker, pid, reason: &reason });
+            }
+            Event::WorkerSaid { worker, line } => {
+                self.reporter.report(RunEvent::WorkerSaid { worker, line: &line });
+            }
+            Event::Ended { items } => {
+                for (item, completion) in items {
+                    self.end_item(item, completion)?;
+                }
+                let counts = self.state.progress();
+                self.reporter.report(RunEvent::Progress { counts });
+            }
+            Event::InputEnded { total } => self.end_input(total)?,
+            Event::InputFailed { total, error } => {
+                // What was read is still run and printed.
+                *input_error = Some(error);
+                self.end_input(total)?;
+            }
+            Event::Cancel { signal } => {
+                self.sink.flush()?;
+                return Err(Error::Interrupted { signal });
+            }
+        }
+        Ok(())
+    }
+
+    fn end_item(&mut self, item: ItemIndex, completion: Completion) -> Result<(), Error> {
+        self.state.ended(item, &completion);
+        let accepted = self.sink.accept(item, completion)?;
+        self.accepted(accepted);
+        Ok(())
+    }
+
+    fn end_input(&mut self, total: u64) -> Result<(), Error> {
+        self.state.input_ended(total);
+        let accepted = self.sink.input_ended(total)?;
+        self.accepted(accepted);
+        Ok(())
+    }
+
+    fn accepted(&mut self, accepted: Accepted) {
+        let merges = accepted.work.iter().map(crate::chunk::Chunk::len).sum();
+        self.state.accepted(accepted.emitted, merges);
+        self.window.release(accepted.emitted);
+        for chunk in accepted.work {
+            self.shared.scheduler.push(chunk);
+        }
+    }
+}

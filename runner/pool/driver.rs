@@ -1,0 +1,517 @@
+//! A driver: one thread that owns one worker process at a time and keeps it busy.
+//!
+//! It is one poll loop over the worker's pipes, its standard error, its end, and a descriptor that wakes the driver
+//! when there is work again. It never blocks on a write. What it may believe of what it reads, [`super::state`]
+//! decides.
+
+use std::io;
+use std::sync::Arc;
+use std::sync::mpsc::Sender;
+use std::time::Duration;
+
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
+use rustix::io::Errno;
+
+use super::clock::now;
+use super::dispatcher::Event;
+use super::link::{Link, Received};
+use super::process::Process;
+use super::spawn::Hatch;
+use super::state::{Aftermath, Cause, Hint, Judgement, Limits, Nanos, Suspect, Violation, WorkerState};
+use super::talk::Talk;
+use super::wake::WakeFd;
+use super::{Shared, max_message};
+use crate::chunk::{Chunk, Inputs};
+use crate::item::ItemIndex;
+use crate::outcome::{Completion, Outcome};
+use crate::scheduler::{LocalQueue, Next};
+use crate::wire::msg::{Batch, Call, Request, Response};
+use crate::wire::version;
+
+/// Chunks sent to a worker at most, so that it finds its next one in the pipe.
+const MAX_SENT: usize = 8;
+
+/// Work that is sent ahead, at most: what is in a pipe cannot be stolen any more.
+const SENT_AHEAD: Duration = Duration::from_millis(4);
+
+/// Reads from one pipe before the others get their turn.
+const READS_PER_TURN: usize = 16;
+
+/// How long a worker may take to end when asked to, or when it has closed its pipe.
+const END_LIMIT: Duration = Duration::from_secs(1);
+
+/// Owns one worker slot.
+#[derive(Debug)]
+pub(super) struct Driver {
+    pub(super) slot: u32,
+    pub(super) queue: LocalQueue<Chunk>,
+    pub(super) wake: Arc<WakeFd>,
+    pub(super) hatch: Hatch,
+    pub(super) events: Sender<Event>,
+    pub(super) shared: Arc<Shared>,
+    /// An item that brought a worker down, to be tried alone.
+    pub(super) suspect: Option<Suspect>,
+    /// Processes that have been killed and not yet waited for.
+    pub(super) dying: Vec<Process>,
+}
+
+/// One worker process and the conversation with it.
+struct Session {
+    process: Process,
+    state: WorkerState,
+    link: Link,
+    talk: Talk,
+    /// Ends of items, read and not yet passed on.
+    ended: Vec<(ItemIndex, Completion)>,
+    hung_up: bool,
+    /// It runs an item under suspicion, and nothing beside it.
+    alone: bool,
+}
+
+/// How the conversation with a worker ended.
+enum End {
+    /// There is no more work.
+    Finished,
+    /// The run is over, whatever is left.
+    Stopped,
+    /// The worker said that the guest cannot be used.
+    Refused,
+    /// It ended before it was ready.
+    NeverReady(String),
+    /// It ended, or had to be ended.
+    Lost(Cause),
+}
+
+/// What a look at the descriptors found.
+#[derive(Clone, Copy, Default)]
+struct Found {
+    responses: bool,
+    stderr: bool,
+    ended: bool,
+}
+
+impl Driver {
+    /// Serves until there is no more work or the run is stopped.
+    pub(super) fn run(mut self) {
+        let mut failures = 0_u32;
+        loop {
+            let end = match self.hatch.take() {
+                Ok(process) => self.serve(process),
+                Err(error) => End::NeverReady(format!("a worker cannot be started: {error}")),
+            };
+            match end {
+                End::Finished | End::Stopped | End::Refused => break,
+                End::Lost(_) => failures = 0,
+                End::NeverReady(reason) => {
+                    failures += 1;
+                    self.tell(Event::NeverReady { reason });
+                    if !self.back_off(failures) {
+                        break;
+                    }
+                }
+            }
+        }
+        self.dying.clear();
+    }
+
+    /// Waits a moment, longer each time, before another start; `false` if the run has been stopped meanwhile.
+    fn back_off(&self, failures: u32) -> bool {
+        let pause = Duration::from_millis(5 << failures.min(8));
+        let until = now().after(pause);
+        while !self.shared.is_stopping() {
+            let left = until.since(now());
+            if left.is_zero() {
+                return true;
+            }
+            let mut fds = [PollFd::new(&*self.wake, PollFlags::IN)];
+            wait(&mut fds, Some(left));
+            self.wake.clear();
+        }
+        false
+    }
+
+    /// Keeps one process busy until it ends, or has nothing left to do.
+    fn serve(&mut self, process: Process) -> End {
+        let limits = Limits { wall: self.shared.timeout, output: self.shared.max_output };
+        let mut session = Session {
+            state: WorkerState::new(self.slot, process.pid(), limits, now()),
+            link: Link::new(max_message(self.shared.max_output)),
+            talk: Talk::default(),
+            process,
+            ended: Vec::new(),
+            hung_up: false,
+            alone: false,
+        };
+        let end = self.converse(&mut session);
+        self.pass_on(&mut session);
+        match end {
+            End::Finished => self.farewell(&mut session),
+            End::Stopped | End::Refused => session.process.kill(),
+            End::NeverReady(_) => session.process.kill(),
+            End::Lost(ref cause) => self.recover(session, cause),
+        }
+        end
+    }
+
+    fn converse(&mut self, session: &mut Session) -> End {
+        loop {
+            if self.shared.is_stopping() {
+                return End::Stopped;
+            }
+            let closed = self.fill(session);
+            if closed && session.state.outstanding() == 0 {
+                return End::Finished;
+            }
+            session.link.write(&session.process.requests);
+            let found = self.look(session);
+            if found.stderr {
+                self.listen(session);
+            }
+            if found.responses
+                && let Err(end) = self.receive(session)
+            {
+                return end;
+            }
+            self.pass_on(session);
+            if found.ended || session.hung_up {
+                return self.lost(session);
+            }
+            if let Err(end) = self.judge(session) {
+                return end;
+            }
+        }
+    }
+
+    /// Sends work until the worker has enough; `true` if there will never be any more.
+    fn fill(&mut self, session: &mut Session) -> bool {
+        if !session.state.is_ready() {
+            return false;
+        }
+        if let Some(suspect) = self.suspect.take() {
+            let call = session.state.assign_suspect(suspect, now());
+            session.send(call);
+            session.alone = true;
+        }
+        while self.wants_work(session) {
+            match self.queue.next_or_register() {
+                Next::Chunk(chunk, _) => {
+                    let call = session.state.assign(chunk, now());
+                    session.send(call);
+                }
+                Next::Empty => return false,
+                Next::Closed => return true,
+            }
+        }
+        false
+    }
+
+    fn wants_work(&self, session: &Session) -> bool {
+        match session.state.chunks() {
+            0 => true,
+            _ if session.alone => false,
+            MAX_SENT.. => false,
+            _ => {
+                let ahead = self.shared.chunk_size.expected(session.state.outstanding());
+                ahead.is_some_and(|ahead| ahead < SENT_AHEAD)
+            }
+        }
+    }
+
+    /// Waits until something happens, or a deadline is reached.
+    fn look(&mut self, session: &Session) -> Found {
+        let write = if session.link.wants_write() { PollFlags::OUT } else { PollFlags::empty() };
+        let stderr = if session.talk.is_open() { PollFlags::IN } else { PollFlags::empty() };
+        let mut fds = vec![
+            PollFd::new(&session.process.responses, PollFlags::IN),
+            PollFd::new(&session.process.stderr, stderr),
+            PollFd::new(session.process.pidfd(), PollFlags::IN),
+            PollFd::new(&*self.wake, PollFlags::IN),
+            PollFd::new(&session.process.requests, write),
+        ];
+        fds.extend(self.dying.iter().map(|process| PollFd::new(process.pidfd(), PollFlags::IN)));
+        let timeout = session.state.deadline().map(|deadline| deadline.since(now()));
+        wait(&mut fds, timeout);
+
+        let found = Found {
+            responses: !fds[0].revents().is_empty(),
+            stderr: !fds[1].revents().is_empty() && session.talk.is_open(),
+            ended: !fds[2].revents().is_empty(),
+        };
+        if !fds[3].revents().is_empty() {
+            self.wake.clear();
+        }
+        let gone: Vec<bool> = fds[5..].iter().map(|fd| !fd.revents().is_empty()).collect();
+        let mut gone = gone.into_iter();
+        // Dropping a process that has ended reaps it without waiting.
+        self.dying.retain(|_| !gone.next().unwrap_or(false));
+        found
+    }
+
+    fn listen(&self, session: &mut Session) {
+        for line in session.talk.read(&session.process.stderr) {
+            self.tell(Event::WorkerSaid { worker: self.slot, line });
+        }
+    }
+
+    /// Reads and believes what may be believed.
+    fn receive(&mut self, session: &mut Session) -> Result<(), End> {
+        for _ in 0..READS_PER_TURN {
+            match session.link.read(&session.process.responses) {
+                Received::Nothing => break,
+                Received::End => {
+                    session.hung_up = true;
+                    break;
+                }
+                Received::Some => {}
+            }
+            let heard = session.hear();
+            self.heard(session, heard)?;
+        }
+        Ok(())
+    }
+
+    fn heard(&self, session: &Session, heard: Result<Heard, Violation>) -> Result<(), End> {
+        match heard {
+            Ok(Heard::Ready) => {
+                self.tell(Event::Ready);
+                Ok(())
+            }
+            Ok(Heard::Nothing) => Ok(()),
+            Ok(Heard::Refused { message, hint }) => {
+                self.tell(Event::Refused { message, hint });
+                Err(End::Refused)
+            }
+            Err(violation) if session.state.is_ready() => Err(End::Lost(Cause::Violation(violation))),
+            Err(violation) => {
+                Err(End::NeverReady(format!("a worker broke the protocol at its start: {violation}")))
+            }
+        }
+    }
+
+    /// Passes ends of items on to the dispatcher.
+    fn pass_on(&self, session: &mut Session) {
+        if session.ended.is_empty() {
+            return;
+        }
+        if session.state.outstanding() == 0 {
+            session.alone = false;
+        }
+        let items = std::mem::take(&mut session.ended);
+        let (mut busy, mut bytes, mut calls) = (Duration::ZERO, 0, 0_u64);
+        for (_, completion) in &items {
+            busy += completion.meta.wall;
+            bytes += completion.bytes();
+            calls += 1;
+        }
+        self.shared.chunk_size.observe(calls, busy, bytes);
+        self.tell(Event::Ended { items });
+    }
+
+    /// The worker has ended, or has closed its pipe: what happened?
+    fn lost(&self, session: &mut Session) -> End {
+        let mut fds = [PollFd::new(session.process.pidfd(), PollFlags::IN)];
+        wait(&mut fds, Some(END_LIMIT));
+        let ended = !fds[0].revents().is_empty();
+        if !ended {
+            return End::Lost(Cause::Violation(Violation("it closed its pipe and went on".into())));
+        }
+        // What it wrote before it ended is still in the pipe.
+        while session.link.read(&session.process.responses) == Received::Some {
+            if let Err(end) = session.hear().map_err(Some).and_then(|heard| {
+                self.heard(session, Ok(heard)).map_err(|_| None)
+            }) {
+                return match end {
+                    Some(violation) => End::Lost(Cause::Violation(violation)),
+                    None => End::Refused,
+                };
+            }
+        }
+        let status = match session.process.wait() {
+            Ok(status) => status,
+            Err(error) => return End::NeverReady(format!("a worker cannot be waited for: {error}")),
+        };
+        self.listen(session);
+        if session.state.is_ready() {
+            End::Lost(Cause::Ended(status))
+        } else {
+            End::NeverReady(format!("a worker {status} before it was ready"))
+        }
+    }
+
+    /// Looks at the status page if a deadline has been reached.
+    fn judge(&self, session: &mut Session) -> Result<(), End> {
+        let at = now();
+        if session.state.deadline().is_none_or(|deadline| at < deadline) {
+            return Ok(());
+        }
+        // What it wrote before this moment counts: this host may have been stopped for a while.
+        while session.link.read(&session.process.responses) == Received::Some {
+            let heard = session.hear();
+            self.heard(session, heard)?;
+        }
+        self.pass_on(session);
+        let hint = session.hint();
+        match session.state.judge(hint, at) {
+            Judgement::Wait => Ok(()),
+            Judgement::TooSlowToStart => {
+                Err(End::NeverReady("a worker did not become ready in time".into()))
+            }
+            Judgement::TimedOut(item) => Err(End::Lost(Cause::TimedOut(item))),
+            Judgement::Violation(violation) => Err(End::Lost(Cause::Violation(violation))),
+        }
+    }
+
+    /// Kills what is left of a worker and sees to its items.
+    fn recover(&mut self, mut session: Session, cause: &Cause) {
+        session.process.kill();
+        // A spare takes its place at once, and another spare is started.
+        self.hatch.prepare_spare();
+        let hint = session.hint();
+        session.recover_outbox(cause);
+        self.pass_on(&mut session);
+        let Session { process, state, .. } = session;
+        let pid = process.pid();
+        self.dying.push(process);
+
+        let Aftermath { completions, suspect, requeue } = state.bury(cause, hint);
+        self.suspect = suspect;
+        if !requeue.is_empty() {
+            self.shared.scheduler.push_front(requeue);
+        }
+        let reason = match cause {
+            Cause::Ended(end) => end.to_string(),
+            Cause::Violation(violation) => format!("broke the protocol: {violation}"),
+            Cause::TimedOut(_) => "was killed: its item used up its time".into(),
+        };
+        self.tell(Event::Replaced { worker: self.slot, pid, reason });
+        if !completions.is_empty() {
+            self.tell(Event::Ended { items: completions });
+        }
+    }
+
+    /// Asks a worker to end, and sees to it.
+    fn farewell(&self, session: &mut Session) {
+        session.link.queue(&Request::Bye);
+        session.link.write(&session.process.requests);
+        let mut fds = [PollFd::new(session.process.pidfd(), PollFlags::IN)];
+        wait(&mut fds, Some(END_LIMIT));
+        // Dropping it kills it if it is still there.
+    }
+
+    fn tell(&self, event: Event) {
+        // A dispatcher that is gone has seen all it needed.
+        let _ = self.events.send(event);
+    }
+}
+
+/// What a worker's messages led to.
+enum Heard {
+    Nothing,
+    Ready,
+    Refused { message: String, hint: Option<String> },
+}
+
+impl Session {
+    fn send(&mut self, call: Call) {
+        let merge = matches!(call.chunk.inputs(), Inputs::Folds(_));
+        let request = if merge { Request::Merge(call) } else { Request::Call(call) };
+        self.link.queue(&request);
+    }
+
+    /// Takes in every message that has arrived whole.
+    fn hear(&mut self) -> Result<Heard, Violation> {
+        let at = now();
+        let mut heard = Heard::Nothing;
+        loop {
+            let message = match self.link.decoder.next_message() {
+                Ok(Some(message)) => message,
+                Ok(None) => return Ok(heard),
+                Err(error) => return Err(Violation(error.to_string())),
+            };
+            let response = Response::parse(message).map_err(|error| Violation(error.to_string()))?;
+            match response {
+                Response::Hello(hello) => {
+                    version::check(&hello).map_err(|error| Violation(error.to_string()))?;
+                    self.state.greeted()?;
+                }
+                Response::Ready(_) => {
+                    self.state.ready()?;
+                    heard = Heard::Ready;
+                }
+                Response::Refused(refused) => {
+                    self.state.may_refuse()?;
+                    return Ok(Heard::Refused {
+                        message: refused.message.to_owned(),
+                        hint: refused.hint.map(str::to_owned),
+                    });
+                }
+                Response::Result(batch) => self.state.answer(&batch, false, at, &mut self.ended)?,
+                Response::Merge(batch) => self.state.answer(&batch, true, at, &mut self.ended)?,
+                Response::Log(line) => self.talk.log(line),
+                // Guests cannot report progress yet; nothing hangs on it.
+                Response::Progress { .. } => {}
+                Response::Description(_) | Response::Code(_) => {
+                    return Err(Violation("a compile worker's message".into()));
+                }
+                Response::Drain => return Err(Violation("an answer nobody asked for".into())),
+                Response::Bye => return Err(Violation("a farewell while it is needed".into())),
+            }
+        }
+    }
+
+    /// What its status page says; nothing if it cannot be read.
+    fn hint(&self) -> Hint {
+        self.process.segment.read_status().map_or_else(
+            |_| Hint::default(),
+            |status| Hint { running: status.running, since: Nanos(status.started_ns) },
+        )
+    }
+
+    /// Takes the results that a killed worker had finished and not yet written.
+    fn recover_outbox(&mut self, cause: &Cause) {
+        // A worker that broke the protocol is believed nothing more.
+        if matches!(cause, Cause::Violation(_)) {
+            return;
+        }
+        let Ok(Some(outbox)) = self.process.segment.read_outbox() else { return };
+        let batch = Batch {
+            first: outbox.first,
+            attempt: outbox.attempt,
+            count: outbox.count,
+            reports: &outbox.reports,
+        };
+        let until = match cause {
+            Cause::TimedOut(item) => Some(*item),
+            Cause::Ended(_) | Cause::Violation(_) => None,
+        };
+        self.state.salvage(&batch, until, now(), &mut self.ended);
+    }
+}
+
+impl Completion {
+    /// Bytes that the result takes, for judging how much to ask for at once.
+    pub(super) fn bytes(&self) -> u64 {
+        let value = match &self.outcome {
+            Outcome::Ok(output) => output.json().len(),
+            Outcome::Trap { .. }
+            | Outcome::Exit { .. }
+            | Outcome::Timeout { .. }
+            | Outcome::Output { .. }
+            | Outcome::Input { .. }
+            | Outcome::Crash { .. }
+            | Outcome::Protocol { .. }
+            | Outcome::Cancelled => 0,
+        };
+        (value + self.stdout.len() + self.stderr.len()) as u64
+    }
+}
+
+/// Waits for one of the descriptors, at most for `timeout`.
+fn wait(fds: &mut [PollFd<'_>], timeout: Option<Duration>) {
+    // An absurdly long limit is as good as none.
+    let timeout = timeout.and_then(|timeout| Timespec::try_from(timeout).ok());
+    match poll(fds, timeout.as_ref()) {
+        Ok(_) | Err(Errno::INTR) => {}
+        Err(error) => panic!("descriptors of ours can be polled: {}", io::Error::from(error)),
+    }
+}

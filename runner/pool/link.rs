@@ -1,0 +1,90 @@
+//! The host's side of a worker's two pipes: what is still to be written, what has been read. Never blocks.
+
+use std::os::fd::OwnedFd;
+
+use rustix::io::Errno;
+
+use crate::wire::codec::encode_request;
+use crate::wire::frame::Decoder;
+use crate::wire::msg::Request;
+
+/// How much is read from a worker at once. Also what a pipe holds by default.
+const READ_SIZE: usize = 64 << 10;
+
+/// Requests on their way out, responses on their way in.
+#[derive(Debug)]
+pub(super) struct Link {
+    outgoing: Vec<u8>,
+    /// How much of `outgoing` has been written.
+    written: usize,
+    buffer: Box<[u8]>,
+    pub(super) decoder: Decoder,
+}
+
+/// What reading a pipe came to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Received {
+    /// There was something.
+    Some,
+    /// There is nothing just now.
+    Nothing,
+    /// The other side has closed it.
+    End,
+}
+
+impl Link {
+    /// A link that accepts messages of up to `max_message` bytes.
+    pub(super) fn new(max_message: usize) -> Self {
+        Self {
+            outgoing: Vec::new(),
+            written: 0,
+            buffer: vec![0; READ_SIZE].into_boxed_slice(),
+            decoder: Decoder::new(max_message),
+        }
+    }
+
+    /// Puts a request behind those that wait to be written.
+    pub(super) fn queue(&mut self, request: &Request<'_>) {
+        encode_request(request, &mut self.outgoing);
+    }
+
+    /// Whether anything waits to be written.
+    pub(super) fn wants_write(&self) -> bool {
+        self.written < self.outgoing.len()
+    }
+
+    /// Writes as much as the pipe takes. A closed pipe is no error here: reading tells how the worker ended.
+    pub(super) fn write(&mut self, pipe: &OwnedFd) {
+        while self.wants_write() {
+            match rustix::io::write(pipe, &self.outgoing[self.written..]) {
+                Ok(written) => self.written += written,
+                Err(Errno::INTR) => {}
+                Err(Errno::AGAIN) => return,
+                Err(_) => {
+                    self.written = self.outgoing.len();
+                    break;
+                }
+            }
+        }
+        self.outgoing.clear();
+        self.written = 0;
+        // A chunk of long lines is rare; its buffer is not kept for the short ones that follow.
+        self.outgoing.shrink_to(READ_SIZE);
+    }
+
+    /// Reads once into the decoder.
+    pub(super) fn read(&mut self, pipe: &OwnedFd) -> Received {
+        loop {
+            return match rustix::io::read(pipe, &mut self.buffer[..]) {
+                Ok(0) => Received::End,
+                Ok(length) => {
+                    self.decoder.push(&self.buffer[..length]);
+                    Received::Some
+                }
+                Err(Errno::INTR) => continue,
+                Err(Errno::AGAIN) => Received::Nothing,
+                Err(_) => Received::End,
+            };
+        }
+    }
+}

@@ -1,0 +1,97 @@
+//! Where a whole run stands: a pure machine that only the dispatcher moves.
+//!
+//! It answers two questions: is the run over, and how did it go.
+
+use std::time::Duration;
+
+use crate::item::{ItemIndex, MERGE_BIT};
+use crate::outcome::{Completion, Outcome};
+use crate::report::Counts;
+
+/// Starts that may fail in a row, for each worker slot, before the pool counts as broken.
+const START_FAILURES: u64 = 3;
+
+/// Counts of a run, and what is still to come.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(super) struct RunState {
+    /// How many items the input has, once it has ended.
+    total: Option<u64>,
+    /// Items that have ended.
+    ended: u64,
+    ok: u64,
+    failed: u64,
+    /// Items that are done with for good.
+    emitted: u64,
+    /// Merges asked for, and how many of them have ended.
+    merges: u64,
+    merges_ended: u64,
+    pub(super) failed_merges: u64,
+    pub(super) attempts: u64,
+    pub(super) busy: Duration,
+    pub(super) replaced: u64,
+    /// Starts that failed since the last one that did not.
+    start_failures: u64,
+}
+
+impl RunState {
+    /// The input has ended after `total` items.
+    pub(super) fn input_ended(&mut self, total: u64) {
+        assert!(self.total.is_none(), "the input ends once");
+        self.total = Some(total);
+    }
+
+    /// An item or a merge has ended.
+    pub(super) fn ended(&mut self, item: ItemIndex, completion: &Completion) {
+        let ok = completion.outcome.is_ok();
+        self.attempts += u64::from(completion.meta.attempts);
+        self.busy += completion.meta.wall;
+        if item & MERGE_BIT != 0 {
+            self.merges_ended += 1;
+            self.failed_merges += u64::from(!ok);
+            assert!(self.merges_ended <= self.merges, "a merge ends once");
+        } else {
+            self.ended += 1;
+            self.ok += u64::from(ok);
+            self.failed += u64::from(!ok && completion.outcome != Outcome::Cancelled);
+            assert!(self.total.is_none_or(|total| self.ended <= total), "an item ends once");
+        }
+    }
+
+    /// The sink has done with `items` items and asks for `merges` merges.
+    pub(super) fn accepted(&mut self, items: u64, merges: u64) {
+        self.emitted += items;
+        self.merges += merges;
+        assert!(self.emitted <= self.ended, "what is emitted has ended");
+    }
+
+    /// A worker has become ready.
+    pub(super) fn worker_ready(&mut self) {
+        self.start_failures = 0;
+    }
+
+    /// A worker ended before it was ready; `true` if the pool of `workers` counts as broken.
+    pub(super) fn worker_never_ready(&mut self, workers: usize) -> bool {
+        self.start_failures += 1;
+        self.start_failures >= START_FAILURES * workers as u64
+    }
+
+    /// Whether nothing is outstanding any more.
+    pub(super) fn is_over(&self) -> bool {
+        self.total == Some(self.emitted) && self.merges == self.merges_ended
+    }
+
+    /// The counts, given how many items were admitted: those that did not end are cancelled.
+    pub(super) fn counts(&self, admitted: u64) -> Counts {
+        Counts {
+            items: admitted,
+            ok: self.ok,
+            failed: self.failed,
+            cancelled: admitted.saturating_sub(self.ok + self.failed),
+        }
+    }
+
+    /// The counts while the run goes on: items that have ended so far.
+    pub(super) fn progress(&self) -> Counts {
+        self.counts(self.ended)
+    }
+}

@@ -1,0 +1,266 @@
+//! Where worker processes start: the only place of the crate that starts any.
+//!
+//! A worker asks the kernel to kill it when its parent ends. The kernel means the *thread* that started it, so one
+//! thread, which lives as long as the pool, starts them all. It also keeps a spare: a worker that has been started
+//! and told what to load, so that one that died is replaced without waiting for a process to start.
+
+use std::collections::VecDeque;
+use std::fs::File;
+use std::io;
+use std::os::fd::OwnedFd;
+use std::os::unix::process::CommandExt;
+use std::path::PathBuf;
+use std::process::{Command, Stdio};
+use std::sync::mpsc::{Receiver, Sender, channel};
+use std::thread::JoinHandle;
+
+use command_fds::{CommandFdExt, FdMapping};
+use rustix::pipe::{PipeFlags, pipe_with};
+use rustix::process::{Pid, Resource, Rlimit, prlimit};
+
+use super::process::{Ends, Process};
+use crate::sandbox::fds;
+use crate::shm::segment::SegmentFile;
+use crate::wire::codec::encode_request;
+use crate::wire::msg::{Hello, Load, Request};
+use crate::wire::version;
+
+/// Private writable memory a compile worker may have. A 69 MB guest, the largest seen, needs less than half of it.
+const COMPILE_MEMORY: u64 = 4 << 30;
+
+/// The name of the hidden subcommand that makes a process a worker.
+pub const WORKER_ARGUMENT: &str = "__worker";
+
+/// What starts a worker process.
+#[derive(Clone, Debug)]
+pub(crate) struct Launcher {
+    executable: PathBuf,
+}
+
+impl Launcher {
+    /// Starts `executable`, or, without one, this program itself, even if its file has been replaced meanwhile.
+    pub(crate) fn new(executable: Option<PathBuf>) -> Self {
+        Self { executable: executable.unwrap_or_else(|| PathBuf::from("/proc/self/exe")) }
+    }
+
+    /// Starts a worker with `guest` at its place in the descriptor table and sends it the first greeting.
+    ///
+    /// To be called from a thread that lives as long as the worker is wanted.
+    pub(crate) fn start(&self, guest: &File) -> io::Result<Process> {
+        let (their_requests, requests) = pipe_with(PipeFlags::CLOEXEC)?;
+        let (responses, their_responses) = pipe_with(PipeFlags::CLOEXEC)?;
+        let (stderr, their_stderr) = pipe_with(PipeFlags::CLOEXEC)?;
+        for ours in [&requests, &responses, &stderr] {
+            rustix::io::ioctl_fionbio(ours, true)?;
+        }
+        let segment = SegmentFile::create()?;
+        let table = vec![
+            FdMapping { parent_fd: their_requests, child_fd: fds::REQUESTS },
+            FdMapping { parent_fd: their_responses, child_fd: fds::RESPONSES },
+            FdMapping { parent_fd: guest.try_clone()?.into(), child_fd: fds::GUEST },
+            FdMapping { parent_fd: segment.try_clone_fd()?, child_fd: fds::SEGMENT },
+        ];
+
+        let child = Command::new(&self.executable)
+            .arg0("wasmpool-worker")
+            .arg(WORKER_ARGUMENT)
+            .arg("--parent")
+            .arg(std::process::id().to_string())
+            .env_clear()
+            // A terminal's Ctrl-C is for the host, which then ends its workers itself.
+            .process_group(0)
+            .stdin(Stdio::null())
+            .stdout(their_stderr.try_clone()?)
+            .stderr(their_stderr)
+            .fd_mappings(table)
+            .map_err(io::Error::other)?
+            .spawn()?;
+        let pid = Pid::from_child(&child);
+        // From here on the process is waited for through its pidfd; `Child` would only race with that.
+        drop(child);
+
+        let process = Process::adopt(pid, Ends { requests, responses, stderr, segment })?;
+        let hello = Request::Hello(Hello { protocol: version::PROTOCOL, build: version::BUILD });
+        process.send_first(&hello)?;
+        Ok(process)
+    }
+
+    /// Starts a worker that compiles, under a memory limit.
+    pub(crate) fn start_compiler(&self, guest: &File) -> io::Result<Process> {
+        let process = self.start(guest)?;
+        let pid = Pid::from_raw(process.pid().cast_signed());
+        let limit = Rlimit { current: Some(COMPILE_MEMORY), maximum: Some(COMPILE_MEMORY) };
+        prlimit(pid, Resource::Data, limit)?;
+        Ok(process)
+    }
+}
+
+impl Process {
+    /// Sends a message to a process that has been sent next to nothing: it fits into the pipe.
+    pub(crate) fn send_first(&self, request: &Request<'_>) -> io::Result<()> {
+        let mut frame = Vec::new();
+        encode_request(request, &mut frame);
+        match rustix::io::write(&self.requests, &frame)? {
+            written if written == frame.len() => Ok(()),
+            _ => Err(io::ErrorKind::WriteZero.into()),
+        }
+    }
+}
+
+/// The thread that starts workers, seen from the others.
+#[derive(Debug)]
+pub(crate) struct Spawner {
+    orders: Option<Sender<Order>>,
+    thread: Option<JoinHandle<()>>,
+}
+
+/// Orders workers; a driver has one of its own.
+#[derive(Clone, Debug)]
+pub(crate) struct Hatch {
+    orders: Sender<Order>,
+}
+
+#[derive(Debug)]
+enum Order {
+    /// Start this many, to be ready when they are asked for.
+    Prepare(usize),
+    /// From now on, tell every worker to load this.
+    Load(Load),
+    /// Hand out a worker that has been told what to load.
+    Take(Sender<io::Result<Process>>),
+    /// End.
+    Stop,
+}
+
+impl Spawner {
+    /// Starts the thread. Its workers find `code` in their descriptor table; it may be filled later, before
+    /// [`Spawner::load`].
+    pub(crate) fn start(launcher: Launcher, code: File) -> io::Result<Self> {
+        let (orders, inbox) = channel();
+        let thread = std::thread::Builder::new()
+            .name("spawner".into())
+            .spawn(move || Nursery { launcher, code, load: None, ready: VecDeque::new() }.run(&inbox))?;
+        Ok(Self { orders: Some(orders), thread: Some(thread) })
+    }
+
+    /// Has `count` more workers started ahead of need.
+    pub(crate) fn prepare(&self, count: usize) {
+        self.order(Order::Prepare(count));
+    }
+
+    /// Tells all workers, those that are started and those to come, what to load.
+    pub(crate) fn load(&self, load: Load) {
+        self.order(Order::Load(load));
+    }
+
+    /// A way for another thread to order workers.
+    pub(crate) fn hatch(&self) -> Hatch {
+        Hatch { orders: self.orders.clone().expect("the spawner has not been stopped") }
+    }
+
+    fn order(&self, order: Order) {
+        let orders = self.orders.as_ref().expect("the spawner has not been stopped");
+        orders.send(order).expect("the spawner's thread ends only when it is told to");
+    }
+}
+
+impl Drop for Spawner {
+    fn drop(&mut self) {
+        if let Some(orders) = self.orders.take() {
+            // It is gone already only if it panicked, which its join tells.
+            let _ = orders.send(Order::Stop);
+        }
+        if let Some(thread) = self.thread.take()
+            && thread.join().is_err()
+            && !std::thread::panicking()
+        {
+            panic!("the spawner's thread panicked");
+        }
+    }
+}
+
+impl Hatch {
+    /// A worker that has been told what to load; its answer is still to come.
+    pub(crate) fn take(&self) -> io::Result<Process> {
+        let (reply, answer) = channel();
+        self.orders.send(Order::Take(reply)).map_err(io::Error::other)?;
+        answer.recv().map_err(io::Error::other)?
+    }
+
+    /// Has one more worker started ahead of need: a spare.
+    pub(crate) fn prepare_spare(&self) {
+        // A spawner that has ended needs no spare.
+        let _ = self.orders.send(Order::Prepare(1));
+    }
+}
+
+/// What the spawner's thread owns.
+struct Nursery {
+    launcher: Launcher,
+    code: File,
+    load: Option<Load>,
+    /// Workers nobody has taken yet; oldest, so furthest along, first.
+    ready: VecDeque<Process>,
+}
+
+impl Nursery {
+    fn run(mut self, inbox: &Receiver<Order>) {
+        // Placeholders keep the table's numbers taken, so that nothing the standard library opens while it starts
+        // a process has one of them when the table is put in place.
+        let _placeholders = reserve_table();
+        for order in inbox {
+            match order {
+                Order::Prepare(count) => self.prepare(count),
+                Order::Load(load) => self.load(load),
+                Order::Take(reply) => {
+                    // A driver that is gone gets no worker; the process then ends with the message.
+                    let _ = reply.send(self.take());
+                }
+                Order::Stop => break,
+            }
+        }
+    }
+
+    fn prepare(&mut self, count: usize) {
+        for _ in 0..count {
+            // One that cannot be started ahead of need is tried again, and its error told, when it is needed.
+            let Ok(process) = self.start() else { return };
+            self.ready.push_back(process);
+        }
+    }
+
+    fn load(&mut self, load: Load) {
+        let load = self.load.insert(load);
+        // One that has died meanwhile says so to whoever takes it.
+        self.ready.retain(|process| process.send_first(&Request::Load(load.clone())).is_ok());
+    }
+
+    fn take(&mut self) -> io::Result<Process> {
+        match self.ready.pop_front() {
+            Some(process) => Ok(process),
+            None => self.start(),
+        }
+    }
+
+    fn start(&self) -> io::Result<Process> {
+        let process = self.launcher.start(&self.code)?;
+        if let Some(load) = &self.load {
+            process.send_first(&Request::Load(load.clone()))?;
+        }
+        Ok(process)
+    }
+}
+
+/// Descriptors for every number of the table that was free.
+fn reserve_table() -> Vec<OwnedFd> {
+    let mut placeholders = Vec::new();
+    let highest = fds::SEGMENT;
+    while let Ok(file) = File::open("/dev/null") {
+        use std::os::fd::AsRawFd;
+        if file.as_raw_fd() > highest {
+            break;
+        }
+        placeholders.push(file.into());
+    }
+    placeholders
+}

@@ -1,0 +1,552 @@
+//! What the host knows about one worker, and what it believes of what the worker says: a pure machine.
+//!
+//! It does no I/O and reads no clock, so every order of events can be tried in a test. Its rules:
+//!
+//! - A worker answers its items in the order in which it got them. A result for any other item, attempt or export
+//!   is a lie, and a worker that lies is killed.
+//! - The status page says which item is running. It decides who is to blame when a worker dies and when an item's
+//!   time began; it never makes an item succeed, and a bound that the page cannot move stands behind it.
+//! - What a dead worker had not answered goes back to the queue uncounted, but for the item it was running.
+
+use std::collections::VecDeque;
+use std::time::Duration;
+
+use crate::chunk::{Chunk, Inputs};
+use crate::item::ItemIndex;
+use crate::outcome::{Completion, Meta, Outcome, Output, WorkerEnd};
+use crate::wire::codec::Reports;
+use crate::wire::msg::{Batch, Call, CallEnd, Report};
+
+/// How long a worker may take until it is ready. Loading takes milliseconds; a machine with far more workers than
+/// processors takes its time.
+const START_LIMIT: Duration = Duration::from_secs(60);
+
+/// Added to the bound that holds whatever the status page says.
+const GRACE: Duration = Duration::from_secs(1);
+
+/// How many times a worker may be killed from outside under one item before the item counts as the reason, as it
+/// is when it makes the machine run out of memory.
+const OUTSIDE_KILLS: u32 = 5;
+
+/// How many workers an item may bring down by itself: one, and one more to be sure.
+const OWN_CRASHES: u32 = 2;
+
+/// Nanoseconds of the monotonic clock, which host and workers share.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) struct Nanos(pub(super) u64);
+
+/// What one driver knows about the worker process it has.
+#[derive(Debug)]
+pub(super) struct WorkerState {
+    slot: u32,
+    pid: u32,
+    phase: Phase,
+    limits: Limits,
+    /// Chunks sent and not yet answered in full, oldest first.
+    sent: VecDeque<Sent>,
+    /// What the status page was last seen to say.
+    seen: Seen,
+    /// When the last result came, or the first chunk of a worker that had none; no status page moves it.
+    progress: Nanos,
+    /// How many results this process has given.
+    answered: u64,
+}
+
+/// What holds for every item.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Limits {
+    /// Wall time.
+    pub(super) wall: Option<Duration>,
+    /// Bytes of value, standard output and standard error together.
+    pub(super) output: u64,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Phase {
+    /// Started; the greeting has not been answered.
+    Starting { since: Nanos },
+    /// Greeted; it loads the guest.
+    Loading { since: Nanos },
+    /// It takes items.
+    Ready,
+}
+
+#[derive(Debug)]
+struct Sent {
+    chunk: Chunk,
+    /// How many of its items have been answered.
+    done: u64,
+    suspect: Option<Suspicion>,
+    at: Nanos,
+}
+
+#[derive(Clone, Copy, Debug)]
+enum Seen {
+    /// It has not been looked at since the last result.
+    Nothing,
+    /// It was between two items at this time.
+    Between(Nanos),
+    /// It was running an item that started then.
+    Running { item: ItemIndex, since: Nanos },
+}
+
+/// An item that was running when a worker died, to be tried alone in a fresh one.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) struct Suspect {
+    /// Just this item.
+    pub(super) chunk: Chunk,
+    pub(super) suspicion: Suspicion,
+}
+
+/// What an item has been seen to do to workers.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) struct Suspicion {
+    /// Workers that ended under it by themselves, or had to be ended because they broke the protocol.
+    own: u32,
+    /// Workers that were killed from outside while it ran.
+    outside: u32,
+}
+
+/// The worker broke the protocol; the words say which rule.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{0}")]
+pub(super) struct Violation(pub(super) String);
+
+/// What the host reads in a worker's status page.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) struct Hint {
+    /// The item it says it is running.
+    pub(super) running: Option<ItemIndex>,
+    /// When it says that the item started.
+    pub(super) since: Nanos,
+}
+
+/// What to do about a deadline that has been reached.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum Judgement {
+    /// Nothing; look again at [`WorkerState::deadline`].
+    Wait,
+    /// The worker has not become ready in time.
+    TooSlowToStart,
+    /// This item has used up its time: kill the worker.
+    TimedOut(ItemIndex),
+    /// The status page is impossible: kill the worker.
+    Violation(Violation),
+}
+
+/// Why a worker is no more.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum Cause {
+    /// It ended.
+    Ended(WorkerEnd),
+    /// It broke the protocol and was killed.
+    Violation(Violation),
+    /// This item used up its time, and the worker was killed.
+    TimedOut(ItemIndex),
+}
+
+/// What becomes of the items a worker had when it ended.
+#[derive(Debug, Default)]
+pub(super) struct Aftermath {
+    /// Items that ended with it.
+    pub(super) completions: Vec<(ItemIndex, Completion)>,
+    /// The item to try again, alone and in a fresh worker.
+    pub(super) suspect: Option<Suspect>,
+    /// Items that are none the worse for it.
+    pub(super) requeue: Vec<Chunk>,
+}
+
+impl Nanos {
+    /// The moment `duration` later.
+    pub(super) fn after(self, duration: Duration) -> Self {
+        Self(self.0.saturating_add(u64::try_from(duration.as_nanos()).unwrap_or(u64::MAX)))
+    }
+}
+
+impl Suspicion {
+    /// How often the item has been started, this time included.
+    pub(super) fn attempt(self) -> u32 {
+        self.own + self.outside + 1
+    }
+}
+
+impl WorkerState {
+    /// A worker that has just been started, at `now`.
+    pub(super) fn new(slot: u32, pid: u32, limits: Limits, now: Nanos) -> Self {
+        Self {
+            slot,
+            pid,
+            phase: Phase::Starting { since: now },
+            limits,
+            sent: VecDeque::new(),
+            seen: Seen::Nothing,
+            progress: now,
+            answered: 0,
+        }
+    }
+
+    /// Whether it takes items.
+    pub(super) fn is_ready(&self) -> bool {
+        self.phase == Phase::Ready
+    }
+
+    /// How many items it has been sent and has not answered.
+    pub(super) fn outstanding(&self) -> u64 {
+        self.sent.iter().map(|sent| sent.chunk.len() - sent.done).sum()
+    }
+
+    /// How many chunks it has that it has not answered in full.
+    pub(super) fn chunks(&self) -> usize {
+        self.sent.len()
+    }
+
+    /// The worker has answered the greeting.
+    pub(super) fn greeted(&mut self) -> Result<(), Violation> {
+        match self.phase {
+            Phase::Starting { since } => {
+                self.phase = Phase::Loading { since };
+                Ok(())
+            }
+            Phase::Loading { .. } | Phase::Ready => Err(violation("a second greeting")),
+        }
+    }
+
+    /// The worker says it is ready.
+    pub(super) fn ready(&mut self) -> Result<(), Violation> {
+        match self.phase {
+            Phase::Loading { .. } => {
+                self.phase = Phase::Ready;
+                Ok(())
+            }
+            Phase::Starting { .. } => Err(violation("ready before the greeting")),
+            Phase::Ready => Err(violation("ready twice")),
+        }
+    }
+
+    /// Whether the worker may refuse the guest now.
+    pub(super) fn may_refuse(&self) -> Result<(), Violation> {
+        match self.phase {
+            Phase::Starting { .. } | Phase::Loading { .. } => Ok(()),
+            Phase::Ready => Err(violation("a refusal of the guest after being ready")),
+        }
+    }
+
+    /// Takes note of a chunk that is sent at `now`; returns what to send.
+    pub(super) fn assign(&mut self, chunk: Chunk, now: Nanos) -> Call {
+        self.send(chunk, None, now)
+    }
+
+    /// As [`WorkerState::assign`], for an item under suspicion.
+    pub(super) fn assign_suspect(&mut self, suspect: Suspect, now: Nanos) -> Call {
+        self.send(suspect.chunk, Some(suspect.suspicion), now)
+    }
+
+    fn send(&mut self, chunk: Chunk, suspect: Option<Suspicion>, now: Nanos) -> Call {
+        debug_assert!(self.is_ready(), "only a ready worker is sent items");
+        if self.sent.is_empty() {
+            self.progress = now;
+        }
+        let call = Call {
+            group: 0,
+            export: export_of(&chunk),
+            attempt: suspect.unwrap_or_default().attempt(),
+            chunk: chunk.clone(),
+        };
+        self.sent.push_back(Sent { chunk, done: 0, suspect, at: now });
+        call
+    }
+
+    /// Takes the results of a batch into `ended`; `merges` tells which of the two kinds of message it came in.
+    ///
+    /// Results before the first lie count.
+    pub(super) fn answer(
+        &mut self,
+        batch: &Batch<'_>,
+        merges: bool,
+        now: Nanos,
+        ended: &mut Vec<(ItemIndex, Completion)>,
+    ) -> Result<(), Violation> {
+        self.check(batch, merges)?;
+        for report in Reports::new(batch) {
+            let report = report.map_err(|error| Violation(error.to_string()))?;
+            ended.push(self.completion(&report)?);
+            self.progress = now;
+            self.seen = Seen::Nothing;
+        }
+        Ok(())
+    }
+
+    /// Takes the results that a worker had ready when it ended, up to the item `until`, if they are what it was to
+    /// give next. What was read before is not taken twice; whatever is wrong is left alone.
+    pub(super) fn salvage(
+        &mut self,
+        batch: &Batch<'_>,
+        until: Option<ItemIndex>,
+        now: Nanos,
+        ended: &mut Vec<(ItemIndex, Completion)>,
+    ) {
+        let merges = self.sent.front().is_some_and(|front| front.is_merge());
+        if self.check(batch, merges).is_err() {
+            return;
+        }
+        for (item, report) in (batch.first..).zip(Reports::new(batch)) {
+            if until == Some(item) {
+                return;
+            }
+            let Ok(report) = report else { return };
+            let Ok(end) = self.completion(&report) else { return };
+            ended.push(end);
+            self.progress = now;
+        }
+    }
+
+    /// Whether a batch is what the worker has to give next.
+    fn check(&self, batch: &Batch<'_>, merges: bool) -> Result<(), Violation> {
+        let Some(front) = self.sent.front() else {
+            return Err(violation("a result nobody asked for"));
+        };
+        if merges != front.is_merge() {
+            return Err(violation("a result of the wrong kind"));
+        }
+        if batch.first != front.chunk.first() + front.done {
+            return Err(violation("a result of an item that is not running"));
+        }
+        if batch.attempt != front.attempt() {
+            return Err(violation("a result of another attempt"));
+        }
+        if u64::from(batch.count) > front.chunk.len() - front.done {
+            return Err(violation("more results than items"));
+        }
+        Ok(())
+    }
+
+    /// The next item's end, from what the worker says about it.
+    fn completion(&mut self, report: &Report<'_>) -> Result<(ItemIndex, Completion), Violation> {
+        let outcome = self.outcome(report)?;
+        let front = self.sent.front_mut().expect("the caller has seen the item");
+        let item = front.chunk.first() + front.done;
+        let attempts = front.attempt();
+        front.done += 1;
+        if front.done == front.chunk.len() {
+            self.sent.pop_front();
+        }
+        self.answered += 1;
+        let meta = Meta {
+            wall: Duration::from_nanos(report.wall_ns),
+            cpu: Duration::from_nanos(report.cpu_ns),
+            peak_memory: report.peak_memory,
+            attempts,
+            worker: self.slot,
+            pid: self.pid,
+            backtrace: report.backtrace.lines().map(str::to_owned).collect(),
+        };
+        let completion = Completion {
+            outcome,
+            stdout: report.stdout.into(),
+            stderr: report.stderr.into(),
+            meta: Box::new(meta),
+        };
+        Ok((item, completion))
+    }
+
+    fn outcome(&self, report: &Report<'_>) -> Result<Outcome, Violation> {
+        let value = match report.end {
+            CallEnd::Ok(value) => value.len(),
+            CallEnd::Trap { .. }
+            | CallEnd::Exit { .. }
+            | CallEnd::Output { .. }
+            | CallEnd::Input { .. } => 0,
+        };
+        let length = value + report.stdout.len() + report.stderr.len();
+        if length as u64 > self.limits.output {
+            return Err(violation("more output than an item may have"));
+        }
+        Ok(match report.end {
+            CallEnd::Ok(value) => Outcome::Ok(
+                Output::from_untrusted(value).map_err(|error| Violation(error.to_string()))?,
+            ),
+            CallEnd::Trap { kind, error } => Outcome::Trap { kind, error: error.to_owned() },
+            CallEnd::Exit { code } => Outcome::Exit { code },
+            CallEnd::Output { error } => Outcome::Output { error: error.to_owned() },
+            CallEnd::Input { error } => Outcome::Input { error: error.to_owned() },
+        })
+    }
+
+    /// When to call [`WorkerState::judge`]; never, if there is nothing to wait for.
+    pub(super) fn deadline(&self) -> Option<Nanos> {
+        if let Phase::Starting { since } | Phase::Loading { since } = self.phase {
+            return Some(since.after(START_LIMIT));
+        }
+        let limit = self.limits.wall?;
+        let next = match self.seen {
+            Seen::Nothing => self.progress,
+            Seen::Between(when) => when,
+            Seen::Running { since, .. } => since,
+        };
+        Some(next.after(limit).min(self.bound()?))
+    }
+
+    /// Decides at `now`, with everything the worker wrote until then read, what to do about a deadline.
+    pub(super) fn judge(&mut self, hint: Hint, now: Nanos) -> Judgement {
+        if self.deadline().is_none_or(|deadline| now < deadline) {
+            return Judgement::Wait;
+        }
+        if !self.is_ready() {
+            return Judgement::TooSlowToStart;
+        }
+        let (Some(limit), Some(bound), Some(front)) =
+            (self.limits.wall, self.bound(), self.sent.front())
+        else {
+            return Judgement::Wait;
+        };
+        let Some(item) = hint.running else {
+            if now >= bound {
+                return Judgement::TimedOut(front.chunk.first() + front.done);
+            }
+            // It is looked at again when the next item could have used up its time.
+            self.seen = Seen::Between(now);
+            return Judgement::Wait;
+        };
+        let Some(holder) = self.holder_of(item) else {
+            return Judgement::Violation(violation("it says it is running an item it does not have"));
+        };
+        let since = match self.seen {
+            // What it said first counts: an item does not start anew.
+            Seen::Running { item: seen, since } if seen == item => since,
+            Seen::Nothing | Seen::Between(_) | Seen::Running { .. } => {
+                hint.since.clamp(holder.at.min(now), now)
+            }
+        };
+        if now >= since.after(limit) || now >= bound {
+            return Judgement::TimedOut(item);
+        }
+        self.seen = Seen::Running { item, since };
+        Judgement::Wait
+    }
+
+    /// What becomes of its items, now that it is gone. `hint` is what its status page said at the end.
+    pub(super) fn bury(mut self, cause: &Cause, hint: Hint) -> Aftermath {
+        let mut aftermath = Aftermath::default();
+        let culprit = self.culprit(cause, hint);
+        while let Some(sent) = self.sent.pop_front() {
+            let (before, culprit, after) = cut_out(sent, culprit);
+            aftermath.requeue.extend(before.into_iter().chain(after));
+            if let Some(suspect) = culprit {
+                self.blame(suspect, cause, &mut aftermath);
+            }
+        }
+        aftermath
+    }
+
+    /// The item to blame for the end, if any.
+    fn culprit(&self, cause: &Cause, hint: Hint) -> Option<ItemIndex> {
+        if let Cause::TimedOut(item) = cause {
+            return Some(*item);
+        }
+        let front = self.sent.front()?;
+        match hint.running {
+            Some(item) if self.holder_of(item).is_some() => Some(item),
+            // It says that it was between items. That is believed of a worker that has got something done: were it
+            // believed of every worker, one that lies could have its item tried for ever.
+            None if self.answered > 0 => None,
+            Some(_) | None => Some(front.chunk.first() + front.done),
+        }
+    }
+
+    fn blame(&self, mut suspect: Suspect, cause: &Cause, aftermath: &mut Aftermath) {
+        let attempts = suspect.suspicion.attempt();
+        let outcome = match cause {
+            Cause::TimedOut(_) => {
+                Outcome::Timeout { limit: self.limits.wall.unwrap_or_default() }
+            }
+            Cause::Ended(WorkerEnd::Signalled(signal)) if *signal == SIGKILL => {
+                suspect.suspicion.outside += 1;
+                if suspect.suspicion.outside < OUTSIDE_KILLS {
+                    aftermath.suspect = Some(suspect);
+                    return;
+                }
+                Outcome::Crash { end: WorkerEnd::Signalled(*signal) }
+            }
+            Cause::Ended(_) | Cause::Violation(_) => {
+                suspect.suspicion.own += 1;
+                if suspect.suspicion.own < OWN_CRASHES {
+                    aftermath.suspect = Some(suspect);
+                    return;
+                }
+                match cause {
+                    Cause::Violation(violation) => Outcome::Protocol { error: violation.0.clone() },
+                    Cause::Ended(end) => Outcome::Crash { end: *end },
+                    Cause::TimedOut(_) => unreachable!("handled above"),
+                }
+            }
+        };
+        let meta = Meta { attempts, worker: self.slot, pid: self.pid, ..Meta::default() };
+        let completion = Completion {
+            outcome,
+            stdout: Box::default(),
+            stderr: Box::default(),
+            meta: Box::new(meta),
+        };
+        aftermath.completions.push((suspect.chunk.first(), completion));
+    }
+
+    /// The chunk that holds `item`, if it has not been answered.
+    fn holder_of(&self, item: ItemIndex) -> Option<&Sent> {
+        self.sent.iter().find(|sent| {
+            let first = sent.chunk.first();
+            (first + sent.done..first + sent.chunk.len()).contains(&item)
+        })
+    }
+
+    /// When the unanswered items of the first chunk must be through, whatever the status page says.
+    fn bound(&self) -> Option<Nanos> {
+        let front = self.sent.front()?;
+        let items = u32::try_from(front.chunk.len() - front.done).unwrap_or(u32::MAX);
+        Some(self.progress.after(self.limits.wall?.saturating_mul(items)).after(GRACE))
+    }
+}
+
+impl Sent {
+    fn is_merge(&self) -> bool {
+        matches!(self.chunk.inputs(), Inputs::Folds(_))
+    }
+
+    fn attempt(&self) -> u32 {
+        self.suspect.unwrap_or_default().attempt()
+    }
+}
+
+/// SIGKILL, the signal nobody sends by mistake and no guest sends itself.
+const SIGKILL: i32 = rustix::process::Signal::KILL.as_raw();
+
+/// Which of the exports a worker was told at its start runs this chunk.
+fn export_of(chunk: &Chunk) -> u32 {
+    u32::from(matches!(chunk.inputs(), Inputs::Folds(_)))
+}
+
+fn violation(rule: &str) -> Violation {
+    Violation(rule.to_owned())
+}
+
+/// Parts the unanswered items of a chunk into those before `culprit`, it, and those behind it.
+fn cut_out(sent: Sent, culprit: Option<ItemIndex>) -> (Option<Chunk>, Option<Suspect>, Option<Chunk>) {
+    let suspicion = sent.suspect.unwrap_or_default();
+    let mut chunk = sent.chunk;
+    let mut unanswered = match sent.done {
+        0 => chunk,
+        done => chunk.split_off(done).expect("a chunk answered in full is not kept"),
+    };
+    let span = unanswered.first()..unanswered.first() + unanswered.len();
+    let Some(culprit) = culprit.filter(|culprit| span.contains(culprit)) else {
+        return (Some(unanswered), None, None);
+    };
+    let (before, mut rest) = match culprit - unanswered.first() {
+        0 => (None, unanswered),
+        at => {
+            let rest = unanswered.split_off(at).expect("the culprit is inside");
+            (Some(unanswered), rest)
+        }
+    };
+    let after = rest.split_off(1);
+    (before, Some(Suspect { chunk: rest, suspicion }), after)
+}

@@ -1,0 +1,170 @@
+//! Who sleeps, and who is woken: the protocol by which no chunk waits while a driver that wants one sleeps.
+//!
+//! It knows nothing of chunks and queues; a look at them is a closure. README.md beside this file argues why no
+//! wake-up is lost, and `tests/model` checks it over all interleavings.
+
+use std::collections::VecDeque;
+use std::fmt;
+use std::sync::Arc;
+
+use super::sync::{AtomicBool, AtomicUsize, Mutex, Ordering, fence, lock};
+
+/// Ends a driver's sleep.
+///
+/// A wake is a level, not an edge: one that comes before the driver sleeps ends the sleep at once. The driver clears
+/// the level first and looks for work after that; the other way round, a wake between the two would be lost.
+pub trait Wake: Send + Sync {
+    /// Wakes the driver; called from any thread, never with a lock held.
+    fn wake(&self);
+}
+
+/// The drivers that sleep or are about to, longest first, and whether anything will come.
+pub(super) struct Parking {
+    idle: Mutex<VecDeque<usize>>,
+    /// The length of `idle`, for pushers to read without the lock. Written with the lock held.
+    n_idle: AtomicUsize,
+    closed: AtomicBool,
+    wakers: Vec<Arc<dyn Wake>>,
+}
+
+/// One driver's side of the protocol.
+#[derive(Debug)]
+pub(super) struct Sleeper {
+    slot: usize,
+    /// On the list, as far as this driver knows: a pusher that chose it has taken it off.
+    announced: bool,
+}
+
+/// What a look for work found.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) enum Found<W> {
+    /// This.
+    Work(W),
+    /// Nothing now.
+    Nothing,
+    /// Nothing, and nothing will ever come.
+    Closed,
+}
+
+impl Parking {
+    pub(super) fn new(wakers: Vec<Arc<dyn Wake>>) -> Self {
+        Self {
+            idle: Mutex::new(VecDeque::new()),
+            n_idle: AtomicUsize::new(0),
+            closed: AtomicBool::new(false),
+            wakers,
+        }
+    }
+
+    /// To be called after each chunk that was made visible: wakes one driver if one sleeps.
+    pub(super) fn wake_one(&self) {
+        // Pairs with the fence in `announce`: either we see the sleeper, or its second look sees the chunk.
+        fence(Ordering::SeqCst);
+        if self.n_idle.load(Ordering::Relaxed) == 0 {
+            return;
+        }
+        if let Some(slot) = self.choose() {
+            self.wakers[slot].wake();
+        }
+    }
+
+    /// Says that nothing more will come, and wakes everyone.
+    pub(super) fn close(&self) {
+        self.closed.store(true, Ordering::Release);
+        fence(Ordering::SeqCst);
+        while let Some(slot) = self.choose() {
+            self.wakers[slot].wake();
+        }
+    }
+
+    /// Takes the driver that sleeps longest off the list: its worker has the least left to do.
+    fn choose(&self) -> Option<usize> {
+        let mut idle = lock(&self.idle);
+        let slot = idle.pop_front();
+        self.n_idle.store(idle.len(), Ordering::Relaxed);
+        slot
+    }
+
+    fn announce(&self, slot: usize) {
+        let mut idle = lock(&self.idle);
+        idle.push_back(slot);
+        self.n_idle.store(idle.len(), Ordering::Relaxed);
+        drop(idle);
+        // Pairs with the fences in `wake_one` and `close`.
+        fence(Ordering::SeqCst);
+    }
+
+    fn is_announced(&self, slot: usize) -> bool {
+        lock(&self.idle).contains(&slot)
+    }
+
+    /// Takes a driver off the list; false if a pusher had chosen it before.
+    fn withdraw(&self, slot: usize) -> bool {
+        let mut idle = lock(&self.idle);
+        let position = idle.iter().position(|&other| other == slot);
+        if let Some(position) = position {
+            idle.remove(position);
+            self.n_idle.store(idle.len(), Ordering::Relaxed);
+        }
+        position.is_some()
+    }
+}
+
+impl Sleeper {
+    pub(super) fn new(slot: usize) -> Self {
+        Self { slot, announced: false }
+    }
+
+    /// Looks once. Does not announce the driver; one that is announced stays so if there is nothing.
+    pub(super) fn look<W>(&mut self, parking: &Parking, look: impl FnOnce() -> Option<W>) -> Found<W> {
+        // Being chosen before the look is what the look is for; being chosen during it is somebody else's turn.
+        self.announced = self.announced && parking.is_announced(self.slot);
+        // Before the look: what was pushed before the close is then found by it.
+        let closed = parking.closed.load(Ordering::Acquire);
+        match look() {
+            Some(work) => {
+                self.withdraw(parking);
+                Found::Work(work)
+            }
+            None if closed => {
+                self.withdraw(parking);
+                Found::Closed
+            }
+            None => Found::Nothing,
+        }
+    }
+
+    /// Looks until there is work, or until a look that began with the driver announced found nothing. In that case
+    /// every later chunk finds the driver on the list, so it may sleep.
+    pub(super) fn look_or_announce<W>(
+        &mut self,
+        parking: &Parking,
+        mut look: impl FnMut() -> Option<W>,
+    ) -> Found<W> {
+        loop {
+            match self.look(parking, &mut look) {
+                Found::Nothing if !self.announced => {
+                    parking.announce(self.slot);
+                    self.announced = true;
+                }
+                found => return found,
+            }
+        }
+    }
+
+    /// Takes the driver off the list. If it was chosen but will not look, the next sleeper is woken in its place.
+    pub(super) fn withdraw(&mut self, parking: &Parking) {
+        if std::mem::take(&mut self.announced) && !parking.withdraw(self.slot) {
+            parking.wake_one();
+        }
+    }
+}
+
+impl fmt::Debug for Parking {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Parking")
+            .field("idle", &self.idle)
+            .field("closed", &self.closed)
+            .finish_non_exhaustive()
+    }
+}
