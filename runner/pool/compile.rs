@@ -20,15 +20,16 @@ use super::talk::Talk;
 use crate::error::{Error, signal_name};
 use crate::guest::Description;
 use crate::outcome::WorkerEnd;
-use crate::wire::msg::{Load, Request, Response};
+use crate::wire::codec::DESCRIPTION_CAP;
 use crate::wire::frame::Message;
-use crate::wire::version;
+use crate::wire::msg::{Load, Request, Response};
+use crate::wire::{parse_description, version};
 
 /// How long a guest may take to compile. The largest seen, 69 MB, takes half of it on one processor.
 const COMPILE_LIMIT: Duration = Duration::from_secs(300);
 
-/// The longest description of a guest, in bytes.
-const MAX_DESCRIPTION: usize = 16 << 20;
+/// The longest message of a compile worker: its description of a guest; code comes in pieces of one frame.
+const MAX_MESSAGE: usize = DESCRIPTION_CAP;
 
 /// The most compiled code a guest may have.
 const MAX_CODE: u64 = 1 << 30;
@@ -85,7 +86,7 @@ impl<'a> Compiling<'a> {
         Ok(Self {
             name,
             process,
-            link: Link::new(MAX_DESCRIPTION),
+            link: Link::new(MAX_MESSAGE),
             talk: Talk::default(),
             said: Vec::new(),
             deadline: now().after(COMPILE_LIMIT),
@@ -132,7 +133,7 @@ impl<'a> Compiling<'a> {
             return Ok(Some(step));
         }
         self.wait()?;
-        match self.link.read(&self.process.responses) {
+        match self.link.read(&self.process.results) {
             Received::Some | Received::Nothing => Ok(None),
             Received::End => Err(self.ended()),
         }
@@ -146,10 +147,8 @@ impl<'a> Compiling<'a> {
             return Err(self.refused(&format!("takes longer than {seconds} s to compile")));
         }
         let stderr = if self.talk.is_open() { PollFlags::IN } else { PollFlags::empty() };
-        let mut fds = [
-            PollFd::new(&self.process.responses, PollFlags::IN),
-            PollFd::new(&self.process.stderr, stderr),
-        ];
+        let mut fds =
+            [PollFd::new(&self.process.results, PollFlags::IN), PollFd::new(&self.process.stderr, stderr)];
         match poll(&mut fds, Timespec::try_from(left).ok().as_ref()) {
             Ok(_) | Err(Errno::INTR) => {}
             Err(error) => return Err(keep(error.into())),
@@ -178,7 +177,9 @@ impl<'a> Compiling<'a> {
         self.said.extend(self.talk.read(&self.process.stderr));
         match end {
             // What an allocation beyond the limit ends in.
-            WorkerEnd::Signalled(signal) if self.said.iter().any(|line| line.contains("memory allocation")) => {
+            WorkerEnd::Signalled(signal)
+                if self.said.iter().any(|line| line.contains("memory allocation")) =>
+            {
                 debug_assert_eq!(signal_name(signal), "SIGABRT");
                 self.refused("needs more than 4 GiB of memory to compile")
             }
@@ -217,12 +218,11 @@ fn understand(message: Message<'_>) -> Result<Option<Step>, String> {
             version::check(&hello).map_err(|error| error.to_string())?;
             Some(Step::Greeted)
         }
-        Response::Refused(refused) => Some(Step::Refused {
-            message: refused.message.to_owned(),
-            hint: refused.hint.map(str::to_owned),
-        }),
+        Response::Refused(refused) => {
+            Some(Step::Refused { message: refused.message.to_owned(), hint: refused.hint.map(str::to_owned) })
+        }
         Response::Description(bytes) => {
-            Some(Step::Described(postcard::from_bytes(bytes).map_err(|error| error.to_string())?))
+            Some(Step::Described(parse_description(bytes).map_err(|error| error.to_string())?))
         }
         Response::Code(bytes) => Some(Step::Code(bytes.to_vec())),
         Response::Bye => Some(Step::Done),

@@ -25,7 +25,7 @@ use crate::chunk::{Chunk, Inputs};
 use crate::item::ItemIndex;
 use crate::outcome::{Completion, Outcome};
 use crate::scheduler::{LocalQueue, Next};
-use crate::wire::msg::{Batch, Call, Request, Response};
+use crate::wire::msg::{Call, Request, Response};
 use crate::wire::version;
 
 /// Chunks sent to a worker at most, so that it finds its next one in the pipe.
@@ -209,9 +209,7 @@ impl Driver {
             0 => true,
             _ if session.alone => false,
             MAX_SENT.. => false,
-            _ => {
-                self.shared.chunk_size.expected(session.state.outstanding()) < SENT_AHEAD
-            }
+            _ => self.shared.chunk_size.expected(session.state.outstanding()) < SENT_AHEAD,
         }
     }
 
@@ -220,7 +218,7 @@ impl Driver {
         let write = if session.link.wants_write() { PollFlags::OUT } else { PollFlags::empty() };
         let stderr = if session.talk.is_open() { PollFlags::IN } else { PollFlags::empty() };
         let mut fds = vec![
-            PollFd::new(&session.process.responses, PollFlags::IN),
+            PollFd::new(&session.process.results, PollFlags::IN),
             PollFd::new(&session.process.stderr, stderr),
             PollFd::new(session.process.pidfd(), PollFlags::IN),
             PollFd::new(&*self.wake, PollFlags::IN),
@@ -254,7 +252,7 @@ impl Driver {
     /// Reads and believes what may be believed.
     fn receive(&mut self, session: &mut Session) -> Result<(), End> {
         for _ in 0..READS_PER_TURN {
-            match session.link.read(&session.process.responses) {
+            match session.link.read(&session.process.results) {
                 Received::Nothing => break,
                 Received::End => {
                     session.hung_up = true;
@@ -288,7 +286,7 @@ impl Driver {
 
     /// Reads everything that is in the pipe.
     fn drain(&self, session: &mut Session) -> Result<(), End> {
-        while session.link.read(&session.process.responses) == Received::Some {
+        while session.link.read(&session.process.results) == Received::Some {
             let heard = session.hear();
             self.heard(session, heard)?;
         }
@@ -349,9 +347,7 @@ impl Driver {
         let hint = session.hint();
         match session.state.judge(hint, at) {
             Judgement::Wait => Ok(()),
-            Judgement::TooSlowToStart => {
-                Err(End::NeverReady("a worker did not become ready in time".into()))
-            }
+            Judgement::TooSlowToStart => Err(End::NeverReady("a worker did not become ready in time".into())),
             Judgement::TimedOut(item) => Err(End::Lost(Cause::TimedOut(item))),
             Judgement::Violation(violation) => Err(End::Lost(Cause::Violation(violation))),
         }
@@ -457,10 +453,10 @@ impl Session {
 
     /// What its status page says; nothing if it cannot be read.
     fn hint(&self) -> Hint {
-        self.process.segment.read_status().map_or_else(
-            |_| Hint::default(),
-            |status| Hint { running: status.running, since: Nanos(status.started_ns) },
-        )
+        match self.process.segment.read_status() {
+            Ok(Some(status)) => Hint { running: Some(status.item), since: Nanos(status.started_ns) },
+            Ok(None) | Err(_) => Hint::default(),
+        }
     }
 
     /// Takes the results that a killed worker had finished and not yet written.
@@ -470,17 +466,11 @@ impl Session {
             return;
         }
         let Ok(Some(outbox)) = self.process.segment.read_outbox() else { return };
-        let batch = Batch {
-            first: outbox.first,
-            attempt: outbox.attempt,
-            count: outbox.count,
-            reports: &outbox.reports,
-        };
         let until = match cause {
             Cause::TimedOut(item) => Some(*item),
             Cause::Ended(_) | Cause::Violation(_) => None,
         };
-        self.state.salvage(&batch, until, now(), &mut self.ended);
+        self.state.salvage(&outbox.batch(), until, now(), &mut self.ended);
     }
 }
 

@@ -4,8 +4,8 @@ use std::os::fd::OwnedFd;
 
 use rustix::io::Errno;
 
-use crate::wire::codec::encode_request;
 use crate::wire::Decoder;
+use crate::wire::codec::encode_request;
 use crate::wire::msg::Request;
 
 /// What a pipe holds by default, and so what is worth keeping for the next requests.
@@ -34,11 +34,7 @@ pub(super) enum Received {
 impl Link {
     /// A link that accepts messages of up to `max_message` bytes.
     pub(super) fn new(max_message: usize) -> Self {
-        Self {
-            outgoing: Vec::new(),
-            written: 0,
-            decoder: Decoder::new(max_message),
-        }
+        Self { outgoing: Vec::new(), written: 0, decoder: Decoder::new(max_message) }
     }
 
     /// Puts a request behind those that wait to be written.

@@ -38,7 +38,7 @@ use crate::chunk::Chunk;
 use crate::error::Error;
 use crate::guest::Description;
 use crate::report::{Reporter, RunEvent, Summary};
-use crate::scheduler::{ChunkSize, LocalQueue, Scheduler, Split, Wake, Window};
+use crate::scheduler::{ChunkSize, LocalQueue, Scheduler, Wake, Window};
 use crate::sink::Sink;
 use crate::source::Source;
 use crate::wire::msg::{Load, Serve};
@@ -48,7 +48,7 @@ pub use self::spawn::WORKER_ARGUMENT;
 /// How a pool is set up.
 #[derive(Clone, Debug)]
 pub struct Options {
-    /// How many workers run side by side, at least 1.
+    /// How many workers are started ahead, while the guest is compiled.
     pub workers: usize,
     /// Whether a further worker stands by, so that one that dies is replaced at once.
     pub spare: bool,
@@ -71,6 +71,8 @@ pub struct Opening<'a> {
 
 /// What to run.
 pub struct Job {
+    /// How many workers run side by side, at least 1.
+    pub workers: usize,
     /// Where the items come from.
     pub source: Box<dyn Source>,
     /// How the workers serve them.
@@ -177,7 +179,7 @@ impl Opening<'_> {
         reporter: &mut dyn Reporter,
         cancellation: Cancellation,
     ) -> Result<Summary, Error> {
-        let workers = self.options.workers;
+        let workers = job.workers;
         reporter.report(RunEvent::Started { workers, items: job.source.total() });
         self.compiling.code(&mut self.code)?;
         self.spawner.load(Load::Serve(job.serve.clone()));
@@ -201,7 +203,7 @@ impl Opening<'_> {
         // Not waited for: it may be reading an input that never comes.
         std::thread::Builder::new()
             .name("feeder".into())
-            .spawn(move || feeder.run())
+            .spawn(move || Watched::new(&feeder.events.clone()).run(|| feeder.run()))
             .map_err(cannot_start)?;
 
         let mut dispatcher = Dispatcher {
@@ -212,6 +214,7 @@ impl Opening<'_> {
             sink,
             reporter,
             state: RunState::default(),
+            held_bytes: 0,
         };
         let ended = dispatcher.run();
         let wall = self.started.elapsed();
@@ -281,6 +284,28 @@ impl Drop for Crew {
     }
 }
 
+/// Tells the dispatcher if the thread it lives on panics: the run would wait for ever.
+struct Watched(Sender<Event>);
+
+impl Watched {
+    fn new(events: &Sender<Event>) -> Self {
+        Self(events.clone())
+    }
+
+    fn run(self, body: impl FnOnce()) {
+        body();
+    }
+}
+
+impl Drop for Watched {
+    fn drop(&mut self) {
+        if std::thread::panicking() {
+            // A dispatcher that is gone finds out when it joins.
+            let _ = self.0.send(Event::Panicked);
+        }
+    }
+}
+
 type Parts = (Vec<Arc<WakeFd>>, Vec<LocalQueue<Chunk>>, Arc<Shared>);
 
 fn share(job: &Job, workers: usize) -> io::Result<Parts> {
@@ -323,7 +348,7 @@ fn start_drivers(
         };
         let thread = std::thread::Builder::new()
             .name(format!("driver {slot}"))
-            .spawn(move || driver.run())
+            .spawn(move || Watched::new(&driver.events.clone()).run(|| driver.run()))
             .map_err(cannot_start)?;
         drivers.push(thread);
     }

@@ -15,7 +15,7 @@
 
 use std::fs::File;
 use std::io;
-use std::os::fd::{AsFd, BorrowedFd, FromRawFd, OwnedFd, RawFd};
+use std::os::fd::{AsFd, FromRawFd, OwnedFd, RawFd};
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use nix::libc;
@@ -91,7 +91,7 @@ pub(super) fn take() -> Result<Descriptors, DescriptorError> {
     check(REQUESTS, &requests, &[FileType::Fifo], "pipe")?;
     check(RESULTS, &results, &[FileType::Fifo], "pipe")?;
     check(SEGMENT, &segment, &[FileType::RegularFile], "file")?;
-    check_sealed(GUEST, guest.as_fd())?;
+    check(GUEST, &guest, &[FileType::RegularFile], "file")?;
     Ok(Descriptors { requests: requests.into(), results: results.into(), guest: guest.into(), segment })
 }
 
@@ -130,13 +130,17 @@ fn check(
     }
 }
 
-/// Bytes that are mapped as code, or read twice, must not change in between.
-fn check_sealed(number: RawFd, fd: BorrowedFd<'_>) -> Result<(), DescriptorError> {
+/// Checks that nobody can change the guest any more: bytes that are mapped as code, or read twice, must not change in
+/// between. A worker may be started while its code is still being compiled, so this is asked when it loads.
+///
+/// # Errors
+/// If somebody can.
+pub fn check_sealed(guest: &File) -> Result<(), DescriptorError> {
     let needed = SealFlags::WRITE | SealFlags::GROW | SealFlags::SHRINK;
-    if rustix::fs::fcntl_get_seals(fd).is_ok_and(|seals| seals.contains(needed)) {
+    if rustix::fs::fcntl_get_seals(guest).is_ok_and(|seals| seals.contains(needed)) {
         Ok(())
     } else {
-        Err(DescriptorError::Kind { number, expected: "sealed file" })
+        Err(DescriptorError::Kind { number: GUEST, expected: "sealed file" })
     }
 }
 
