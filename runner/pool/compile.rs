@@ -4,7 +4,6 @@
 
 use std::fs::File;
 use std::io::{self, Write};
-use std::os::fd::AsFd;
 use std::path::Path;
 use std::time::Duration;
 
@@ -22,6 +21,7 @@ use crate::error::{Error, signal_name};
 use crate::guest::Description;
 use crate::outcome::WorkerEnd;
 use crate::wire::msg::{Load, Request, Response};
+use crate::wire::frame::Message;
 use crate::wire::version;
 
 /// How long a guest may take to compile. The largest seen, 69 MB, takes half of it on one processor.
@@ -98,7 +98,8 @@ impl<'a> Compiling<'a> {
             if let Some(step) = self.next_step()? {
                 match step {
                     Step::Described(description) => return Ok(description),
-                    Step::Code(_) | Step::Done => {
+                    Step::Greeted => {}
+                    Step::Code(_) | Step::Done | Step::Refused { .. } => {
                         return Err(self.broken("it sent code before a description"));
                     }
                 }
@@ -120,7 +121,7 @@ impl<'a> Compiling<'a> {
                 }
                 Some(Step::Done) => return file.seal().map_err(keep),
                 Some(Step::Described(_)) => return Err(self.broken("it sent two descriptions")),
-                None => {}
+                Some(Step::Greeted | Step::Refused { .. }) | None => {}
             }
         }
     }
@@ -160,41 +161,11 @@ impl<'a> Compiling<'a> {
     }
 
     fn hear(&mut self) -> Result<Option<Step>, Error> {
-        let step = (|| {
-            let message = self.link.decoder.next_message().map_err(|error| Some(error.to_string()))?;
-            let Some(message) = message else { return Ok(None) };
-            let response = Response::parse(message).map_err(|error| Some(error.to_string()))?;
-            match response {
-                Response::Hello(hello) => {
-                    version::check(&hello).map_err(|error| Some(error.to_string()))?;
-                    Ok(None)
-                }
-                Response::Refused(refused) => Ok(Some(Err(Error::guest(
-                    self.name,
-                    refused.message,
-                    refused.hint.map(str::to_owned),
-                )))),
-                Response::Description(bytes) => {
-                    let description = postcard::from_bytes(bytes).map_err(|error| Some(error.to_string()))?;
-                    Ok(Some(Ok(Step::Described(description))))
-                }
-                Response::Code(bytes) => Ok(Some(Ok(Step::Code(bytes.to_vec())))),
-                Response::Bye => Ok(Some(Ok(Step::Done))),
-                Response::Log(line) => {
-                    self.talk.log(line);
-                    Ok(None)
-                }
-                Response::Ready(_)
-                | Response::Result(_)
-                | Response::Merge(_)
-                | Response::Progress { .. }
-                | Response::Drain => Err(None),
-            }
-        })();
-        match step {
-            Ok(None) => Ok(None),
-            Ok(Some(step)) => step.map(Some),
-            Err(reason) => Err(self.broken(&reason.unwrap_or_else(|| "it sent a serving worker's message".into()))),
+        let message = self.link.decoder.next_message().map_err(|error| error.to_string());
+        match message.and_then(|message| message.map_or(Ok(None), understand)) {
+            Ok(Some(Step::Refused { message, hint })) => Err(Error::guest(self.name, message, hint)),
+            Ok(step) => Ok(step),
+            Err(rule) => Err(self.broken(&rule)),
         }
     }
 
@@ -231,9 +202,37 @@ impl<'a> Compiling<'a> {
 }
 
 enum Step {
+    Greeted,
     Described(Description),
     Code(Vec<u8>),
+    Refused { message: String, hint: Option<String> },
     Done,
+}
+
+/// What a message means, or which rule it breaks.
+fn understand(message: Message<'_>) -> Result<Option<Step>, String> {
+    let response = Response::parse(message).map_err(|error| error.to_string())?;
+    Ok(match response {
+        Response::Hello(hello) => {
+            version::check(&hello).map_err(|error| error.to_string())?;
+            Some(Step::Greeted)
+        }
+        Response::Refused(refused) => Some(Step::Refused {
+            message: refused.message.to_owned(),
+            hint: refused.hint.map(str::to_owned),
+        }),
+        Response::Description(bytes) => {
+            Some(Step::Described(postcard::from_bytes(bytes).map_err(|error| error.to_string())?))
+        }
+        Response::Code(bytes) => Some(Step::Code(bytes.to_vec())),
+        Response::Bye => Some(Step::Done),
+        Response::Ready(_)
+        | Response::Result(_)
+        | Response::Merge(_)
+        | Response::Log(_)
+        | Response::Progress { .. }
+        | Response::Drain => return Err("it sent a serving worker's message".into()),
+    })
 }
 
 /// The code cannot be kept.

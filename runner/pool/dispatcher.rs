@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::sync::mpsc::{Receiver, TryRecvError};
 
 use super::run_state::RunState;
-use super::{Shared, worker_count};
+use super::Shared;
 use crate::error::Error;
 use crate::item::ItemIndex;
 use crate::outcome::Completion;
@@ -75,7 +75,7 @@ impl Dispatcher<'_> {
         match event {
             Event::Ready => self.state.worker_ready(),
             Event::NeverReady { reason } => {
-                if self.state.worker_never_ready(worker_count(&self.shared)) {
+                if self.state.worker_never_ready(self.shared.workers) {
                     let hint = Some("`wasmpool call` with the same guest runs a single worker".to_owned());
                     return Err(Error::Pool { message: reason, hint });
                 }

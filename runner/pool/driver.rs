@@ -41,7 +41,6 @@ const READS_PER_TURN: usize = 16;
 const END_LIMIT: Duration = Duration::from_secs(1);
 
 /// Owns one worker slot.
-#[derive(Debug)]
 pub(super) struct Driver {
     pub(super) slot: u32,
     pub(super) queue: LocalQueue<Chunk>,
@@ -146,8 +145,8 @@ impl Driver {
         self.pass_on(&mut session);
         match end {
             End::Finished => self.farewell(&mut session),
-            End::Stopped | End::Refused => session.process.kill(),
-            End::NeverReady(_) => session.process.kill(),
+            // Dropping it kills it.
+            End::Stopped | End::Refused | End::NeverReady(_) => {}
             End::Lost(ref cause) => self.recover(session, cause),
         }
         end
@@ -211,8 +210,7 @@ impl Driver {
             _ if session.alone => false,
             MAX_SENT.. => false,
             _ => {
-                let ahead = self.shared.chunk_size.expected(session.state.outstanding());
-                ahead.is_some_and(|ahead| ahead < SENT_AHEAD)
+                self.shared.chunk_size.expected(session.state.outstanding()) < SENT_AHEAD
             }
         }
     }
@@ -288,6 +286,15 @@ impl Driver {
         }
     }
 
+    /// Reads everything that is in the pipe.
+    fn drain(&self, session: &mut Session) -> Result<(), End> {
+        while session.link.read(&session.process.responses) == Received::Some {
+            let heard = session.hear();
+            self.heard(session, heard)?;
+        }
+        Ok(())
+    }
+
     /// Passes ends of items on to the dispatcher.
     fn pass_on(&self, session: &mut Session) {
         if session.ended.is_empty() {
@@ -315,16 +322,8 @@ impl Driver {
         if !ended {
             return End::Lost(Cause::Violation(Violation("it closed its pipe and went on".into())));
         }
-        // What it wrote before it ended is still in the pipe.
-        while session.link.read(&session.process.responses) == Received::Some {
-            if let Err(end) = session.hear().map_err(Some).and_then(|heard| {
-                self.heard(session, Ok(heard)).map_err(|_| None)
-            }) {
-                return match end {
-                    Some(violation) => End::Lost(Cause::Violation(violation)),
-                    None => End::Refused,
-                };
-            }
+        if let Err(end) = self.drain(session) {
+            return end;
         }
         let status = match session.process.wait() {
             Ok(status) => status,
@@ -345,10 +344,7 @@ impl Driver {
             return Ok(());
         }
         // What it wrote before this moment counts: this host may have been stopped for a while.
-        while session.link.read(&session.process.responses) == Received::Some {
-            let heard = session.hear();
-            self.heard(session, heard)?;
-        }
+        self.drain(session)?;
         self.pass_on(session);
         let hint = session.hint();
         match session.state.judge(hint, at) {

@@ -25,7 +25,7 @@ use std::sync::mpsc::{Receiver, Sender, channel};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
-use nix::sys::resource::{Usage, UsageWho, getrusage};
+use nix::sys::resource::{UsageWho, getrusage};
 
 use self::compile::{CodeFile, Compiling};
 use self::dispatcher::{Dispatcher, Event};
@@ -38,7 +38,7 @@ use crate::chunk::Chunk;
 use crate::error::Error;
 use crate::guest::Description;
 use crate::report::{Reporter, RunEvent, Summary};
-use crate::scheduler::{ChunkSize, LocalQueue, Scheduler, Wake, Window};
+use crate::scheduler::{ChunkSize, LocalQueue, Scheduler, Split, Wake, Window};
 use crate::sink::Sink;
 use crate::source::Source;
 use crate::wire::msg::{Load, Serve};
@@ -66,7 +66,7 @@ pub struct Opening<'a> {
     spawner: Spawner,
     description: Description,
     started: Instant,
-    usage: Usage,
+    cpu_before: Duration,
 }
 
 /// What to run.
@@ -97,8 +97,7 @@ pub struct Cancellation {
 }
 
 /// What the threads of a run share.
-#[derive(Debug)]
-pub(crate) struct Shared {
+struct Shared {
     scheduler: Arc<Scheduler<Chunk>>,
     chunk_size: ChunkSize,
     timeout: Option<Duration>,
@@ -142,7 +141,7 @@ pub fn describe(name: &Path, wasm: &File, worker_executable: Option<PathBuf>) ->
 /// If the guest cannot be used, or processes cannot be started.
 pub fn open<'a>(name: &'a Path, wasm: &File, options: Options) -> Result<Opening<'a>, Error> {
     let started = Instant::now();
-    let usage = usage();
+    let cpu_before = cpu_time();
     let launcher = Launcher::new(options.worker_executable.clone());
     let mut compiling = Compiling::start(&launcher, name, wasm, false)?;
     let prepare = || {
@@ -153,7 +152,7 @@ pub fn open<'a>(name: &'a Path, wasm: &File, options: Options) -> Result<Opening
     let (code, spawner) = prepare().map_err(cannot_start)?;
     spawner.prepare(options.workers);
     let description = compiling.description()?;
-    Ok(Opening { name, options, compiling, code, spawner, description, started, usage })
+    Ok(Opening { name, options, compiling, code, spawner, description, started, cpu_before })
 }
 
 impl Opening<'_> {
@@ -225,7 +224,7 @@ impl Opening<'_> {
             failed_merges: state.failed_merges,
             attempts: state.attempts,
             wall,
-            cpu: spent(usage(), self.usage),
+            cpu: cpu_time().saturating_sub(self.cpu_before),
             busy: state.busy,
             workers,
             steals: shared.scheduler.steals(),
@@ -290,7 +289,10 @@ fn share(job: &Job, workers: usize) -> io::Result<Parts> {
     let (scheduler, queues) = Scheduler::new(wakers);
     let shared = Shared {
         scheduler,
-        chunk_size: ChunkSize::new(job.chunk, job.window_items, workers),
+        chunk_size: match job.chunk {
+            Some(items) => ChunkSize::fixed(items),
+            None => ChunkSize::tuned(job.window_items, workers),
+        },
         timeout: job.timeout,
         max_output: job.serve.max_output,
         workers,
@@ -328,10 +330,6 @@ fn start_drivers(
     Ok(drivers)
 }
 
-fn worker_count(shared: &Shared) -> usize {
-    shared.workers
-}
-
 /// The longest message of a worker: a report with as much output as an item may have, and what goes with it.
 fn max_message(max_output: u64) -> usize {
     usize::try_from(max_output).unwrap_or(usize::MAX).saturating_add(1 << 20)
@@ -341,5 +339,15 @@ fn cannot_start(error: io::Error) -> Error {
     Error::Pool { message: format!("workers cannot be started: {error}"), hint: None }
 }
 
-/// CPU time of this process and of its children that have been waited for.
-type Cpu = [Duration; 2];
+/// CPU time of this process and of its children that have been waited for, so far.
+fn cpu_time() -> Duration {
+    [UsageWho::RUSAGE_SELF, UsageWho::RUSAGE_CHILDREN]
+        .into_iter()
+        .filter_map(|who| getrusage(who).ok())
+        .flat_map(|usage| [usage.user_time(), usage.system_time()])
+        .map(|time| {
+            let micros = time.tv_sec().saturating_mul(1_000_000).saturating_add(time.tv_usec());
+            Duration::from_micros(micros.unsigned_abs())
+        })
+        .sum()
+}
