@@ -6,7 +6,6 @@
 
 use std::fs::File;
 use std::io::{self, Read, Seek, Write};
-use std::os::fd::{AsFd, BorrowedFd};
 use std::path::{Path, PathBuf};
 
 use rustix::fs::{MemfdFlags, SealFlags};
@@ -56,18 +55,17 @@ impl GuestFile {
         &self.name
     }
 
+    /// The sealed memfd with its bytes.
+    #[must_use]
+    pub fn memory(&self) -> &File {
+        &self.memory
+    }
+
     /// How many bytes it has.
     #[must_use]
     #[expect(clippy::len_without_is_empty, reason = "a guest is never empty")]
     pub fn len(&self) -> u64 {
         self.len
-    }
-}
-
-/// The sealed memfd, to be inherited by the compile worker.
-impl AsFd for GuestFile {
-    fn as_fd(&self) -> BorrowedFd<'_> {
-        self.memory.as_fd()
     }
 }
 

@@ -9,19 +9,29 @@ use std::path::PathBuf;
 use std::time::Duration;
 use std::{fmt, iter};
 
+use crate::chunk::Inputs;
 use crate::error::Error;
 use crate::guest::{Description, Export, ValueType};
-use crate::source::{Arguments, InputNames, Lines, Range, Source, TooManyItems};
+use crate::report::Progress;
+use crate::sink::Format;
+use crate::source::{Arguments, Lines, Range, Source, TooManyItems};
 use crate::wire::msg::Serve;
 
 mod arguments;
 mod choose;
 mod types;
 
-pub(crate) use types::{is_merge, is_passable};
+pub(crate) use choose::short_name;
+pub(crate) use types::{is_passable, merged_by};
 
 /// The most bytes that the value, standard output and standard error of one item may have together.
 pub const MAX_OUTPUT: u64 = 16 << 20;
+
+/// Of items, unless `--window` says otherwise: deep enough to hide one slow item among quick ones.
+pub const DEFAULT_WINDOW: NonZero<u64> = NonZero::new(16_384).expect("not zero");
+
+/// What the inputs, and the results that wait for their turn, of all the items in the window may take in memory.
+pub const WINDOW_BYTES: u64 = 32 << 20;
 
 /// A range is cut into at most this many items, unless `--step` says otherwise: enough to keep any number of
 /// workers busy to the end, few enough for each to outweigh its own start.
@@ -36,14 +46,14 @@ pub struct Plan {
     pub export: Option<String>,
     /// Where items come from.
     pub input: InputKind,
-    /// How many workers to use, at most.
+    /// How many workers to use.
     pub workers: NonZero<usize>,
     /// How many items travel together; none: found out while running.
     pub chunk: Option<NonZero<u64>>,
-    /// What may be admitted and not yet emitted.
-    pub window: Window,
-    /// In which order results are emitted.
-    pub order: Order,
+    /// How many items may be admitted and not yet emitted.
+    pub window: NonZero<u64>,
+    /// Results are emitted in the order of the input; otherwise in that in which items end.
+    pub ordered: bool,
     /// Print every item, even where their values could be merged into one.
     pub each: bool,
     /// How long one item may run; none: as long as it takes.
@@ -53,7 +63,7 @@ pub struct Plan {
     /// Measure and print what varies from run to run.
     pub meta: bool,
     /// How progress is shown.
-    pub progress: ProgressStyle,
+    pub progress: Progress,
 }
 
 /// Where items come from.
@@ -74,48 +84,6 @@ pub enum InputKind {
     Arguments(Vec<String>),
 }
 
-/// A cap on what has been admitted and not yet emitted.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Window {
-    /// The most items.
-    pub items: NonZero<u64>,
-    /// The most bytes of input.
-    pub bytes: usize,
-}
-
-/// In which order results are emitted.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Order {
-    /// That of the input.
-    Input,
-    /// That in which items end.
-    Completion,
-}
-
-/// How results are printed.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
-pub enum Format {
-    /// A table on a terminal, JSONL elsewhere; a single value plain
-    Auto,
-    /// For people to read
-    Text,
-    /// One JSON object per item
-    Jsonl,
-}
-
-/// How progress is shown.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
-pub enum ProgressStyle {
-    /// A bar on a terminal, nothing elsewhere
-    Auto,
-    /// A bar
-    Bar,
-    /// A line now and then
-    Plain,
-    /// Nothing
-    None,
-}
-
 /// A plan that is known to fit its guest.
 pub struct Bound {
     /// The function to call.
@@ -124,19 +92,10 @@ pub struct Bound {
     pub merge: Option<Export>,
     /// Where items come from.
     pub source: Box<dyn Source>,
-    /// What records print as the items' inputs.
-    pub names: InputNames,
-    /// How many items there will be, where that is known.
-    pub total: Option<u64>,
-    /// How many workers to use: never more than there are items.
-    pub workers: NonZero<usize>,
+    /// The inputs of all items, where records show them.
+    pub inputs: Option<Inputs>,
     /// What workers are told.
     pub serve: Serve,
-}
-
-impl Window {
-    /// Deep enough to hide one slow item among quick ones, shallow enough to hold in memory whatever the items are.
-    pub const DEFAULT: Self = Self { items: NonZero::new(16_384).expect("not zero"), bytes: 32 << 20 };
 }
 
 impl Plan {
@@ -147,23 +106,14 @@ impl Plan {
     /// opened.
     pub fn bind(&self, guest: &Description) -> Result<Bound, Error> {
         let export = choose::export(self, guest)?;
-        let (source, names) = self.open_input(export)?;
+        let (source, inputs) = self.open_input(export)?;
         let merge = self.merges().then(|| guest.merge_of(export)).flatten();
-        let total = source.total();
         let serve = Serve {
             exports: iter::once(export).chain(merge).map(Export::full_name).collect(),
             meta: self.meta,
             max_output: MAX_OUTPUT,
         };
-        Ok(Bound {
-            export: export.clone(),
-            merge: merge.cloned(),
-            source,
-            names,
-            total,
-            workers: at_most_one_per_item(self.workers, total),
-            serve,
-        })
+        Ok(Bound { export: export.clone(), merge: merge.cloned(), source, inputs, serve })
     }
 
     /// Whether the input is one thing cut in pieces, whose results belong together.
@@ -174,17 +124,18 @@ impl Plan {
         }
     }
 
-    fn open_input(&self, export: &Export) -> Result<(Box<dyn Source>, InputNames), Error> {
+    fn open_input(&self, export: &Export) -> Result<(Box<dyn Source>, Option<Inputs>), Error> {
         match &self.input {
             InputKind::Range { start, end, step } => {
                 let range = self.range(export, *start, *end, *step)?;
-                let names = range.names();
-                Ok((Box::new(range), names))
+                let inputs = range.inputs().clone();
+                Ok((Box::new(range), Some(inputs)))
             }
-            InputKind::Lines(path) => Ok((Box::new(Lines::open(path)?), InputNames::default())),
+            InputKind::Lines(path) => Ok((Box::new(Lines::open(path)?), None)),
             InputKind::Arguments(texts) => {
-                let json = arguments::to_json(&self.guest, export, texts)?;
-                Ok((Box::new(Arguments::new(json)), InputNames::default()))
+                let arguments = Arguments::new(&arguments::to_json(&self.guest, export, texts)?);
+                let inputs = arguments.inputs().cloned();
+                Ok((Box::new(arguments), inputs))
             }
         }
     }
@@ -238,10 +189,19 @@ impl Plan {
     }
 }
 
-fn at_most_one_per_item(workers: NonZero<usize>, items: Option<u64>) -> NonZero<usize> {
-    items
-        .and_then(|items| usize::try_from(items).ok())
-        .map_or(workers, |items| workers.min(NonZero::new(items).unwrap_or(NonZero::<usize>::MIN)))
+impl InputKind {
+    /// How many items there are at most, whatever the function, where that is known before reading.
+    #[must_use]
+    pub fn most_items(&self) -> Option<u128> {
+        match self {
+            Self::Range { start, end, step } => {
+                let step = step.map_or(1, NonZero::get);
+                Some(end.saturating_sub(*start).unsigned_abs().div_ceil(step.into()))
+            }
+            Self::Lines(_) => None,
+            Self::Arguments(_) => Some(1),
+        }
+    }
 }
 
 /// The least of 1, 2, 5, 10, 20, 50, … with which the range has at most [`DEFAULT_PARTS`] parts.
@@ -283,13 +243,11 @@ impl fmt::Display for InputKind {
 
 impl fmt::Debug for Bound {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { export, merge, source: _, names, total, workers, serve } = self;
+        let Self { export, merge, source: _, inputs, serve } = self;
         f.debug_struct("Bound")
             .field("export", export)
             .field("merge", merge)
-            .field("names", names)
-            .field("total", total)
-            .field("workers", workers)
+            .field("inputs", inputs)
             .field("serve", serve)
             .finish_non_exhaustive()
     }

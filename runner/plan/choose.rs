@@ -1,6 +1,6 @@
 //! Which export is meant: by its name or an ending of it, or by being the only one that takes the input.
 
-use super::{InputKind, Plan, is_merge, types};
+use super::{InputKind, Plan, types};
 use crate::error::Error;
 use crate::guest::{Description, Export};
 
@@ -24,12 +24,24 @@ pub(super) fn export<'a>(plan: &Plan, guest: &'a Description) -> Result<&'a Expo
     }
 }
 
-fn named<'a>(plan: &Plan, guest: &'a Description, name: &str) -> Result<&'a Export, Error> {
-    if let Some(export) = guest.export(name) {
-        return Ok(export);
+/// The shortest name that means this export: its function's, or else the full one.
+pub(crate) fn short_name(guest: &Description, export: &Export) -> String {
+    match meant(guest, &export.function).as_slice() {
+        [only] if *only == export => export.function.clone(),
+        _ => export.full_name(),
     }
-    let meant: Vec<_> = guest.exports.iter().filter(|export| has_ending(export, name)).collect();
-    match meant.as_slice() {
+}
+
+/// The export of this full name, or else all that have a name with this ending.
+fn meant<'a>(guest: &'a Description, name: &str) -> Vec<&'a Export> {
+    match guest.export(name) {
+        Some(export) => vec![export],
+        None => guest.exports.iter().filter(|export| has_ending(export, name)).collect(),
+    }
+}
+
+fn named<'a>(plan: &Plan, guest: &'a Description, name: &str) -> Result<&'a Export, Error> {
+    match meant(guest, name).as_slice() {
         [] => Err(unknown(plan, guest, name)),
         [export] => Ok(export),
         several => Err(ambiguous(plan, name, several)),
@@ -103,12 +115,15 @@ fn only_fitting<'a>(plan: &Plan, guest: &'a Description) -> Result<&'a Export, E
 
 /// The exports that take such an input, but for those that are there to merge.
 fn fitting<'a>(input: &InputKind, guest: &'a Description) -> impl Iterator<Item = &'a Export> {
-    guest.exports.iter().filter(move |export| types::takes(input, export) && !is_merge(guest, export))
+    guest
+        .exports
+        .iter()
+        .filter(move |export| types::takes(input, export) && types::merged_by(guest, export).is_none())
 }
 
 fn misfit(plan: &Plan, guest: &Description, export: &Export) -> Error {
     let (flag, needed) = types::needs(&plan.input);
-    if let Some(result) = export.result.as_ref().filter(|result| !super::is_passable(result)) {
+    if let Some(result) = export.result.as_ref().filter(|result| !types::is_passable(result)) {
         let message = format!("cannot be run: `{export}` returns `{result}`, which cannot be passed");
         return Error::guest(&plan.guest, message, None);
     }

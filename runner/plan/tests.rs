@@ -3,6 +3,7 @@
 use proptest::prelude::*;
 
 use super::*;
+use crate::item::Input;
 
 fn export(
     interface: Option<&str>,
@@ -52,13 +53,13 @@ fn plan(export: Option<&str>, input: InputKind) -> Plan {
         input,
         workers: NonZero::new(4).unwrap(),
         chunk: None,
-        window: Window::DEFAULT,
-        order: Order::Input,
+        window: DEFAULT_WINDOW,
+        ordered: true,
         each: false,
         timeout: None,
         format: Format::Auto,
         meta: false,
-        progress: ProgressStyle::Auto,
+        progress: Progress::Auto,
     }
 }
 
@@ -102,11 +103,19 @@ fn check_refused(
     );
 }
 
-/// The input of the item at `index`, as records print it.
+/// The item at `index` as the two ends of a part of a range, `start..end`, or as a number.
+fn shown(bound: &Bound, index: u64) -> Option<String> {
+    match bound.inputs.as_ref()?.input(index)? {
+        Input::Span { start, end } => Some(format!("{start}..{end}")),
+        Input::Number(number) => Some(number.to_string()),
+        Input::Text(_) | Input::Arguments(_) | Input::Fold(_) => None,
+    }
+}
+
 #[track_caller]
 fn check_item(guest: &Description, input: InputKind, index: u64, expected: Option<&str>) {
     let bound = plan(Some("f"), input).bind(guest).expect("the plan fits");
-    assert_eq!(bound.names.json(index).as_deref(), expected);
+    assert_eq!(shown(&bound, index), expected.map(str::to_owned));
 }
 
 #[track_caller]
@@ -114,7 +123,7 @@ fn check_arguments(param: ValueType, text: &str, expected: &str) {
     let guest = guest(vec![export(None, "f", &[("x", param)], ValueType::Bool)]);
     let mut bound = plan(Some("f"), arguments(&[text])).bind(&guest).expect("the arguments fit");
     let inputs = bound.source.next(1, 1).unwrap().expect("one item");
-    assert_eq!(inputs.input(0), Some(crate::item::Input::Arguments(expected.as_bytes())));
+    assert_eq!(inputs.input(0), Some(Input::Arguments(expected.as_bytes())));
 }
 
 #[test]
@@ -304,21 +313,21 @@ fn a_result_that_cannot_be_passed_is_refused() {
 #[test]
 fn a_range_over_two_integers_is_cut_into_at_most_a_thousand_parts() {
     let bound = plan(Some("count-primes"), range(1, 800_000)).bind(&primes()).unwrap();
-    assert_eq!(bound.total, Some(800));
-    assert_eq!(bound.names.json(799).as_deref(), Some("[799001,800000]"));
+    assert_eq!(bound.source.total(), Some(800));
+    assert_eq!(shown(&bound, 799).as_deref(), Some("799001..800000"));
 }
 
 #[test]
 fn a_range_over_one_integer_has_an_item_for_each_number() {
     let bound = plan(Some("count-divisors"), range(5_000_000, 5_000_008)).bind(&primes()).unwrap();
-    assert_eq!(bound.total, Some(8));
-    assert_eq!(bound.names.json(7).as_deref(), Some("5000007"));
+    assert_eq!(bound.source.total(), Some(8));
+    assert_eq!(shown(&bound, 7).as_deref(), Some("5000007"));
 }
 
 #[test]
 fn the_step_sets_how_many_numbers_an_item_has() {
     let guest = spans_of(ValueType::U64, ValueType::U64);
-    check_item(&guest, steps(0, 25, 10), 2, Some("[20,25]"));
+    check_item(&guest, steps(0, 25, 10), 2, Some("20..25"));
     check_item(&guest, steps(0, 25, 10), 3, None);
 }
 
@@ -406,7 +415,7 @@ fn i7_the_largest_number_of_a_type_can_be_an_item() {
         &spans_of(ValueType::U64, ValueType::U64),
         range(0, last),
         922,
-        Some("[18440000000000000000,18446744073709551615]"),
+        Some("18440000000000000000..18446744073709551615"),
     );
 }
 
@@ -429,7 +438,7 @@ fn i7_ends_far_outside_any_type_are_refused_without_overflow() {
 #[test]
 fn an_empty_range_is_no_error() {
     let bound = plan(Some("count-primes"), range(5, 5)).bind(&primes()).unwrap();
-    assert_eq!((bound.total, bound.workers.get()), (Some(0), 1));
+    assert_eq!(bound.source.total(), Some(0));
 }
 
 #[test]
@@ -469,14 +478,15 @@ fn lines_are_not_merged() {
     let function = export(None, "f", &[("text", ValueType::String)], ValueType::U64);
     let merge = export(None, "merge-f", &[("a", ValueType::U64), ("b", ValueType::U64)], ValueType::U64);
     let bound = plan(Some("f"), lines()).bind(&guest(vec![function, merge])).unwrap();
-    assert_eq!((bound.merge, bound.total), (None, None));
+    assert_eq!((bound.merge, bound.source.total()), (None, None));
 }
 
 #[test]
-fn there_are_never_more_workers_than_items() {
-    let workers = |input| plan(Some("count-divisors"), input).bind(&primes()).unwrap().workers.get();
-    assert_eq!(workers(range(0, 3)), 3);
-    assert_eq!(workers(range(0, 5)), 4);
+fn the_most_items_of_an_input_are_known_without_the_guest() {
+    assert_eq!(range(0, 3).most_items(), Some(3));
+    assert_eq!(steps(0, 25, 10).most_items(), Some(3));
+    assert_eq!(lines().most_items(), None);
+    assert_eq!(arguments(&["1", "2"]).most_items(), Some(1));
 }
 
 #[test]

@@ -51,7 +51,7 @@ pub(crate) fn is_passable(value: &ValueType) -> bool {
     }
 }
 
-/// Whether a function is there to merge the values of another.
-pub(crate) fn is_merge(guest: &Description, export: &Export) -> bool {
-    guest.exports.iter().any(|merged| guest.merge_of(merged) == Some(export))
+/// The function whose values `export` is there to merge, if it is.
+pub(crate) fn merged_by<'a>(guest: &'a Description, export: &Export) -> Option<&'a Export> {
+    guest.exports.iter().find(|merged| guest.merge_of(merged) == Some(export))
 }

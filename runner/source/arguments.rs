@@ -7,21 +7,26 @@ use crate::error::Error;
 /// One JSON array of arguments.
 #[derive(Debug)]
 pub struct Arguments {
-    json: Option<Box<str>>,
+    inputs: Option<Inputs>,
 }
 
 impl Arguments {
     /// The one item whose arguments are the JSON array `json`.
     #[must_use]
-    pub fn new(json: String) -> Self {
-        Self { json: Some(json.into()) }
+    pub fn new(json: &str) -> Self {
+        Self { inputs: Some(Inputs::Arguments(Packed::from_iter([json.as_bytes()]))) }
+    }
+
+    /// The input of the item, as long as it has not been handed out.
+    #[must_use]
+    pub fn inputs(&self) -> Option<&Inputs> {
+        self.inputs.as_ref()
     }
 }
 
 impl Source for Arguments {
     fn next(&mut self, _max_items: u64, _max_bytes: usize) -> Result<Option<Inputs>, Error> {
-        let packed = |json: Box<str>| Packed::from_iter([json.as_bytes()]);
-        Ok(self.json.take().map(packed).map(Inputs::Arguments))
+        Ok(self.inputs.take())
     }
 
     fn total(&self) -> Option<u64> {
@@ -36,7 +41,7 @@ mod tests {
 
     #[test]
     fn the_arguments_of_a_call_are_one_item() {
-        let mut source = Arguments::new("[1,\"a\"]".to_owned());
+        let mut source = Arguments::new("[1,\"a\"]");
         let inputs = source.next(9, 9).unwrap().unwrap();
         assert_eq!(inputs.count(), 1);
         assert_eq!(inputs.input(0), Some(Input::Arguments(b"[1,\"a\"]")));

@@ -8,12 +8,10 @@ use crate::error::Error;
 
 mod arguments;
 mod lines;
-mod names;
 mod range;
 
 pub use arguments::Arguments;
 pub use lines::{Lines, MAX_LINE};
-pub use names::InputNames;
 pub use range::{Range, TooManyItems};
 
 /// A stream of inputs, in item order.
