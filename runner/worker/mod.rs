@@ -1,3 +1,40 @@
-//! The worker process: everything that touches a guest's code or values.
+//! The worker process: turns a guest's bytes into code, and runs that code for one item after the other.
+//!
+//! Architecture Invariant: `wasmtime` is named only below this module. The host has no WebAssembly in it.
 
+pub mod compile;
+pub mod guest;
 pub mod value;
+
+mod component;
+mod describe;
+mod engine;
+mod limits;
+mod load;
+mod module;
+mod stdio;
+mod trap;
+mod validate;
+mod wasi;
+
+#[cfg(test)]
+mod tests;
+
+/// Why a guest cannot be used.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Refusal {
+    /// To be read after the guest's name in backticks: `is not a valid module: …`. One line.
+    pub message: String,
+    /// What to do about it.
+    pub hint: Option<String>,
+}
+
+impl Refusal {
+    fn new(message: impl Into<String>) -> Self {
+        Self { message: message.into(), hint: None }
+    }
+
+    fn with_hint(message: impl Into<String>, hint: impl Into<String>) -> Self {
+        Self { message: message.into(), hint: Some(hint.into()) }
+    }
+}
