@@ -5,8 +5,8 @@
 //! | 0 | nothing to read: `/dev/null` | character device |
 //! | 1, 2 | the host's capped pipe for words to the user; 1 may be `/dev/null` | pipe or character device |
 //! | 3 | requests from the host | pipe |
-//! | 4 | responses to the host | pipe |
-//! | 5 | the guest: wasm for a compile worker, compiled code for a serving one | memfd, sealed when it is used |
+//! | 4 | results to the host | pipe |
+//! | 5 | the guest: wasm for a compile worker, compiled code for a serving one | sealed memfd |
 //! | 6 | the segment | memfd |
 //!
 //! Nothing else is open, and nothing comes later.
@@ -24,8 +24,8 @@ use rustix::fs::{FileType, SealFlags};
 /// Where requests from the host come in.
 pub const REQUESTS: RawFd = 3;
 
-/// Where responses go out to the host.
-pub const RESPONSES: RawFd = 4;
+/// Where results go out to the host.
+pub const RESULTS: RawFd = 4;
 
 /// The guest.
 pub const GUEST: RawFd = 5;
@@ -41,17 +41,13 @@ const FIRST_FREE: RawFd = 7;
 pub struct Descriptors {
     /// Requests come in here.
     pub requests: File,
-    /// Responses go out here.
-    pub responses: File,
-    /// The guest's bytes, or its compiled code.
-    pub guest: GuestFile,
+    /// Results go out here.
+    pub results: File,
+    /// The guest's bytes, or its compiled code. They cannot change.
+    pub guest: File,
     /// The file of the segment.
     pub segment: OwnedFd,
 }
-
-/// The file with the guest's bytes or its compiled code. A worker may be started before the host has filled it.
-#[derive(Debug)]
-pub struct GuestFile(File);
 
 /// A descriptor that is not what the table says.
 #[derive(Debug, thiserror::Error)]
@@ -91,28 +87,12 @@ pub(super) fn take() -> Result<Descriptors, DescriptorError> {
     check(1, io::stdout(), &words, "pipe or a character device")?;
     check(2, io::stderr(), &words, "pipe or a character device")?;
     close_from(FIRST_FREE)?;
-    let [requests, responses, guest, segment] = [REQUESTS, RESPONSES, GUEST, SEGMENT].map(own);
+    let [requests, results, guest, segment] = [REQUESTS, RESULTS, GUEST, SEGMENT].map(own);
     check(REQUESTS, &requests, &[FileType::Fifo], "pipe")?;
-    check(RESPONSES, &responses, &[FileType::Fifo], "pipe")?;
-    check(GUEST, &guest, &[FileType::RegularFile], "file")?;
+    check(RESULTS, &results, &[FileType::Fifo], "pipe")?;
     check(SEGMENT, &segment, &[FileType::RegularFile], "file")?;
-    let guest = GuestFile(guest.into());
-    Ok(Descriptors { requests: requests.into(), responses: responses.into(), guest, segment })
-}
-
-impl GuestFile {
-    /// The file, once the host has filled it and nobody can change it any more: it may be mapped as code.
-    ///
-    /// # Errors
-    /// If it can change.
-    pub fn sealed(self) -> Result<File, DescriptorError> {
-        let needed = SealFlags::WRITE | SealFlags::GROW | SealFlags::SHRINK;
-        if rustix::fs::fcntl_get_seals(&self.0).is_ok_and(|seals| seals.contains(needed)) {
-            Ok(self.0)
-        } else {
-            Err(DescriptorError::Kind { number: GUEST, expected: "sealed file" })
-        }
-    }
+    check(GUEST, &guest, &[FileType::RegularFile], "file")?;
+    Ok(Descriptors { requests: requests.into(), results: results.into(), guest: guest.into(), segment })
 }
 
 fn check_open(number: RawFd) -> Result<(), DescriptorError> {
@@ -150,6 +130,20 @@ fn check(
     }
 }
 
+/// Checks that nobody can change the guest any more: bytes that are mapped as code, or read twice, must not change in
+/// between. A worker may be started while its code is still being compiled, so this is asked when it loads.
+///
+/// # Errors
+/// If somebody can.
+pub fn check_sealed(guest: &File) -> Result<(), DescriptorError> {
+    let needed = SealFlags::WRITE | SealFlags::GROW | SealFlags::SHRINK;
+    if rustix::fs::fcntl_get_seals(guest).is_ok_and(|seals| seals.contains(needed)) {
+        Ok(())
+    } else {
+        Err(DescriptorError::Kind { number: GUEST, expected: "sealed file" })
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use rustix::fs::MemfdFlags;
@@ -177,15 +171,15 @@ mod tests {
 
     #[test]
     fn a_guest_that_can_change_is_refused() {
-        let guest = GuestFile(memfd(SealFlags::GROW | SealFlags::SHRINK).into());
-        let error = guest.sealed().unwrap_err();
+        let fd = memfd(SealFlags::GROW | SealFlags::SHRINK);
+        let error = check_sealed(5, fd.as_fd()).unwrap_err();
         assert_eq!(error.to_string(), "descriptor 5 is not a sealed file");
     }
 
     #[test]
     fn a_guest_that_cannot_change_is_taken() {
-        let guest = GuestFile(memfd(SealFlags::WRITE | SealFlags::GROW | SealFlags::SHRINK).into());
-        assert!(guest.sealed().is_ok());
+        let fd = memfd(SealFlags::WRITE | SealFlags::GROW | SealFlags::SHRINK);
+        assert!(check_sealed(5, fd.as_fd()).is_ok());
     }
 
     #[test]

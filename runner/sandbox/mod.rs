@@ -14,7 +14,7 @@ use std::io;
 
 use rustix::process::{Resource, Rlimit, Signal};
 
-pub use self::fds::{DescriptorError, Descriptors, GuestFile};
+pub use self::fds::{DescriptorError, Descriptors};
 
 /// What a worker needs, and so what its lock leaves it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

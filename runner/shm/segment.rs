@@ -122,12 +122,12 @@ impl<A: Area> Segment<A> {
     }
 }
 
-/// What a worker says it is doing.
+/// Which item a worker says it is running.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Status {
-    /// The item it is running, if any.
-    pub running: Option<ItemIndex>,
-    /// Which attempt at it this is, or at the last one.
+    /// The item.
+    pub item: ItemIndex,
+    /// Which attempt at it this is.
     pub attempt: u64,
     /// When it was started, in nanoseconds of `CLOCK_MONOTONIC`.
     pub started_ns: u64,
@@ -136,14 +136,10 @@ pub struct Status {
 /// A copy of what is in an outbox. Bounded, and otherwise unchecked.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct OutboxCopy {
-    /// The item of the first report.
-    pub first: ItemIndex,
-    /// Which attempt at these items this was.
-    pub attempt: u32,
-    /// How many reports there should be, at least 1.
-    pub count: u32,
-    /// The reports, at most [`OUTBOX_LEN`] bytes.
-    pub reports: Vec<u8>,
+    first: ItemIndex,
+    attempt: u32,
+    count: u32,
+    reports: Vec<u8>,
 }
 
 impl OutboxCopy {
@@ -171,9 +167,9 @@ impl Words {
         self.0[word as usize]
     }
 
-    fn status(&self) -> Status {
-        let running = self.word(Word::Running).checked_sub(1);
-        Status { running, attempt: self.word(Word::Attempt), started_ns: self.word(Word::Started) }
+    fn status(&self) -> Option<Status> {
+        let item = self.word(Word::Running).checked_sub(1)?;
+        Some(Status { item, attempt: self.word(Word::Attempt), started_ns: self.word(Word::Started) })
     }
 
     /// What the outbox holds, its reports not copied yet, and how long they are. None if it is empty or what it says
@@ -233,7 +229,7 @@ pub(crate) mod testing {
             Self { life: life.clone(), words: Rc::default(), outbox }
         }
 
-        pub(crate) fn status(&self) -> Status {
+        pub(crate) fn status(&self) -> Option<Status> {
             Words(self.words.get()).status()
         }
 
@@ -277,7 +273,7 @@ mod tests {
     #[test]
     fn a_new_segment_says_nothing() {
         let (file, _segment) = pair();
-        assert_eq!(file.read_status().unwrap().running, None);
+        assert_eq!(file.read_status().unwrap(), None);
         assert_eq!(file.read_outbox().unwrap(), None);
     }
 
@@ -285,9 +281,9 @@ mod tests {
     fn the_host_sees_which_item_is_running() {
         let (file, segment) = pair();
         segment.running(0, 2, 77);
-        assert_eq!(file.read_status().unwrap(), Status { running: Some(0), attempt: 2, started_ns: 77 });
+        assert_eq!(file.read_status().unwrap(), Some(Status { item: 0, attempt: 2, started_ns: 77 }));
         segment.idle();
-        assert_eq!(file.read_status().unwrap().running, None);
+        assert_eq!(file.read_status().unwrap(), None);
     }
 
     #[test]
@@ -316,7 +312,7 @@ mod tests {
         let (file, segment) = pair();
         segment.running(5, 1, 0);
         drop(segment);
-        assert_eq!(file.read_status().unwrap().running, Some(5));
+        assert_eq!(file.read_status().unwrap().map(|status| status.item), Some(5));
     }
 
     #[test]

@@ -28,7 +28,7 @@ pub trait Loader {
     ///
     /// # Errors
     /// If it is no guest.
-    fn describe(self) -> Result<(Description, Self::Prepared), LoadError>;
+    fn describe(self) -> Result<(Description, Self::Prepared), Refusal>;
 
     /// Compiles it.
     ///
@@ -40,22 +40,7 @@ pub trait Loader {
     ///
     /// # Errors
     /// If it cannot be loaded.
-    fn load(self, serve: &Serve) -> Result<(Self::Engine, Enforced), LoadError>;
-}
-
-/// Why nothing was loaded.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum LoadError {
-    /// The guest cannot be used.
-    Refused(Refusal),
-    /// The process cannot load any guest: why, in one line.
-    Broken(String),
-}
-
-impl From<Refusal> for LoadError {
-    fn from(refusal: Refusal) -> Self {
-        Self::Refused(refusal)
-    }
+    fn load(self, serve: &Serve) -> Result<(Self::Engine, Enforced), Refusal>;
 }
 
 /// Runs one item after the other.
@@ -101,9 +86,6 @@ pub enum Failure {
         /// How many there are.
         loaded: usize,
     },
-    /// The process cannot load any guest.
-    #[error("{0}")]
-    Load(String),
     /// The responses cannot be written.
     #[error("cannot write to the host: {0}")]
     Write(#[source] io::Error),
@@ -115,13 +97,12 @@ pub enum Failure {
 /// If the host breaks the protocol or the pipes fail; that the host is gone is no failure.
 pub fn run<L: Loader>(
     requests: impl Read,
-    responses: impl Write,
+    results: impl Write,
     segment: Segment<impl Area>,
     now_ns: impl Fn() -> u64,
     loader: L,
 ) -> Result<End, Failure> {
-    let mut host =
-        Host { input: requests, decoder: Decoder::new(MAX_REQUEST), sender: Sender::new(responses) };
+    let mut host = Host { input: requests, decoder: Decoder::new(MAX_REQUEST), sender: Sender::new(results) };
     match converse(&mut host, segment, now_ns, loader) {
         Err(Failure::Write(error)) if error.kind() == io::ErrorKind::BrokenPipe => Ok(End::Closed),
         other => other,
@@ -149,7 +130,7 @@ fn converse<R: Read, W: Write, L: Loader>(
         None => Ok(End::Closed),
         Some(Request::Load(Load::Compile { describe_only })) => compile(host, loader, describe_only),
         Some(Request::Load(Load::Serve(wanted))) => match loader.load(&wanted) {
-            Err(error) => host.give_up(error),
+            Err(refusal) => host.refuse(&refusal),
             Ok((engine, enforced)) => {
                 host.send(&Response::Ready(Ready { layers: enforced.layers }))?;
                 let outbox = Outbox::new(segment);
@@ -166,7 +147,7 @@ fn compile<R: Read, W: Write, L: Loader>(
     describe_only: bool,
 ) -> Result<End, Failure> {
     let prepared = match loader.describe() {
-        Err(error) => return host.give_up(error),
+        Err(refusal) => return host.refuse(&refusal),
         Ok((description, prepared)) => {
             let bytes = postcard::to_stdvec(&description).expect("a description is plain data");
             host.send(&Response::Description(&bytes))?;
@@ -211,13 +192,6 @@ impl<R: Read, W: Write> Host<R, W> {
     fn refuse(&mut self, Refusal { message, hint }: &Refusal) -> Result<End, Failure> {
         self.send(&Response::Refused(Refused { message, hint: hint.as_deref() }))?;
         Ok(End::Refused)
-    }
-
-    fn give_up(&mut self, error: LoadError) -> Result<End, Failure> {
-        match error {
-            LoadError::Refused(refusal) => self.refuse(&refusal),
-            LoadError::Broken(why) => Err(Failure::Load(why)),
-        }
     }
 
     fn bye(&mut self) -> Result<End, Failure> {
@@ -271,6 +245,8 @@ impl<R: Read, W: Write, A: Area, C: Fn() -> u64, E: Engine> Server<'_, R, W, A, 
             self.outbox.running(item, call.attempt, now_ns);
             let report = self.engine.call(export, input);
             self.outbox.push(item, call.attempt, &report, sender)?;
+            // Writing may take as long as the host likes, and is on nobody's account.
+            self.outbox.idle();
             now_ns = (self.now_ns)();
             if self.outbox.is_due(now_ns) {
                 self.outbox.flush(sender)?;

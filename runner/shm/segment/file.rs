@@ -26,19 +26,11 @@ impl SegmentFile {
         Ok(Self { fd })
     }
 
-    /// The same file, to be handed to the worker.
-    ///
-    /// # Errors
-    /// If the system is out of descriptors.
-    pub fn try_clone_fd(&self) -> io::Result<OwnedFd> {
-        self.fd.try_clone()
-    }
-
-    /// What the worker says it is doing. A hint: its numbers may even belong to two items.
+    /// Which item the worker says it is running, if any. A hint: its numbers may even belong to two items.
     ///
     /// # Errors
     /// If the file cannot be read.
-    pub fn read_status(&self) -> io::Result<Status> {
+    pub fn read_status(&self) -> io::Result<Option<Status>> {
         Ok(self.words()?.status())
     }
 
@@ -77,6 +69,7 @@ impl SegmentFile {
     }
 }
 
+/// To be handed to the worker.
 impl AsFd for SegmentFile {
     fn as_fd(&self) -> BorrowedFd<'_> {
         self.fd.as_fd()

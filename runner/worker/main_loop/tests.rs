@@ -16,14 +16,14 @@ struct Fake {
     memory: Memory,
     /// What the segment said while each item ran.
     seen: Rc<RefCell<Vec<String>>>,
-    refusal: Option<LoadError>,
+    refusal: Option<Refusal>,
 }
 
 impl Loader for Fake {
     type Prepared = ();
     type Engine = Self;
 
-    fn describe(self) -> Result<(Description, ()), LoadError> {
+    fn describe(self) -> Result<(Description, ()), Refusal> {
         match self.refusal {
             Some(refusal) => Err(refusal),
             None => {
@@ -37,7 +37,7 @@ impl Loader for Fake {
         Ok(vec![0xc0; FRAME_CAP + 1])
     }
 
-    fn load(mut self, _serve: &Serve) -> Result<(Self, Enforced), LoadError> {
+    fn load(mut self, _serve: &Serve) -> Result<(Self, Enforced), Refusal> {
         match self.refusal.take() {
             Some(refusal) => Err(refusal),
             None => Ok((self, Enforced { layers: vec!["fake".to_owned()] })),
@@ -47,11 +47,10 @@ impl Loader for Fake {
 
 impl Engine for Fake {
     fn call(&mut self, export: usize, input: Input<'_>) -> Report<'_> {
-        let status = self.memory.status();
-        let item = status.running.expect("an item is running");
+        let status = self.memory.status().expect("an item is running");
         self.seen.borrow_mut().push(format!(
             "{} attempt {} at {}",
-            shown(item),
+            shown(status.item),
             status.attempt,
             status.started_ns
         ));
@@ -89,7 +88,7 @@ struct Conversation {
     seen: Vec<String>,
 }
 
-fn converse_with(requests: &[u8], refusal: Option<LoadError>) -> Conversation {
+fn converse_with(requests: &[u8], refusal: Option<Refusal>) -> Conversation {
     let now_ns = Rc::new(Cell::new(5));
     let memory = Memory::new(&Life::of(usize::MAX));
     let seen = Rc::default();
@@ -103,7 +102,7 @@ fn converse_with(requests: &[u8], refusal: Option<LoadError>) -> Conversation {
     let mut results = Vec::new();
     let end = run(requests, &mut results, Segment::new(memory.clone()), || now_ns.get(), fake);
     let seen = seen.take();
-    assert_eq!(memory.status().running, None, "no item is running at the end");
+    assert_eq!(memory.status(), None, "no item is running at the end");
     assert_eq!(memory.outbox(), None, "nothing is left in the outbox at the end");
     Conversation { end, said: responses(&results), seen }
 }
@@ -273,7 +272,7 @@ fn a_compile_worker_that_only_describes_sends_no_code() {
 #[track_caller]
 fn check_refused(load: Request<'_>) {
     let refusal = Refusal { message: "is empty".to_owned(), hint: None };
-    let conversation = converse_with(&encoded(&[hello(), load]), Some(refusal.into()));
+    let conversation = converse_with(&encoded(&[hello(), load]), Some(refusal));
     assert_eq!(conversation.said, ["hello 1", "refused: is empty"]);
     assert_eq!(conversation.end.unwrap(), End::Refused);
 }
@@ -286,13 +285,6 @@ fn a_guest_that_cannot_be_loaded_is_refused() {
 #[test]
 fn a_guest_that_cannot_be_described_is_refused() {
     check_refused(compile(false));
-}
-
-#[test]
-fn a_process_that_can_load_nothing_fails() {
-    let broken = LoadError::Broken("descriptor 5 is not a sealed file".to_owned());
-    let failure = converse_with(&encoded(&[hello(), serve()]), Some(broken)).end.unwrap_err();
-    assert_eq!(failure.to_string(), "descriptor 5 is not a sealed file");
 }
 
 #[test]
