@@ -38,7 +38,8 @@ pub(super) fn describe(guest: &GuestFile) -> Result<Description, Error> {
 
 /// This process is a worker.
 pub(super) fn worker(arguments: &[OsString]) -> Ending {
-    crate::worker::main(arguments).into()
+    let (code, talk) = crate::worker::main(arguments);
+    Ending { code, talk }
 }
 
 fn options(plan: &Plan) -> pool::Options {
@@ -66,6 +67,7 @@ fn is_single(plan: &Plan) -> bool {
 
 fn job(plan: &Plan, bound: Bound) -> pool::Job {
     pool::Job {
+        workers: bound.workers.get(),
         source: bound.source,
         serve: bound.serve,
         timeout: plan.timeout,
