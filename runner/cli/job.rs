@@ -8,7 +8,7 @@ use super::signals;
 use crate::error::{Error, ExitCode};
 use crate::guest::Description;
 use crate::guest_file::GuestFile;
-use crate::plan::{Bound, InputKind, Plan, WINDOW_BYTES};
+use crate::plan::{self, Bound, InputKind, Plan, WINDOW_BYTES};
 use crate::pool::{self, Cancellation, Canceller};
 use crate::report;
 use crate::sink::{self, Format, SinkOptions};
@@ -66,8 +66,9 @@ fn is_single(plan: &Plan) -> bool {
 }
 
 fn job(plan: &Plan, bound: Bound) -> pool::Job {
+    let items = bound.source.total().map(u128::from);
     pool::Job {
-        workers: bound.workers.get(),
+        workers: plan::at_most_one_per_item(plan.workers, items).get(),
         source: bound.source,
         serve: bound.serve,
         timeout: plan.timeout,

@@ -4,6 +4,7 @@ use std::ffi::OsString;
 use std::fmt::Display;
 use std::fs::File;
 use std::io::{self, Read, Seek};
+use std::os::fd::AsFd;
 
 use rustix::time::{ClockId, clock_gettime};
 
@@ -49,7 +50,7 @@ fn serve(arguments: &[OsString]) -> Result<main_loop::End, Failure> {
     let host = parent(arguments).ok_or(Failure::Arguments)?;
     let (configured, descriptors) = sandbox::configure(Profile::Compute, host)?;
     let Descriptors { requests, results, guest, segment } = descriptors;
-    let segment = SegmentMap::new(&segment).map_err(Failure::Segment)?;
+    let segment = SegmentMap::new(segment.as_fd()).map_err(Failure::Segment)?;
     let loader = Process { configured, guest };
     Ok(main_loop::run(requests, results, Segment::new(segment), now_ns, loader)?)
 }
