@@ -8,6 +8,8 @@
 mod park;
 mod queue;
 mod sync;
+#[cfg(test)]
+mod tests;
 mod tuner;
 mod window;
 

@@ -71,7 +71,7 @@ impl Parking {
     /// Says that nothing more will come, and wakes everyone.
     pub(super) fn close(&self) {
         self.closed.store(true, Ordering::Release);
-        fence(Ordering::SeqCst);
+        // The lock orders this with every announcement, so there is no fence: a driver that comes later sees `closed`.
         while let Some(slot) = self.choose() {
             self.wakers[slot].wake();
         }
@@ -90,7 +90,7 @@ impl Parking {
         idle.push_back(slot);
         self.n_idle.store(idle.len(), Ordering::Relaxed);
         drop(idle);
-        // Pairs with the fences in `wake_one` and `close`.
+        // Pairs with the fence in `wake_one`.
         fence(Ordering::SeqCst);
     }
 
@@ -117,46 +117,45 @@ impl Sleeper {
 
     /// Looks once. Does not announce the driver; one that is announced stays so if there is nothing.
     pub(super) fn look<W>(&mut self, parking: &Parking, look: impl FnOnce() -> Option<W>) -> Found<W> {
-        // Being chosen before the look is what the look is for; being chosen during it is somebody else's turn.
+        // Chosen before this look, it is this look that the pusher asked for, and there is nothing to pass on.
         self.announced = self.announced && parking.is_announced(self.slot);
-        // Before the look: what was pushed before the close is then found by it.
-        let closed = parking.closed.load(Ordering::Acquire);
-        match look() {
-            Some(work) => {
-                self.withdraw(parking);
-                Found::Work(work)
-            }
-            None if closed => {
-                self.withdraw(parking);
-                Found::Closed
-            }
-            None => Found::Nothing,
-        }
+        self.look_and_withdraw(parking, look)
     }
 
-    /// Looks until there is work, or until a look that began with the driver announced found nothing. In that case
-    /// every later chunk finds the driver on the list, so it may sleep.
+    /// Looks, and if there is nothing, announces the driver and looks again. Every chunk that the second look misses
+    /// finds the driver on the list, so it may sleep then.
     pub(super) fn look_or_announce<W>(
         &mut self,
         parking: &Parking,
         mut look: impl FnMut() -> Option<W>,
     ) -> Found<W> {
-        loop {
-            match self.look(parking, &mut look) {
-                Found::Nothing if !self.announced => {
-                    parking.announce(self.slot);
-                    self.announced = true;
-                }
-                found => return found,
+        match self.look(parking, &mut look) {
+            Found::Nothing if !self.announced => {
+                parking.announce(self.slot);
+                self.announced = true;
+                self.look_and_withdraw(parking, look)
             }
+            found => found,
         }
     }
 
-    /// Takes the driver off the list. If it was chosen but will not look, the next sleeper is woken in its place.
+    /// Takes the driver off the list. If it was chosen but does not follow, another sleeper is woken in its place.
     pub(super) fn withdraw(&mut self, parking: &Parking) {
         if std::mem::take(&mut self.announced) && !parking.withdraw(self.slot) {
             parking.wake_one();
         }
+    }
+
+    fn look_and_withdraw<W>(&mut self, parking: &Parking, look: impl FnOnce() -> Option<W>) -> Found<W> {
+        // Read before the look: so the look finds what was pushed before the close.
+        let closed = parking.closed.load(Ordering::Acquire);
+        let found = match look() {
+            Some(work) => Found::Work(work),
+            None if closed => Found::Closed,
+            None => return Found::Nothing,
+        };
+        self.withdraw(parking);
+        found
     }
 }
 

@@ -12,10 +12,16 @@ use super::sync::{Mutex, lock};
 const TARGET: Duration = Duration::from_millis(4);
 
 /// What the results of one chunk should stay below, so that they fit through a pipe and an outbox in one go.
-const MAX_OUTPUT_BYTES: u64 = 256 * 1024;
+const MAX_OUTPUT_BYTES: u128 = 256 * 1024;
 
-/// After so many observations the sums are halved, so that old ones fade.
-const MEMORY: u32 = 32;
+/// Costs are kept in this part of a nanosecond, or of a byte.
+const SCALE: u128 = 1024;
+
+/// An observation counts for one in so many.
+///
+/// For one observation, not for the number of its items: when items turn from microseconds to seconds, the first one
+/// that says so must not drown in the thousands before it. To find out late that items are cheap again costs less.
+const MEMORY: u64 = 8;
 
 /// The size of chunks, and what items cost.
 ///
@@ -32,17 +38,21 @@ enum Policy {
     Tuned { max_items: u64 },
 }
 
-/// Sums over the last observations.
 #[derive(Debug)]
 struct Estimate {
-    items: u64,
-    nanos: u64,
-    output_bytes: u64,
-    n_observations: u32,
+    /// None before the first observation.
+    cost: Option<Cost>,
     /// What is suggested.
     size: u64,
     /// Items seen since `size` last grew.
     seen: u64,
+}
+
+/// What one item costs, in units of one `SCALE`th.
+#[derive(Clone, Copy, Debug)]
+struct Cost {
+    nanos: u64,
+    output_bytes: u64,
 }
 
 impl ChunkSize {
@@ -61,7 +71,7 @@ impl ChunkSize {
     }
 
     fn with_policy(policy: Policy) -> Self {
-        let estimate = Estimate { items: 0, nanos: 0, output_bytes: 0, n_observations: 0, size: 1, seen: 0 };
+        let estimate = Estimate { cost: None, size: 1, seen: 0 };
         Self { policy, estimate: Mutex::new(estimate) }
     }
 
@@ -70,10 +80,16 @@ impl ChunkSize {
         if items == 0 {
             return;
         }
+        let observed = Cost {
+            nanos: per_item(busy.as_nanos(), items),
+            output_bytes: per_item(output_bytes.into(), items),
+        };
         let mut estimate = lock(&self.estimate);
-        estimate.add(items, busy, output_bytes);
+        let cost = estimate.cost.map_or(observed, |before| before.towards(observed));
+        estimate.cost = Some(cost);
+        estimate.seen = estimate.seen.saturating_add(items);
         if let Policy::Tuned { max_items } = self.policy {
-            estimate.resize(max_items);
+            estimate.resize(cost.target().clamp(1, max_items));
         }
     }
 
@@ -95,34 +111,18 @@ impl ChunkSize {
         if items == 0 {
             return Duration::ZERO;
         }
-        let estimate = lock(&self.estimate);
-        if estimate.items == 0 {
+        let Some(cost) = lock(&self.estimate).cost else {
             return Duration::MAX;
-        }
-        let nanos = u128::from(estimate.nanos) * u128::from(items) / u128::from(estimate.items);
+        };
+        let nanos = u128::from(cost.nanos) * u128::from(items) / SCALE;
         Duration::from_nanos(u64::try_from(nanos).unwrap_or(u64::MAX))
     }
 }
 
 impl Estimate {
-    fn add(&mut self, items: u64, busy: Duration, output_bytes: u64) {
-        if self.n_observations == MEMORY {
-            self.items /= 2;
-            self.nanos /= 2;
-            self.output_bytes /= 2;
-            self.n_observations /= 2;
-        }
-        self.n_observations += 1;
-        self.items = self.items.saturating_add(items);
-        self.nanos = self.nanos.saturating_add(u64::try_from(busy.as_nanos()).unwrap_or(u64::MAX));
-        self.output_bytes = self.output_bytes.saturating_add(output_bytes);
-        self.seen = self.seen.saturating_add(items);
-    }
-
     /// Shrinks at once, but doubles at most, and only after as many items as a chunk has were seen: what few items
     /// cost says little about many.
-    fn resize(&mut self, max_items: u64) {
-        let target = self.target().clamp(1, max_items);
+    fn resize(&mut self, target: u64) {
         if target <= self.size {
             self.size = target;
         } else if self.seen >= self.size {
@@ -130,12 +130,122 @@ impl Estimate {
             self.seen = 0;
         }
     }
+}
 
-    /// How many items take as long, and return as much, as a chunk should.
-    fn target(&self) -> u64 {
-        let share = |whole: u128, sum: u64| whole * u128::from(self.items) / u128::from(sum.max(1));
-        let by_time = share(TARGET.as_nanos(), self.nanos);
-        let by_output = share(u128::from(MAX_OUTPUT_BYTES), self.output_bytes);
+impl Cost {
+    fn towards(self, observed: Self) -> Self {
+        let blend = |before: u64, now: u64| before - before / MEMORY + now / MEMORY;
+        Self {
+            nanos: blend(self.nanos, observed.nanos),
+            output_bytes: blend(self.output_bytes, observed.output_bytes),
+        }
+    }
+
+    /// How many items take as long, or return as much, as a chunk should.
+    fn target(self) -> u64 {
+        let by_time = TARGET.as_nanos() * SCALE / u128::from(self.nanos.max(1));
+        let by_output = MAX_OUTPUT_BYTES * SCALE / u128::from(self.output_bytes.max(1));
         u64::try_from(by_time.min(by_output)).unwrap_or(u64::MAX)
+    }
+}
+
+/// A sum over `items` items, which are some, as a cost of one.
+fn per_item(sum: u128, items: u64) -> u64 {
+    u64::try_from(sum.saturating_mul(SCALE) / u128::from(items)).unwrap_or(u64::MAX)
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    const WIDE: u64 = 1 << 40;
+
+    /// What is suggested after the suggested number of items was run `rounds` times.
+    fn settled(size: &ChunkSize, rounds: u32, cost: Duration, output_bytes: u64) -> u64 {
+        for _ in 0..rounds {
+            let items = size.suggest();
+            let busy = Duration::from_nanos(u64::try_from(cost.as_nanos()).expect("costs are small") * items);
+            size.observe(items, busy, output_bytes * items);
+        }
+        size.suggest()
+    }
+
+    #[test]
+    fn nothing_is_known_before_the_first_observation() {
+        let size = ChunkSize::tuned(WIDE, 4);
+        assert_eq!(size.suggest(), 1);
+        assert_eq!(size.expected(1), Duration::MAX);
+        assert_eq!(size.expected(0), Duration::ZERO);
+    }
+
+    #[test]
+    fn a_chunk_comes_to_last_four_milliseconds() {
+        let items = settled(&ChunkSize::tuned(WIDE, 4), 100, Duration::from_micros(1), 0);
+        assert!((3_990..=4_010).contains(&items), "{items} of 1 µs");
+    }
+
+    #[test]
+    fn items_longer_than_the_target_travel_alone() {
+        assert_eq!(settled(&ChunkSize::tuned(WIDE, 4), 100, Duration::from_millis(90), 0), 1);
+    }
+
+    #[test]
+    fn the_size_doubles_only_after_as_many_items_were_seen() {
+        let size = ChunkSize::tuned(WIDE, 4);
+        let suggested: Vec<_> = (0..8)
+            .map(|_| {
+                size.observe(1, Duration::from_nanos(10), 0);
+                size.suggest()
+            })
+            .collect();
+        assert_eq!(suggested, [2, 2, 4, 4, 4, 4, 8, 8]);
+    }
+
+    #[test]
+    fn the_size_shrinks_at_once_when_items_get_dear() {
+        let size = ChunkSize::tuned(WIDE, 4);
+        settled(&size, 100, Duration::from_micros(1), 0);
+        size.observe(1, Duration::from_secs(1), 0);
+        assert_eq!(size.suggest(), 1);
+    }
+
+    #[test]
+    fn one_dear_item_is_forgotten() {
+        let size = ChunkSize::tuned(WIDE, 4);
+        size.observe(1, Duration::from_secs(10), 0);
+        assert!(settled(&size, 200, Duration::from_micros(1), 0) > 3_000);
+    }
+
+    #[test]
+    fn large_outputs_make_small_chunks() {
+        assert_eq!(settled(&ChunkSize::tuned(WIDE, 4), 100, Duration::from_nanos(1), 60 * 1024), 4);
+    }
+
+    #[test]
+    fn a_chunk_is_small_beside_the_window() {
+        assert_eq!(settled(&ChunkSize::tuned(1_600, 4), 100, Duration::ZERO, 0), 100);
+        assert_eq!(settled(&ChunkSize::tuned(3, 64), 100, Duration::ZERO, 0), 1);
+    }
+
+    #[test]
+    fn a_fixed_size_stays_and_costs_are_still_learned() {
+        let size = ChunkSize::fixed(17);
+        assert_eq!(settled(&size, 1, Duration::from_micros(5), 0), 17);
+        assert_eq!(size.expected(3), Duration::from_micros(15));
+    }
+
+    proptest! {
+        #[test]
+        fn the_size_stays_within_its_bounds(observations in proptest::collection::vec((0..100_000_u64, any::<u64>(), any::<u64>()), 0..200)) {
+            let size = ChunkSize::tuned(8_000, 2);
+            let mut n_seen = 0;
+            for (items, nanos, output_bytes) in observations {
+                size.observe(items, Duration::from_nanos(nanos), output_bytes);
+                n_seen += items;
+                prop_assert!((1..=1_000.min(n_seen + 1)).contains(&size.suggest()));
+            }
+        }
     }
 }
