@@ -46,7 +46,7 @@ pub struct Plan {
     pub export: Option<String>,
     /// Where items come from.
     pub input: InputKind,
-    /// How many workers to use.
+    /// How many workers to use: never more than there can be items.
     pub workers: NonZero<usize>,
     /// How many items travel together; none: found out while running.
     pub chunk: Option<NonZero<u64>>,
@@ -187,6 +187,13 @@ impl Plan {
             format!("cannot take `{}`: {number} does not fit `{name}: {param}` of `{export}`", self.input);
         Err(Error::guest(&self.guest, message, Some(format!("`{param}` holds {min} to {max}"))))
     }
+}
+
+/// So many workers, but never more than there are items, where their number is known; at least one.
+#[must_use]
+pub fn at_most_one_per_item(workers: NonZero<usize>, items: Option<u128>) -> NonZero<usize> {
+    let items = items.and_then(|items| usize::try_from(items.max(1)).ok()).and_then(NonZero::new);
+    items.map_or(workers, |items| workers.min(items))
 }
 
 impl InputKind {

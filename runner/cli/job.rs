@@ -8,7 +8,7 @@ use super::signals;
 use crate::error::{Error, ExitCode};
 use crate::guest::Description;
 use crate::guest_file::GuestFile;
-use crate::plan::{Bound, InputKind, Plan, WINDOW_BYTES};
+use crate::plan::{self, Bound, InputKind, Plan, WINDOW_BYTES};
 use crate::pool::{self, Cancellation, Canceller};
 use crate::report;
 use crate::sink::{self, Format, SinkOptions};
@@ -38,7 +38,8 @@ pub(super) fn describe(guest: &GuestFile) -> Result<Description, Error> {
 
 /// This process is a worker.
 pub(super) fn worker(arguments: &[OsString]) -> Ending {
-    crate::worker::main(arguments).into()
+    let (code, talk) = crate::worker::main(arguments);
+    Ending { code, talk }
 }
 
 fn options(plan: &Plan) -> pool::Options {
@@ -65,7 +66,9 @@ fn is_single(plan: &Plan) -> bool {
 }
 
 fn job(plan: &Plan, bound: Bound) -> pool::Job {
+    let items = bound.source.total().map(u128::from);
     pool::Job {
+        workers: plan::at_most_one_per_item(plan.workers, items).get(),
         source: bound.source,
         serve: bound.serve,
         timeout: plan.timeout,

@@ -7,7 +7,7 @@ use clap::Args;
 
 use super::parse;
 use crate::error::Error;
-use crate::plan::{InputKind, Plan};
+use crate::plan::{self, InputKind, Plan};
 use crate::report::Progress;
 use crate::sink::Format;
 
@@ -44,7 +44,7 @@ pub(super) struct RunArgs {
     #[arg(long, value_name = "N|auto", default_value = "auto", help_heading = "Running")]
     chunk: String,
     /// How many items may be read and not yet printed
-    #[arg(long, value_name = "N", default_value_t = crate::plan::DEFAULT_WINDOW.to_string(), help_heading = "Running")]
+    #[arg(long, value_name = "N", default_value_t = plan::DEFAULT_WINDOW.to_string(), help_heading = "Running")]
     window: String,
 
     /// Print items as they end, not in input order
@@ -72,7 +72,7 @@ impl RunArgs {
         Ok(Plan {
             guest: self.guest,
             export: self.export,
-            workers: at_most_one_per_item(workers, &input),
+            workers: plan::at_most_one_per_item(workers, input.most_items()),
             input,
             chunk: parse::count_or_auto("--chunk", &self.chunk)?,
             window: parse::count("--window", &self.window)?,
@@ -102,11 +102,6 @@ fn input(range: Option<&str>, step: Option<&str>, lines: Option<PathBuf>) -> Res
             Err(Error::usage("`--step` goes with `--range` alone", "leave it out, or add `--range A..B`"))
         }
     }
-}
-
-fn at_most_one_per_item(workers: NonZero<usize>, input: &InputKind) -> NonZero<usize> {
-    let most = input.most_items().and_then(|items| usize::try_from(items).ok());
-    most.map_or(workers, |items| workers.min(NonZero::new(items).unwrap_or(NonZero::<usize>::MIN)))
 }
 
 #[cfg(test)]

@@ -2,9 +2,28 @@
 //!
 //! Architecture Invariant: `wasmtime` is named only below this module. The host has no WebAssembly in it.
 
+pub mod compile;
+pub mod guest;
 pub mod main_loop;
 pub mod outbox;
 pub mod value;
+
+mod component;
+mod describe;
+mod engine;
+mod limits;
+mod load;
+mod module;
+mod process;
+mod stdio;
+mod trap;
+mod validate;
+mod wasi;
+
+#[cfg(test)]
+mod tests;
+
+pub use self::process::main;
 
 /// Why a guest cannot be used.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -13,4 +32,14 @@ pub struct Refusal {
     pub message: String,
     /// What to do about it.
     pub hint: Option<String>,
+}
+
+impl Refusal {
+    fn new(message: impl Into<String>) -> Self {
+        Self { message: message.into(), hint: None }
+    }
+
+    fn with_hint(message: impl Into<String>, hint: impl Into<String>) -> Self {
+        Self { message: message.into(), hint: Some(hint.into()) }
+    }
 }

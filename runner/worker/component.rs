@@ -1,0 +1,120 @@
+//! Calls of a component's exports.
+
+use wasmtime::component::types::ComponentItem;
+use wasmtime::component::{Component, ComponentExportIndex, InstancePre, Val};
+use wasmtime::{Engine, Store};
+
+use super::guest::Stop;
+use super::value::{self, Shape};
+use super::wasi::{self, State};
+use super::{Refusal, validate};
+use crate::item::Input;
+use crate::outcome::TrapKind;
+
+/// A component with its imports met.
+pub(super) struct Program {
+    pre: InstancePre<State>,
+    functions: Vec<Function>,
+    /// The arguments of a call; kept for its memory.
+    arguments: Vec<Val>,
+}
+
+struct Function {
+    index: ComponentExportIndex,
+    params: Vec<(String, Shape)>,
+    result: Option<Shape>,
+}
+
+impl Program {
+    /// Links a component and finds the functions with these full names.
+    pub(super) fn new(engine: &Engine, component: &Component, exports: &[String]) -> Result<Self, Refusal> {
+        let linked = wasi::component_linker(engine).and_then(|linker| linker.instantiate_pre(component));
+        let pre = linked.map_err(|error| {
+            Refusal::new(format!("cannot be linked: {}", validate::one_line(&format!("{error:#}"))))
+        })?;
+        component.initialize_copy_on_write_image().map_err(|error| {
+            Refusal::new(format!("cannot be loaded: {}", validate::one_line(&format!("{error:#}"))))
+        })?;
+        let functions = exports.iter().map(|name| Function::find(component, name)).collect::<Result<_, _>>()?;
+        Ok(Self { pre, functions, arguments: Vec::new() })
+    }
+
+    /// Makes an instance and drops it.
+    pub(super) fn instantiate(&self, store: &mut Store<State>) -> wasmtime::Result<()> {
+        self.pre.instantiate(store).map(drop)
+    }
+
+    /// Calls an export in a fresh instance and appends what it returns, as JSON, to `value`.
+    pub(super) fn call(
+        &mut self,
+        store: &mut Store<State>,
+        export: usize,
+        input: Input<'_>,
+        value: &mut Vec<u8>,
+    ) -> Result<(), Stop> {
+        let function = &self.functions[export];
+        let returned = match input {
+            Input::Fold(json) => Some(self.fold(store, function, json)?),
+            Input::Span { .. } | Input::Number(_) | Input::Text(_) | Input::Arguments(_) => {
+                value::arguments(&function.params, input, &mut self.arguments).map_err(Stop::Input)?;
+                let instance = self.pre.instantiate(&mut *store)?;
+                let callee = instance.get_func(&mut *store, function.index).ok_or(Stop::NO_EXPORT)?;
+                let mut results = [Val::Bool(false)];
+                let results = &mut results[..usize::from(function.result.is_some())];
+                callee.call(&mut *store, &self.arguments, results).map_err(broken_rule)?;
+                results.first_mut().map(|result| std::mem::replace(result, Val::Bool(false)))
+            }
+        };
+        match (&function.result, &returned) {
+            (Some(shape), Some(val)) => value::write_json(shape, val, value).map_err(Stop::Output),
+            _ => {
+                value.extend_from_slice(b"null");
+                Ok(())
+            }
+        }
+    }
+
+    /// Folds from the left in one instance, which keeps its state between the merges of one item.
+    fn fold(&self, store: &mut Store<State>, function: &Function, json: &[u8]) -> Result<Val, Stop> {
+        let Some(shape) = &function.result else {
+            return Err(Stop::Input("a function without a result merges nothing".to_owned()));
+        };
+        let mut values = value::fold_values(shape, json).map_err(Stop::Input)?.into_iter();
+        let mut merged = values.next().ok_or_else(|| Stop::Input("nothing to merge".to_owned()))?;
+        let instance = self.pre.instantiate(&mut *store)?;
+        let callee = instance.get_func(&mut *store, function.index).ok_or(Stop::NO_EXPORT)?;
+        for value in values {
+            let mut result = [Val::Bool(false)];
+            callee.call(&mut *store, &[merged, value], &mut result).map_err(broken_rule)?;
+            [merged] = result;
+        }
+        Ok(merged)
+    }
+}
+
+/// What the runtime refuses without a trap of its own is a value or a handle that breaks the component model.
+fn broken_rule(error: wasmtime::Error) -> Stop {
+    Stop::Runtime(error, TrapKind::ComponentModel)
+}
+
+impl Function {
+    fn find(component: &Component, full_name: &str) -> Result<Self, Refusal> {
+        let found = match full_name.split_once('#') {
+            Some((interface, function)) => component
+                .get_export_index(None, interface)
+                .and_then(|instance| component.get_export(Some(&instance), function)),
+            None => component.get_export(None, full_name),
+        };
+        let Some((ComponentItem::ComponentFunc(ty), index)) = found else {
+            return Err(Refusal::new(format!("has no export `{full_name}`")));
+        };
+        let refuse = |error| Refusal::new(format!("exports `{full_name}`, which cannot be called: {error}"));
+        let params = ty
+            .params()
+            .map(|(name, ty)| Ok((name.to_owned(), Shape::new(&ty)?)))
+            .collect::<Result<_, String>>()
+            .map_err(refuse)?;
+        let result = ty.results().next().map(|ty| Shape::new(&ty)).transpose().map_err(refuse)?;
+        Ok(Self { index, params, result })
+    }
+}

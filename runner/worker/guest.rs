@@ -1,0 +1,236 @@
+//! A loaded guest: one fresh instance for each call.
+
+use std::fmt;
+use std::fs::File;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use rustix::time::{ClockId, clock_gettime};
+use wasmtime::{Engine, Store};
+
+use super::engine::{Allocation, Backtraces, Purpose, engine};
+use super::load::{Code, load};
+use super::stdio::Capture;
+use super::trap::{self, Failure};
+use super::wasi::{self, State};
+use super::{Refusal, component, module, validate};
+use crate::item::Input;
+use crate::outcome::TrapKind;
+use crate::wire::msg::{CallEnd, Report, Serve};
+
+/// A guest whose exports can be called.
+pub struct Guest {
+    engine: Engine,
+    program: Program,
+    capture: Arc<Capture>,
+    meta: bool,
+}
+
+enum Program {
+    Component(component::Program),
+    Module(module::Program),
+}
+
+impl fmt::Debug for Guest {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Guest").field("meta", &self.meta).finish_non_exhaustive()
+    }
+}
+
+/// How one call ended. Keeps its buffers from call to call.
+#[derive(Debug, Default)]
+pub struct CallRecord {
+    end: End,
+    /// The value's JSON text.
+    value: Vec<u8>,
+    stdout: Vec<u8>,
+    stderr: Vec<u8>,
+    wall: Duration,
+    cpu: Duration,
+    peak_memory: u64,
+    backtrace: String,
+}
+
+#[derive(Debug, Default)]
+enum End {
+    #[default]
+    Ok,
+    Failed(Failure),
+}
+
+/// Why a call did not come to a value.
+pub(super) enum Stop {
+    /// The item does not fit the function.
+    Input(String),
+    /// What it returned is no value.
+    Output(String),
+    /// The runtime ended it, with a trap of this kind unless the error tells its own.
+    Runtime(wasmtime::Error, TrapKind),
+    /// An instance is not what its code said.
+    Broken(&'static str),
+}
+
+impl Stop {
+    /// An instance without the export that its component has.
+    pub(super) const NO_EXPORT: Self = Self::Broken("the instance does not have the export");
+}
+
+impl From<wasmtime::Error> for Stop {
+    fn from(error: wasmtime::Error) -> Self {
+        Self::Runtime(error, TrapKind::HostCall)
+    }
+}
+
+impl Guest {
+    /// Maps compiled code and meets its imports. Runs no guest code, not even a start function.
+    ///
+    /// Opens files and maps memory that may be executed, and starts a thread: do it before the jail closes.
+    /// `code` must not change while it is mapped.
+    ///
+    /// # Errors
+    /// If the code is not this build's, an import is not met, or an export is not there.
+    pub fn load(code: &File, serve: &Serve) -> Result<Self, Refusal> {
+        let backtraces = if serve.meta { Backtraces::Capture } else { Backtraces::Omit };
+        // Whether the code fits the pool is known when it has been tried.
+        let (engine, code) = map(code, Allocation::Pool, backtraces)
+            .or_else(|_| map(code, Allocation::OnDemand, backtraces))
+            .map_err(|error| {
+                Refusal::new(format!("cannot be loaded: {}", validate::one_line(&format!("{error:#}"))))
+            })?;
+        let program = match code {
+            Code::Component(code) => {
+                Program::Component(component::Program::new(&engine, &code, &serve.exports)?)
+            }
+            Code::Module(code) => Program::Module(module::Program::new(&engine, &code, &serve.exports)?),
+        };
+        Engine::tls_eager_initialize();
+        drop(wasi::enter());
+        let max_output = usize::try_from(serve.max_output).unwrap_or(usize::MAX);
+        Ok(Self { engine, program, capture: Arc::new(Capture::new(max_output)), meta: serve.meta })
+    }
+
+    /// Makes one instance and drops it, so that the first item finds its memory mapped. Runs the guest's start
+    /// function, so only in a closed jail; how that ends is for the items to tell.
+    pub fn warm_up(&mut self) {
+        let _runtime = wasi::enter();
+        let mut store = self.store();
+        match &self.program {
+            Program::Component(program) => drop(program.instantiate(&mut store)),
+            Program::Module(program) => drop(program.instantiate(&mut store)),
+        }
+        drop(store);
+        self.capture.lock().clear();
+    }
+
+    /// Calls the export at place `export` of [`Serve::exports`] in a fresh instance.
+    ///
+    /// # Panics
+    /// If there is no such place.
+    pub fn call(&mut self, export: usize, input: Input<'_>, record: &mut CallRecord) {
+        let _runtime = wasi::enter();
+        let mut store = self.store();
+        record.value.clear();
+        record.backtrace.clear();
+        let clocks = Clocks::start(self.meta);
+        let called = match &mut self.program {
+            Program::Component(program) => program.call(&mut store, export, input, &mut record.value),
+            Program::Module(program) => program.call(&mut store, export, input, &mut record.value),
+        };
+        (record.wall, record.cpu) = clocks.stop();
+        record.peak_memory = if self.meta { store.data().limiter.peak_memory() } else { 0 };
+        // Ends what the guest still holds before its output is taken.
+        drop(store);
+        record.end = match called {
+            Ok(()) => End::Ok,
+            Err(stop) => End::Failed(record.fail(stop)),
+        };
+        self.take_output(record);
+    }
+
+    fn store(&self) -> Store<State> {
+        let mut store = Store::new(&self.engine, State::new(Arc::clone(&self.capture)));
+        store.limiter(|state| &mut state.limiter);
+        store
+    }
+
+    fn take_output(&self, record: &mut CallRecord) {
+        let mut captured = self.capture.lock();
+        std::mem::swap(&mut record.stdout, &mut captured.stdout);
+        std::mem::swap(&mut record.stderr, &mut captured.stderr);
+        captured.clear();
+        let limit = self.capture.limit();
+        let total = record.value.len() + record.stdout.len() + record.stderr.len();
+        if matches!(record.end, End::Ok) && total > limit {
+            let error = format!("the value and what was printed take {total} bytes; the limit is {limit}");
+            record.end = End::Failed(Failure::Output { error });
+        }
+    }
+}
+
+fn map(file: &File, allocation: Allocation, backtraces: Backtraces) -> wasmtime::Result<(Engine, Code)> {
+    let engine = engine(Purpose::Serve { allocation, backtraces })?;
+    let code = load(&engine, file)?;
+    Ok((engine, code))
+}
+
+impl CallRecord {
+    /// What is told to the host.
+    #[must_use]
+    pub fn report(&self) -> Report<'_> {
+        Report {
+            end: match &self.end {
+                End::Ok => CallEnd::Ok(&self.value),
+                End::Failed(Failure::Trap { kind, error }) => CallEnd::Trap { kind: *kind, error },
+                End::Failed(Failure::Exit { code }) => CallEnd::Exit { code: *code },
+                End::Failed(Failure::Output { error }) => CallEnd::Output { error },
+                End::Failed(Failure::Input { error }) => CallEnd::Input { error },
+            },
+            stdout: &self.stdout,
+            stderr: &self.stderr,
+            wall_ns: nanoseconds(self.wall),
+            cpu_ns: nanoseconds(self.cpu),
+            peak_memory: self.peak_memory,
+            backtrace: &self.backtrace,
+        }
+    }
+
+    fn fail(&mut self, stop: Stop) -> Failure {
+        match stop {
+            Stop::Input(error) => Failure::Input { error },
+            Stop::Output(error) => Failure::Output { error },
+            Stop::Broken(error) => Failure::Trap { kind: TrapKind::Other, error: error.to_owned() },
+            Stop::Runtime(error, kind) => {
+                self.backtrace = trap::backtrace(&error);
+                trap::failure(&error, kind)
+            }
+        }
+    }
+}
+
+fn nanoseconds(duration: Duration) -> u64 {
+    u64::try_from(duration.as_nanos()).unwrap_or(u64::MAX)
+}
+
+/// The clocks that time a call.
+struct Clocks {
+    wall: Instant,
+    cpu: Option<Duration>,
+}
+
+impl Clocks {
+    /// The thread's clock costs a system call, so only `with_cpu`.
+    fn start(with_cpu: bool) -> Self {
+        Self { cpu: with_cpu.then(thread_cpu), wall: Instant::now() }
+    }
+
+    fn stop(self) -> (Duration, Duration) {
+        let wall = self.wall.elapsed();
+        let cpu = self.cpu.map(|start| thread_cpu().saturating_sub(start));
+        (wall, cpu.unwrap_or_default())
+    }
+}
+
+fn thread_cpu() -> Duration {
+    let now = clock_gettime(ClockId::ThreadCPUTime);
+    Duration::try_from(now).unwrap_or_default()
+}

@@ -1,0 +1,164 @@
+//! Calls of a plain core module's exports: numbers in, numbers out.
+
+use wasmtime::component::Val as ComponentVal;
+use wasmtime::{Engine, Instance, InstancePre, Module, ModuleExport, Store, Val, ValType};
+
+use super::guest::Stop;
+use super::value::{self, Shape};
+use super::wasi::{self, State};
+use super::{Refusal, validate};
+use crate::item::Input;
+
+/// A module with its imports met.
+pub(super) struct Program {
+    pre: InstancePre<State>,
+    /// A reactor's entry: to be called once before anything else.
+    initialize: Option<ModuleExport>,
+    functions: Vec<Function>,
+    /// The arguments of a call; kept for their memory.
+    arguments: Vec<ComponentVal>,
+}
+
+struct Function {
+    export: ModuleExport,
+    params: Vec<(String, Shape)>,
+    results: Vec<ValType>,
+    /// What is returned: a tuple if there are several results.
+    result: Option<Shape>,
+}
+
+impl Program {
+    /// Links a module and finds the functions with these names.
+    pub(super) fn new(engine: &Engine, module: &Module, exports: &[String]) -> Result<Self, Refusal> {
+        let linked = wasi::module_linker(engine).and_then(|linker| linker.instantiate_pre(module));
+        let pre = linked.map_err(|error| {
+            Refusal::new(format!("cannot be linked: {}", validate::one_line(&format!("{error:#}"))))
+        })?;
+        module.initialize_copy_on_write_image().map_err(|error| {
+            Refusal::new(format!("cannot be loaded: {}", validate::one_line(&format!("{error:#}"))))
+        })?;
+        let takes_nothing = |ty: &wasmtime::FuncType| ty.params().len() == 0 && ty.results().len() == 0;
+        let initialize = module
+            .get_export("_initialize")
+            .and_then(|ty| ty.func().is_some_and(takes_nothing).then(|| module.get_export_index("_initialize")))
+            .flatten();
+        let functions = exports.iter().map(|name| Function::find(module, name)).collect::<Result<_, _>>()?;
+        Ok(Self { pre, initialize, functions, arguments: Vec::new() })
+    }
+
+    /// Makes an instance.
+    pub(super) fn instantiate(&self, store: &mut Store<State>) -> wasmtime::Result<Instance> {
+        let instance = self.pre.instantiate(&mut *store)?;
+        if let Some(initialize) = &self.initialize
+            && let Some(function) =
+                instance.get_module_export(&mut *store, initialize).and_then(wasmtime::Extern::into_func)
+        {
+            function.call(&mut *store, &[], &mut [])?;
+        }
+        Ok(instance)
+    }
+
+    /// Calls an export in a fresh instance and appends what it returns, as JSON, to `value`.
+    pub(super) fn call(
+        &mut self,
+        store: &mut Store<State>,
+        export: usize,
+        input: Input<'_>,
+        value: &mut Vec<u8>,
+    ) -> Result<(), Stop> {
+        let function = &self.functions[export];
+        let returned = match input {
+            Input::Fold(json) => Some(self.fold(store, function, json)?),
+            Input::Span { .. } | Input::Number(_) | Input::Text(_) | Input::Arguments(_) => {
+                value::arguments(&function.params, input, &mut self.arguments).map_err(Stop::Input)?;
+                let instance = self.instantiate(store)?;
+                function.call(store, instance, &self.arguments)?
+            }
+        };
+        match (&function.result, &returned) {
+            (Some(shape), Some(val)) => value::write_json(shape, val, value).map_err(Stop::Output),
+            _ => {
+                value.extend_from_slice(b"null");
+                Ok(())
+            }
+        }
+    }
+
+    fn fold(&self, store: &mut Store<State>, function: &Function, json: &[u8]) -> Result<ComponentVal, Stop> {
+        let Some(shape) = &function.result else {
+            return Err(Stop::Input("a function without a result merges nothing".to_owned()));
+        };
+        let mut values = value::fold_values(shape, json).map_err(Stop::Input)?.into_iter();
+        let mut merged = values.next().ok_or_else(|| Stop::Input("nothing to merge".to_owned()))?;
+        let instance = self.instantiate(store)?;
+        for value in values {
+            merged = function.call(store, instance, &[merged, value])?.ok_or(Stop::NO_EXPORT)?;
+        }
+        Ok(merged)
+    }
+}
+
+impl Function {
+    fn find(module: &Module, name: &str) -> Result<Self, Refusal> {
+        let ty = module.get_export(name).and_then(|ty| ty.func().cloned());
+        let (Some(ty), Some(export)) = (ty, module.get_export_index(name)) else {
+            return Err(Refusal::new(format!("has no export `{name}`")));
+        };
+        let refuse = |ty| Refusal::new(format!("exports `{name}`, which cannot be called: it has a `{ty}`"));
+        let params = ty
+            .params()
+            .enumerate()
+            .map(|(position, ty)| Ok((format!("p{position}"), shape(&ty)?)))
+            .collect::<Result<_, _>>()
+            .map_err(refuse)?;
+        let mut results = ty.results().map(|ty| shape(&ty)).collect::<Result<Vec<_>, _>>().map_err(refuse)?;
+        let result = if results.len() > 1 { Some(Shape::Tuple(results)) } else { results.pop() };
+        Ok(Self { export, params, results: ty.results().collect(), result })
+    }
+
+    fn call(
+        &self,
+        store: &mut Store<State>,
+        instance: Instance,
+        arguments: &[ComponentVal],
+    ) -> Result<Option<ComponentVal>, Stop> {
+        let callee = instance.get_module_export(&mut *store, &self.export).and_then(wasmtime::Extern::into_func);
+        let callee = callee.ok_or(Stop::NO_EXPORT)?;
+        let arguments = arguments.iter().map(lower).collect::<Option<Vec<_>>>().ok_or(Stop::NO_EXPORT)?;
+        let mut results = self.results.iter().map(|_| Val::I32(0)).collect::<Vec<_>>();
+        callee.call(&mut *store, &arguments, &mut results)?;
+        let mut results = results.iter().map(lift).collect::<Option<Vec<_>>>().ok_or(Stop::NO_EXPORT)?;
+        Ok(if results.len() > 1 { Some(ComponentVal::Tuple(results)) } else { results.pop() })
+    }
+}
+
+/// The component type that a number is treated as; integers are signed.
+fn shape(ty: &ValType) -> Result<Shape, String> {
+    match ty {
+        ValType::I32 => Ok(Shape::S32),
+        ValType::I64 => Ok(Shape::S64),
+        ValType::F32 => Ok(Shape::F32),
+        ValType::F64 => Ok(Shape::F64),
+        ValType::V128 | ValType::Ref(_) => Err(ty.to_string()),
+    }
+}
+
+fn lower(val: &ComponentVal) -> Option<Val> {
+    match val {
+        ComponentVal::S32(value) => Some(Val::I32(*value)),
+        ComponentVal::S64(value) => Some(Val::I64(*value)),
+        ComponentVal::Float32(value) => Some(Val::F32(value.to_bits())),
+        ComponentVal::Float64(value) => Some(Val::F64(value.to_bits())),
+        _ => None,
+    }
+}
+
+fn lift(val: &Val) -> Option<ComponentVal> {
+    match val {
+        Val::I32(value) => Some(ComponentVal::S32(*value)),
+        Val::I64(value) => Some(ComponentVal::S64(*value)),
+        Val::F32(bits) => Some(ComponentVal::Float32(f32::from_bits(*bits))),
+        Val::F64(bits) => Some(ComponentVal::Float64(f64::from_bits(*bits))),
+        _ => None,
+    }
+}

@@ -1,0 +1,119 @@
+//! The worker process from its first instruction: its arguments, its phases, its end.
+
+use std::ffi::OsString;
+use std::fmt::Display;
+use std::fs::File;
+use std::io::{self, Read, Seek};
+use std::os::fd::AsFd;
+
+use rustix::time::{ClockId, clock_gettime};
+
+use super::compile::Prepared;
+use super::guest::{CallRecord, Guest};
+use super::main_loop::{self, Engine, Loader};
+use super::{Refusal, compile};
+use crate::error::ExitCode;
+use crate::guest::Description;
+use crate::item::Input;
+use crate::sandbox::{self, Configured, Descriptors, Enforced, Profile, SetupError, fds};
+use crate::shm::segment::{Segment, SegmentMap};
+use crate::wire::msg::{Report, Serve};
+
+/// The longest guest a compile worker reads; the host refuses longer ones before.
+const MAX_GUEST: u64 = 100 << 20;
+
+/// Why a worker ended early. Nobody but the host reads it, in the worker's standard error.
+#[derive(Debug, thiserror::Error)]
+enum Failure {
+    #[error("a worker is started with `--parent PID`")]
+    Arguments,
+    #[error(transparent)]
+    Setup(#[from] SetupError),
+    #[error("cannot map the segment: {0}")]
+    Segment(#[source] io::Error),
+    #[error(transparent)]
+    Conversation(#[from] main_loop::Failure),
+}
+
+/// Is a worker until the host wants no more; `arguments` are those of the process, its name first.
+///
+/// Returns the exit code, and what to write to standard error.
+#[must_use]
+pub fn main(arguments: &[OsString]) -> (ExitCode, Option<String>) {
+    match serve(arguments) {
+        Ok(_) => (ExitCode::SUCCESS, None),
+        Err(failure) => (ExitCode::INTERNAL, Some(format!("{failure}\n"))),
+    }
+}
+
+fn serve(arguments: &[OsString]) -> Result<main_loop::End, Failure> {
+    let host = parent(arguments).ok_or(Failure::Arguments)?;
+    let (configured, descriptors) = sandbox::configure(Profile::Compute, host)?;
+    let Descriptors { requests, results, guest, segment } = descriptors;
+    let segment = SegmentMap::new(segment.as_fd()).map_err(Failure::Segment)?;
+    let loader = Process { configured, guest };
+    Ok(main_loop::run(requests, results, Segment::new(segment), now_ns, loader)?)
+}
+
+fn parent(arguments: &[OsString]) -> Option<u32> {
+    match arguments {
+        [_, _, flag, pid] if flag == "--parent" => pid.to_str()?.parse().ok(),
+        _ => None,
+    }
+}
+
+/// The clock the host takes times from, too.
+fn now_ns() -> u64 {
+    let now = clock_gettime(ClockId::Monotonic);
+    let seconds = u64::try_from(now.tv_sec).unwrap_or_default();
+    let nanos = u64::try_from(now.tv_nsec).unwrap_or_default();
+    seconds.saturating_mul(1_000_000_000).saturating_add(nanos)
+}
+
+/// A worker that has not been told what to be.
+struct Process {
+    configured: Configured,
+    guest: File,
+}
+
+/// A locked worker with a guest.
+struct Serving {
+    guest: Guest,
+    record: CallRecord,
+}
+
+impl Loader for Process {
+    type Prepared = Prepared;
+    type Engine = Serving;
+
+    fn describe(mut self) -> Result<(Description, Prepared), Refusal> {
+        fds::check_sealed(&self.guest).map_err(cannot_be_read)?;
+        let mut bytes = Vec::new();
+        self.guest.rewind().map_err(cannot_be_read)?;
+        self.guest.take(MAX_GUEST).read_to_end(&mut bytes).map_err(cannot_be_read)?;
+        compile::describe(&bytes)
+    }
+
+    fn compile(prepared: Prepared) -> Result<Vec<u8>, Refusal> {
+        compile::compile(prepared)
+    }
+
+    fn load(self, serve: &Serve) -> Result<(Serving, Enforced), Refusal> {
+        let Self { configured, guest } = self;
+        fds::check_sealed(&guest).map_err(cannot_be_read)?;
+        let (mut guest, enforced) = configured.load(|| Guest::load(&guest, serve))?.lock();
+        guest.warm_up();
+        Ok((Serving { guest, record: CallRecord::default() }, enforced))
+    }
+}
+
+impl Engine for Serving {
+    fn call(&mut self, export: usize, input: Input<'_>) -> Report<'_> {
+        self.guest.call(export, input, &mut self.record);
+        self.record.report()
+    }
+}
+
+fn cannot_be_read(error: impl Display) -> Refusal {
+    Refusal::new(format!("cannot be read by a worker: {error}"))
+}

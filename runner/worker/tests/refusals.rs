@@ -1,0 +1,155 @@
+use wit_component::StringEncoding;
+use wit_parser::Resolve;
+
+use super::{STRINGS, binary, code, load, serve};
+use crate::worker::compile::describe;
+
+#[track_caller]
+fn check(wasm: &[u8], message: &str) {
+    let refusal = code(wasm).expect_err("the guest must be refused");
+    assert_eq!(refusal.message, message);
+}
+
+#[track_caller]
+fn check_text(text: &str, message: &str) {
+    check(&binary(text), message);
+}
+
+#[test]
+fn an_empty_file_is_refused() {
+    check(b"", "is empty");
+}
+
+#[test]
+fn a_file_of_another_kind_is_refused() {
+    check(b"#!/bin/sh\n", "is not WebAssembly");
+}
+
+#[test]
+fn text_is_refused_with_a_hint() {
+    let refusal = describe(b"  (module)").expect_err("text is no guest");
+    assert_eq!(refusal.message, "is WebAssembly text, not a compiled guest");
+    assert_eq!(refusal.hint.as_deref(), Some("turn it into a binary with `wasm-tools parse`"));
+}
+
+#[test]
+fn every_missing_import_is_named_once_and_in_order() {
+    check_text(
+        r#"(module
+            (import "env" "zap" (func))
+            (import "wasi_snapshot_preview1" "sched_yield" (func (result i32)))
+            (import "env" "memory" (memory 1))
+            (import "a" "b" (global i32))
+            (import "env" "zap" (func)))"#,
+        "needs `a.b`, `env.memory`, `env.zap`, which wasmpool does not provide",
+    );
+}
+
+#[test]
+fn every_missing_interface_of_a_component_is_named() {
+    check_text(
+        r#"(component
+            (import "wasi:random/random@0.2.3" (instance (export "get-random-u64" (func (result u64)))))
+            (import "wasi:http/types@0.2.0" (instance (export "f" (func))))
+            (import "acme:db/types@1.0.0" (instance (type $t u8) (export "level" (type (eq $t)))))
+            (import "acme:db/query@1.0.0" (instance (export "run" (func))))
+            (import "log" (func)))"#,
+        "needs `acme:db/query@1.0.0`, `log`, `wasi:http/types@0.2.0`, which wasmpool does not provide",
+    );
+}
+
+#[test]
+fn a_guest_with_missing_imports_can_still_be_described() {
+    let wasm = binary(r#"(module (import "env" "zap" (func)) (func (export "f")))"#);
+    let (description, _) = describe(&wasm).expect("describing needs no imports");
+    assert_eq!(description.imports, ["env.zap"]);
+}
+
+#[test]
+fn shared_memory_is_refused_by_the_name_of_its_proposal() {
+    check_text(
+        "(module (memory 1 2 shared))",
+        "needs the `threads` (shared memory, atomics) proposal, which is off (offset 0xb)",
+    );
+}
+
+#[test]
+fn a_type_of_the_gc_proposal_is_refused_by_its_name() {
+    check_text(
+        "(module (type (struct (field i32))))",
+        "needs the `gc` proposal, which is off (offset 0xb)",
+    );
+}
+
+#[test]
+fn legacy_exceptions_are_refused_by_name_though_they_are_inside_a_body() {
+    // (func try end)
+    let wasm = b"\0asm\x01\0\0\0\x01\x04\x01\x60\0\0\x03\x02\x01\0\x0a\x07\x01\x05\0\x06\x40\x0b\x0b";
+    check(wasm, "needs the `legacy-exceptions` proposal, which is off (offset 0x17)");
+}
+
+#[test]
+fn an_invalid_body_is_refused_with_its_place() {
+    let wasm = b"\0asm\x01\0\0\0\x01\x05\x01\x60\0\x01\x7f\x03\x02\x01\0\x0a\x04\x01\x02\0\x0b";
+    check(wasm, "is not a valid module: type mismatch: expected i32 but nothing on stack (offset 0x18)");
+}
+
+#[test]
+fn a_guest_that_starts_with_more_memory_than_the_limit_is_refused() {
+    check_text("(module (memory 16385))", "starts with 1025 MiB of memory; the limit is 1024 MiB");
+}
+
+#[test]
+fn a_guest_that_starts_with_a_larger_table_than_the_limit_is_refused() {
+    check_text(
+        "(module (table 1048577 funcref))",
+        "starts with a table of 1048577 elements; the limit is 1048576",
+    );
+}
+
+#[test]
+fn an_export_that_is_not_there_is_refused() {
+    let refusal = load(&binary("(module)"), &serve(&["f"])).expect_err("there is no `f`");
+    assert_eq!(refusal.message, "has no export `f`");
+}
+
+#[test]
+fn a_module_cut_anywhere_is_refused() {
+    let whole = binary(
+        r#"(module (import "wasi_snapshot_preview1" "sched_yield" (func (result i32)))
+            (memory 1) (table 1 funcref) (global i32 (i32.const 1)) (data (i32.const 0) "abc")
+            (func (export "f") (param i32) (result i32) (local.get 0)))"#,
+    );
+    cut_everywhere(&whole);
+}
+
+#[test]
+fn a_component_cut_anywhere_is_refused() {
+    cut_everywhere(&binary(STRINGS));
+}
+
+#[test]
+fn a_module_with_a_component_type_cut_anywhere_is_refused() {
+    cut_everywhere(&with_component_type());
+}
+
+/// Cut between two sections it may still be a guest, of less; cut elsewhere it is none.
+#[track_caller]
+fn cut_everywhere(whole: &[u8]) {
+    for cut in 0..=whole.len() {
+        let rest = &whole[..cut];
+        let (compiled, valid) = (code(rest), wasmparser::validate(rest).is_ok());
+        assert_eq!(compiled.is_ok(), valid, "cut at {cut} of {}: {:?}", whole.len(), compiled.err());
+    }
+}
+
+fn with_component_type() -> Vec<u8> {
+    let mut wasm = binary(r#"(module (func (export "twice") (param i32) (result i32) (local.get 0)))"#);
+    let mut resolve = Resolve::default();
+    let wit = "package a:b; world w { export twice: func(n: u32) -> u32; }";
+    let package = resolve.push_str("w.wit", wit).expect("the WIT is well-formed");
+    let world = resolve.select_world(&[package], None).expect("there is one world");
+    wit_component::embed_component_metadata(&mut wasm, &resolve, world, StringEncoding::UTF8)
+        .expect("the module gets its type");
+    wasm
+}

@@ -1,0 +1,133 @@
+use super::{Ended, binary, call, guest, load, serve};
+use crate::item::Input;
+use crate::worker::guest::CallRecord;
+
+/// The kind of trap that a function body ends in.
+#[track_caller]
+fn check(body: &str, kind: &str) {
+    let text = format!(
+        r#"(module
+            (type $nothing (func))
+            (memory 1)
+            (table $t 2 funcref)
+            (elem (table $t) (i32.const 1) func $takes_one)
+            (tag $tag)
+            (func $takes_one (param i32))
+            (func $recurse (call $recurse))
+            (func (export "f") {body}))"#
+    );
+    match call(&mut guest(&text, "f"), Input::Arguments(b"[]")) {
+        Ended::Trap(found, _) => assert_eq!(found, kind),
+        other => panic!("expected a trap, got {other:?}"),
+    }
+}
+
+#[test]
+fn unreachable_is_told() {
+    check("unreachable", "unreachable");
+}
+
+#[test]
+fn a_division_by_zero_is_told() {
+    check("(drop (i32.div_s (i32.const 1) (i32.const 0)))", "integer-divide-by-zero");
+}
+
+#[test]
+fn an_overflowing_division_is_told() {
+    check("(drop (i32.div_s (i32.const 0x80000000) (i32.const -1)))", "integer-overflow");
+}
+
+#[test]
+fn a_conversion_without_a_result_is_told() {
+    check("(drop (i32.trunc_f32_s (f32.const nan)))", "bad-conversion-to-integer");
+}
+
+#[test]
+fn an_access_outside_memory_is_told() {
+    check("(drop (i32.load (i32.const 65536)))", "memory-out-of-bounds");
+}
+
+#[test]
+fn an_access_outside_a_table_is_told() {
+    check("(drop (table.get $t (i32.const 2)))", "table-out-of-bounds");
+}
+
+#[test]
+fn a_call_through_an_empty_slot_is_told() {
+    check("(call_indirect $t (type $nothing) (i32.const 0))", "indirect-call-to-null");
+}
+
+#[test]
+fn a_call_with_another_signature_is_told() {
+    check("(call_indirect $t (type $nothing) (i32.const 1))", "bad-signature");
+}
+
+#[test]
+fn a_used_up_stack_is_told() {
+    check("(call $recurse)", "stack-overflow");
+}
+
+#[test]
+fn a_null_reference_is_told() {
+    check("(drop (ref.as_non_null (ref.null func)))", "null-reference");
+}
+
+#[test]
+fn an_uncaught_exception_is_told() {
+    check("(throw $tag)", "uncaught-exception");
+}
+
+#[test]
+fn a_value_that_breaks_the_component_model_is_told() {
+    let text = r#"(component
+        (core module $m (func (export "f") (result i32) (i32.const 0x110000)))
+        (core instance $i (instantiate $m))
+        (func (export "f") (result char) (canon lift (core func $i "f"))))"#;
+    let ended = call(&mut guest(text, "f"), Input::Arguments(b"[]"));
+    assert!(matches!(ended, Ended::Trap("component-model", _)), "{ended:?}");
+}
+
+#[test]
+fn a_trap_in_a_start_function_ends_the_item() {
+    let text = r#"(module (func $s unreachable) (start $s) (func (export "f")))"#;
+    let ended = call(&mut guest(text, "f"), Input::Arguments(b"[]"));
+    assert!(matches!(ended, Ended::Trap("unreachable", _)), "{ended:?}");
+}
+
+#[test]
+fn a_guest_goes_on_after_a_trap() {
+    let text = r#"(module (func (export "f") (param i32) (result i32) (i32.div_s (i32.const 6) (local.get 0))))"#;
+    let mut guest = guest(text, "f");
+    assert!(matches!(call(&mut guest, Input::Number(0)), Ended::Trap(..)));
+    assert_eq!(call(&mut guest, Input::Number(3)), Ended::Ok("2".to_owned()));
+}
+
+#[test]
+fn a_traps_text_has_neither_address_nor_backtrace_even_when_both_are_known() {
+    let text = r#"(module (memory 1) (func (export "f") (drop (i32.load (i32.const 65536)))))"#;
+    let mut serve = serve(&["f"]);
+    serve.meta = true;
+    let mut record = CallRecord::default();
+    load(&binary(text), &serve).expect("loads").call(0, Input::Arguments(b"[]"), &mut record);
+    let expected = Ended::Trap("memory-out-of-bounds", "wasm trap: out of bounds memory access".to_owned());
+    assert_eq!(super::ended(&record), expected);
+}
+
+#[test]
+fn a_backtrace_names_the_frames_innermost_first() {
+    let text = r#"(module $calc (func $inner unreachable) (func $outer (export "f") (call $inner)))"#;
+    let mut serve = serve(&["f"]);
+    serve.meta = true;
+    let mut record = CallRecord::default();
+    load(&binary(text), &serve).expect("loads").call(0, Input::Arguments(b"[]"), &mut record);
+    let report = record.report();
+    let names = report.backtrace.lines().map(|line| line.split_once(' ').expect("an offset").1);
+    assert_eq!(names.collect::<Vec<_>>(), ["calc!inner", "calc!outer"]);
+}
+
+#[test]
+fn without_meta_there_is_no_backtrace() {
+    let mut record = CallRecord::default();
+    guest(r#"(module (func (export "f") unreachable))"#, "f").call(0, Input::Arguments(b"[]"), &mut record);
+    assert_eq!(record.report().backtrace, "");
+}

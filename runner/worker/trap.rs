@@ -1,0 +1,93 @@
+//! How the runtime's errors become the end of a call.
+//!
+//! The texts are part of an item's record: the same in every run and every worker, so without addresses, without
+//! a backtrace, on one line.
+
+use wasmtime::component::ResourceTableError;
+use wasmtime::{ThrownException, Trap, WasmBacktrace};
+use wasmtime_wasi::I32Exit;
+
+use super::stdio::OutputLimit;
+use super::validate::one_line;
+use crate::outcome::TrapKind;
+
+/// Why a call did not return.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) enum Failure {
+    /// See [`CallEnd::Trap`](crate::wire::msg::CallEnd::Trap).
+    Trap { kind: TrapKind, error: String },
+    /// See [`CallEnd::Exit`](crate::wire::msg::CallEnd::Exit).
+    Exit { code: i32 },
+    /// See [`CallEnd::Output`](crate::wire::msg::CallEnd::Output).
+    Output { error: String },
+    /// See [`CallEnd::Input`](crate::wire::msg::CallEnd::Input).
+    Input { error: String },
+}
+
+/// What ended a call, from the error it ended with; an error that says nothing about itself is of kind `otherwise`.
+pub(super) fn failure(error: &wasmtime::Error, otherwise: TrapKind) -> Failure {
+    if let Some(exit) = error.downcast_ref::<I32Exit>() {
+        return Failure::Exit { code: exit.0 };
+    }
+    if let Some(limit) = error.downcast_ref::<OutputLimit>() {
+        return Failure::Output { error: limit.to_string() };
+    }
+    if let Some(trap) = error.downcast_ref::<Trap>() {
+        return Failure::Trap { kind: kind(*trap), error: trap.to_string() };
+    }
+    if error.is::<ThrownException>() {
+        let error = "an exception was not caught".to_owned();
+        return Failure::Trap { kind: TrapKind::UncaughtException, error };
+    }
+    let kind = if error.is::<ResourceTableError>() { TrapKind::HostCall } else { otherwise };
+    Failure::Trap { kind, error: one_line(&error.root_cause().to_string()) }
+}
+
+/// The guest's frames at a trap, innermost first, one per line; empty if none were captured.
+pub(super) fn backtrace(error: &wasmtime::Error) -> String {
+    let Some(backtrace) = error.downcast_ref::<WasmBacktrace>() else { return String::new() };
+    let lines = backtrace.frames().iter().map(|frame| {
+        let module = printable(frame.module().name().unwrap_or("guest"));
+        let function = match frame.func_name() {
+            Some(name) => printable(name),
+            None => format!("function {}", frame.func_index()),
+        };
+        match frame.module_offset() {
+            Some(offset) => format!("0x{offset:x} {module}!{function}"),
+            None => format!("{module}!{function}"),
+        }
+    });
+    lines.collect::<Vec<_>>().join("\n")
+}
+
+/// A name comes from the guest; a line break in it would start another frame.
+fn printable(name: &str) -> String {
+    name.chars().map(|char| if char.is_control() { ' ' } else { char }).collect()
+}
+
+fn kind(trap: Trap) -> TrapKind {
+    match trap {
+        Trap::UnreachableCodeReached => TrapKind::Unreachable,
+        Trap::IntegerDivisionByZero => TrapKind::IntegerDivideByZero,
+        Trap::IntegerOverflow => TrapKind::IntegerOverflow,
+        Trap::BadConversionToInteger => TrapKind::BadConversionToInteger,
+        Trap::MemoryOutOfBounds => TrapKind::MemoryOutOfBounds,
+        Trap::TableOutOfBounds => TrapKind::TableOutOfBounds,
+        Trap::IndirectCallToNull => TrapKind::IndirectCallToNull,
+        Trap::BadSignature => TrapKind::BadSignature,
+        Trap::StackOverflow => TrapKind::StackOverflow,
+        Trap::HeapMisaligned | Trap::AtomicWaitNonSharedMemory => TrapKind::MisalignedAccess,
+        Trap::NullReference => TrapKind::NullReference,
+        Trap::CastFailure => TrapKind::CastFailure,
+        Trap::CannotEnterComponent
+        | Trap::CannotLeaveComponent
+        | Trap::InvalidChar
+        | Trap::StringOutOfBounds
+        | Trap::ListOutOfBounds
+        | Trap::InvalidDiscriminant
+        | Trap::UnalignedPointer
+        | Trap::CannotBlockSyncTask => TrapKind::ComponentModel,
+        Trap::UncaughtException => TrapKind::UncaughtException,
+        _ => TrapKind::Other,
+    }
+}

@@ -1,0 +1,147 @@
+//! WASI as a guest without files gets it: clocks, randomness, output that is captured; no files, no arguments, no
+//! environment, an empty standard input, no network.
+
+use std::sync::{Arc, LazyLock};
+
+use tokio::runtime::{EnterGuard, Runtime};
+use wasmparser::component_types::{ComponentAnyTypeId, ComponentEntityType};
+use wasmparser::types::Types;
+use wasmtime::{Engine, Store, component};
+use wasmtime_wasi::p1::WasiP1Ctx;
+use wasmtime_wasi::{WasiCtx, WasiCtxView, WasiView};
+
+use super::limits::Limiter;
+use super::stdio::{Capture, Stream};
+
+/// What a store holds for one item.
+pub(super) struct State {
+    /// Made when the guest first asks: most items of a computing guest never do.
+    wasi: Option<WasiP1Ctx>,
+    captured: Arc<Capture>,
+    pub(super) limiter: Limiter,
+}
+
+impl State {
+    pub(super) fn new(captured: Arc<Capture>) -> Self {
+        Self { wasi: None, captured, limiter: Limiter::default() }
+    }
+
+    fn wasi(&mut self) -> &mut WasiP1Ctx {
+        self.wasi.get_or_insert_with(|| {
+            WasiCtx::builder()
+                .stdout(Stream::stdout(&self.captured))
+                .stderr(Stream::stderr(&self.captured))
+                .allow_tcp(false)
+                .allow_udp(false)
+                .allow_ip_name_lookup(false)
+                .allow_blocking_current_thread(true)
+                .build_p1()
+        })
+    }
+}
+
+impl WasiView for State {
+    fn ctx(&mut self) -> WasiCtxView<'_> {
+        self.wasi().ctx()
+    }
+}
+
+/// A linker for components.
+pub(super) fn component_linker(engine: &Engine) -> wasmtime::Result<component::Linker<State>> {
+    let mut linker = component::Linker::new(engine);
+    wasmtime_wasi::p2::add_to_linker_sync(&mut linker)?;
+    Ok(linker)
+}
+
+/// A linker for core modules.
+pub(super) fn module_linker(engine: &Engine) -> wasmtime::Result<wasmtime::Linker<State>> {
+    let mut linker = wasmtime::Linker::new(engine);
+    wasmtime_wasi::p1::add_to_linker_sync(&mut linker, State::wasi)?;
+    Ok(linker)
+}
+
+/// The functions that [`module_linker`] provides.
+pub(super) struct Preview1 {
+    linker: wasmtime::Linker<State>,
+    store: Store<State>,
+}
+
+impl Preview1 {
+    pub(super) fn new(engine: &Engine) -> wasmtime::Result<Self> {
+        let store = Store::new(engine, State::new(Arc::new(Capture::new(0))));
+        Ok(Self { linker: module_linker(engine)?, store })
+    }
+
+    pub(super) fn has(&mut self, module: &str, name: &str) -> bool {
+        self.linker.get(&mut self.store, module, name).is_ok()
+    }
+}
+
+/// The interfaces that [`component_linker`] provides, in any version 0.2.
+const INTERFACES: &[&str] = &[
+    "wasi:cli/environment",
+    "wasi:cli/exit",
+    "wasi:cli/stderr",
+    "wasi:cli/stdin",
+    "wasi:cli/stdout",
+    "wasi:cli/terminal-input",
+    "wasi:cli/terminal-output",
+    "wasi:cli/terminal-stderr",
+    "wasi:cli/terminal-stdin",
+    "wasi:cli/terminal-stdout",
+    "wasi:clocks/monotonic-clock",
+    "wasi:clocks/wall-clock",
+    "wasi:filesystem/preopens",
+    "wasi:filesystem/types",
+    "wasi:io/error",
+    "wasi:io/poll",
+    "wasi:io/streams",
+    "wasi:random/insecure",
+    "wasi:random/insecure-seed",
+    "wasi:random/random",
+    "wasi:sockets/instance-network",
+    "wasi:sockets/ip-name-lookup",
+    "wasi:sockets/network",
+    "wasi:sockets/tcp",
+    "wasi:sockets/tcp-create-socket",
+    "wasi:sockets/udp",
+    "wasi:sockets/udp-create-socket",
+];
+
+/// Whether [`component_linker`] provides the interface of this name.
+pub(super) fn provides_interface(name: &str) -> bool {
+    let Some((interface, version)) = name.split_once('@') else { return false };
+    let is_patch = |patch: &str| !patch.is_empty() && patch.bytes().all(|byte| byte.is_ascii_digit());
+    INTERFACES.contains(&interface) && version.strip_prefix("0.2.").is_some_and(is_patch)
+}
+
+/// Whether an import has to be given anything: an interface of types alone has not.
+pub(super) fn needs_provider(types: &Types, entity: &ComponentEntityType) -> bool {
+    match entity {
+        ComponentEntityType::Type { created, .. } => matches!(created, ComponentAnyTypeId::Resource(_)),
+        ComponentEntityType::Instance(id) => {
+            types[*id].exports.values().any(|item| needs_provider(types, &item.ty))
+        }
+        ComponentEntityType::Func(_)
+        | ComponentEntityType::Module(_)
+        | ComponentEntityType::Component(_)
+        | ComponentEntityType::Value(_) => true,
+    }
+}
+
+/// The runtime that host functions which may wait run on. With one thread, started here and not by the first guest
+/// that waits: a jailed process can start none.
+static RUNTIME: LazyLock<Runtime> = LazyLock::new(|| {
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(1)
+        .enable_time()
+        .build()
+        .expect("a worker can start a thread before it is locked down");
+    runtime.block_on(async { tokio::spawn(async {}).await }).expect("an empty task ends");
+    runtime
+});
+
+/// Makes host functions use the worker's own runtime while the guard lives.
+pub(super) fn enter() -> EnterGuard<'static> {
+    RUNTIME.enter()
+}
