@@ -95,3 +95,6 @@ impl RunState {
         self.counts(self.ended)
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -4,9 +4,12 @@
 //!
 //! - A worker answers its items in the order in which it got them. A result for any other item, attempt or export
 //!   is a lie, and a worker that lies is killed.
-//! - The status page says which item is running. It decides who is to blame when a worker dies and when an item's
-//!   time began; it never makes an item succeed, and a bound that the page cannot move stands behind it.
-//! - What a dead worker had not answered goes back to the queue uncounted, but for the item it was running.
+//! - The status page says which item is running. It decides when an item's time began, and whether a worker was
+//!   between two items when it died. It never makes an item succeed, it cannot put the blame on an item whose result
+//!   was not due, and a bound that it cannot move stands behind it.
+//! - What a dead worker had not answered goes back to the queue uncounted, but for the first of it. If a worker was
+//!   running anything, it was that: what it finished before has been read, or salvaged. So this item has ended, or is
+//!   tried again alone, in a fresh worker, where no other can be the reason.
 
 use std::collections::VecDeque;
 use std::time::Duration;
@@ -48,8 +51,8 @@ pub(super) struct WorkerState {
     seen: Seen,
     /// When the last result came, or the first chunk of a worker that had none; no status page moves it.
     progress: Nanos,
-    /// How many results this process has given.
-    answered: u64,
+    /// The item this process answered last.
+    last: Option<ItemIndex>,
 }
 
 /// What holds for every item.
@@ -76,7 +79,7 @@ struct Sent {
     chunk: Chunk,
     /// How many of its items have been answered.
     done: u64,
-    suspect: Option<Suspicion>,
+    suspicion: Suspicion,
     at: Nanos,
 }
 
@@ -90,7 +93,7 @@ enum Seen {
     Running { item: ItemIndex, since: Nanos },
 }
 
-/// An item that was running when a worker died, to be tried alone in a fresh one.
+/// An item that may have been the end of a worker, to be tried alone in a fresh one.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct Suspect {
     /// Just this item.
@@ -181,7 +184,7 @@ impl WorkerState {
             sent: VecDeque::new(),
             seen: Seen::Nothing,
             progress: now,
-            answered: 0,
+            last: None,
         }
     }
 
@@ -233,26 +236,22 @@ impl WorkerState {
 
     /// Takes note of a chunk that is sent at `now`; returns what to send.
     pub(super) fn assign(&mut self, chunk: Chunk, now: Nanos) -> Call {
-        self.send(chunk, None, now)
+        self.send(chunk, Suspicion::default(), now)
     }
 
     /// As [`WorkerState::assign`], for an item under suspicion.
     pub(super) fn assign_suspect(&mut self, suspect: Suspect, now: Nanos) -> Call {
-        self.send(suspect.chunk, Some(suspect.suspicion), now)
+        self.send(suspect.chunk, suspect.suspicion, now)
     }
 
-    fn send(&mut self, chunk: Chunk, suspect: Option<Suspicion>, now: Nanos) -> Call {
+    fn send(&mut self, chunk: Chunk, suspicion: Suspicion, now: Nanos) -> Call {
         debug_assert!(self.is_ready(), "only a ready worker is sent items");
         if self.sent.is_empty() {
             self.progress = now;
         }
-        let call = Call {
-            group: 0,
-            export: export_of(&chunk),
-            attempt: suspect.unwrap_or_default().attempt(),
-            chunk: chunk.clone(),
-        };
-        self.sent.push_back(Sent { chunk, done: 0, suspect, at: now });
+        let call =
+            Call { group: 0, export: export_of(&chunk), attempt: suspicion.attempt(), chunk: chunk.clone() };
+        self.sent.push_back(Sent { chunk, done: 0, suspicion, at: now });
         call
     }
 
@@ -269,7 +268,7 @@ impl WorkerState {
         self.check(batch, merges)?;
         for report in Reports::new(batch) {
             let report = report.map_err(|error| Violation(error.to_string()))?;
-            ended.push(self.completion(&report)?);
+            ended.push(self.completion(&report, now)?);
             self.progress = now;
             self.seen = Seen::Nothing;
         }
@@ -294,9 +293,8 @@ impl WorkerState {
                 return;
             }
             let Ok(report) = report else { return };
-            let Ok(end) = self.completion(&report) else { return };
+            let Ok(end) = self.completion(&report, now) else { return };
             ended.push(end);
-            self.progress = now;
         }
     }
 
@@ -308,10 +306,10 @@ impl WorkerState {
         if merges != front.is_merge() {
             return Err(violation("a result of the wrong kind"));
         }
-        if batch.first != front.chunk.first() + front.done {
+        if batch.first != front.next() {
             return Err(violation("a result of an item that is not running"));
         }
-        if batch.attempt != front.attempt() {
+        if batch.attempt != front.suspicion.attempt() {
             return Err(violation("a result of another attempt"));
         }
         if u64::from(batch.count) > front.chunk.len() - front.done {
@@ -321,18 +319,20 @@ impl WorkerState {
     }
 
     /// The next item's end, from what the worker says about it.
-    fn completion(&mut self, report: &Report<'_>) -> Result<(ItemIndex, Completion), Violation> {
+    fn completion(&mut self, report: &Report<'_>, now: Nanos) -> Result<(ItemIndex, Completion), Violation> {
         let outcome = self.outcome(report)?;
         let front = self.sent.front_mut().expect("the caller has seen the item");
-        let item = front.chunk.first() + front.done;
-        let attempts = front.attempt();
+        let item = front.next();
+        let attempts = front.suspicion.attempt();
+        let most = now.since(front.at);
         front.done += 1;
         if front.done == front.chunk.len() {
             self.sent.pop_front();
         }
-        self.answered += 1;
+        self.last = Some(item);
         let meta = Meta {
-            wall: Duration::from_nanos(report.wall_ns),
+            // Whatever it says, it had the item no longer than that.
+            wall: Duration::from_nanos(report.wall_ns).min(most),
             cpu: Duration::from_nanos(report.cpu_ns),
             peak_memory: report.peak_memory,
             attempts,
@@ -395,13 +395,10 @@ impl WorkerState {
         else {
             return Judgement::Wait;
         };
-        let Some(item) = hint.running else {
-            if now >= bound {
-                return Judgement::TimedOut(front.chunk.first() + front.done);
-            }
+        let Some(item) = self.named(hint) else {
             // It is looked at again when the next item could have used up its time.
             self.seen = Seen::Between(now);
-            return Judgement::Wait;
+            return if now >= bound { Judgement::TimedOut(front.next()) } else { Judgement::Wait };
         };
         let Some(holder) = self.holder_of(item) else {
             return Judgement::Violation(violation("it says it is running an item it does not have"));
@@ -413,86 +410,90 @@ impl WorkerState {
                 hint.since.clamp(holder.at.min(now), now)
             }
         };
-        if now >= since.after(limit) || now >= bound {
-            return Judgement::TimedOut(item);
-        }
         self.seen = Seen::Running { item, since };
-        Judgement::Wait
+        if now >= since.after(limit) || now >= bound { Judgement::TimedOut(item) } else { Judgement::Wait }
     }
 
     /// What becomes of its items, now that it is gone. `hint` is what its status page said at the end.
     pub(super) fn bury(mut self, cause: &Cause, hint: Hint) -> Aftermath {
         let mut aftermath = Aftermath::default();
-        let culprit = self.culprit(cause, hint);
-        while let Some(sent) = self.sent.pop_front() {
-            let (before, culprit, after) = cut_out(sent, culprit);
-            aftermath.requeue.extend(before.into_iter().chain(after));
-            if let Some(suspect) = culprit {
-                self.blame(suspect, cause, &mut aftermath);
+        let was_between = self.was_between(cause, hint);
+        let Some(front) = self.sent.pop_front() else { return aftermath };
+        let (mut suspect, rest) = front.cut();
+        aftermath.requeue.extend(rest);
+        aftermath.requeue.extend(self.sent.drain(..).map(|sent| sent.chunk));
+
+        let attempts = suspect.suspicion.attempt();
+        let outcome = if was_between { None } else { self.blame(&mut suspect, cause) };
+        match outcome {
+            None => aftermath.suspect = Some(suspect),
+            Some(outcome) => {
+                let meta = Meta { attempts, worker: self.slot, pid: self.pid, ..Meta::default() };
+                let completion = Completion {
+                    outcome,
+                    stdout: Box::default(),
+                    stderr: Box::default(),
+                    meta: Box::new(meta),
+                };
+                aftermath.completions.push((suspect.chunk.first(), completion));
             }
         }
         aftermath
     }
 
-    /// The item to blame for the end, if any.
-    fn culprit(&self, cause: &Cause, hint: Hint) -> Option<ItemIndex> {
-        if let Cause::TimedOut(item) = cause {
-            return Some(*item);
-        }
-        let front = self.sent.front()?;
-        match hint.running {
-            Some(item) if self.holder_of(item).is_some() => Some(item),
-            // It says that it was between items. That is believed of a worker that has got something done: were it
-            // believed of every worker, one that lies could have its item tried for ever.
-            None if self.answered > 0 => None,
-            Some(_) | None => Some(front.chunk.first() + front.done),
-        }
+    /// Whether it was between two items when it ended, as far as that is believed.
+    ///
+    /// It is believed of a worker that has got something done. Were it believed of every worker, one that lies could
+    /// have its item tried for ever; now that item is tried alone, and the worker that has it has got nothing done.
+    fn was_between(&self, cause: &Cause, hint: Hint) -> bool {
+        let says_so = match cause {
+            Cause::Ended(_) => self.named(hint).is_none(),
+            Cause::TimedOut(_) => matches!(self.seen, Seen::Between(_)),
+            Cause::Violation(_) => false,
+        };
+        says_so && self.last.is_some()
     }
 
-    fn blame(&self, mut suspect: Suspect, cause: &Cause, aftermath: &mut Aftermath) {
-        let attempts = suspect.suspicion.attempt();
-        let outcome = match cause {
-            Cause::TimedOut(_) => Outcome::Timeout { limit: self.limits.wall.unwrap_or_default() },
-            Cause::Ended(WorkerEnd::Signalled(signal)) if *signal == SIGKILL => {
-                suspect.suspicion.outside += 1;
-                if suspect.suspicion.outside < OUTSIDE_KILLS {
-                    aftermath.suspect = Some(suspect);
-                    return;
-                }
-                Outcome::Crash { end: WorkerEnd::Signalled(*signal) }
-            }
-            Cause::Ended(_) | Cause::Violation(_) => {
-                suspect.suspicion.own += 1;
-                if suspect.suspicion.own < OWN_CRASHES {
-                    aftermath.suspect = Some(suspect);
-                    return;
-                }
-                match cause {
-                    Cause::Violation(violation) => Outcome::Protocol { error: violation.0.clone() },
-                    Cause::Ended(end) => Outcome::Crash { end: *end },
-                    Cause::TimedOut(_) => unreachable!("handled above"),
-                }
-            }
-        };
-        let meta = Meta { attempts, worker: self.slot, pid: self.pid, ..Meta::default() };
-        let completion =
-            Completion { outcome, stdout: Box::default(), stderr: Box::default(), meta: Box::new(meta) };
-        aftermath.completions.push((suspect.chunk.first(), completion));
+    /// The item the page says is running. Until the next item starts it names the last one, which has been answered.
+    fn named(&self, hint: Hint) -> Option<ItemIndex> {
+        hint.running.filter(|item| Some(*item) != self.last)
+    }
+
+    /// Puts the end of the worker down to the item whose result was due; its outcome, unless it is tried again.
+    fn blame(&self, suspect: &mut Suspect, cause: &Cause) -> Option<Outcome> {
+        let timeout = Outcome::Timeout { limit: self.limits.wall.unwrap_or_default() };
+        let suspicion = &mut suspect.suspicion;
+        match cause {
+            Cause::TimedOut(item) if *item == suspect.chunk.first() => return Some(timeout),
+            Cause::Ended(WorkerEnd::Signalled(SIGKILL)) => suspicion.outside += 1,
+            // An item ahead of the one that is due cannot have been running, so the page lied about which one used up
+            // its time; or the worker handed this one's result in just when it was killed. Alone, it is seen which.
+            Cause::TimedOut(_) | Cause::Ended(_) | Cause::Violation(_) => suspicion.own += 1,
+        }
+        if suspicion.own < OWN_CRASHES && suspicion.outside < OUTSIDE_KILLS {
+            return None;
+        }
+        Some(match cause {
+            Cause::TimedOut(_) => timeout,
+            Cause::Ended(end) => Outcome::Crash { end: *end },
+            Cause::Violation(violation) => Outcome::Protocol { error: violation.0.clone() },
+        })
     }
 
     /// The chunk that holds `item`, if it has not been answered.
     fn holder_of(&self, item: ItemIndex) -> Option<&Sent> {
-        self.sent.iter().find(|sent| {
-            let first = sent.chunk.first();
-            (first + sent.done..first + sent.chunk.len()).contains(&item)
-        })
+        self.sent.iter().find(|sent| (sent.next()..sent.chunk.first() + sent.chunk.len()).contains(&item))
     }
 
-    /// When the unanswered items of the first chunk must be through, whatever the status page says.
+    /// When the next result must have come, whatever the status page says.
+    ///
+    /// One item's time, however many it has: a worker keeps results to itself for a millisecond, and then for as long
+    /// as one item takes.
     fn bound(&self) -> Option<Nanos> {
-        let front = self.sent.front()?;
-        let items = u32::try_from(front.chunk.len() - front.done).unwrap_or(u32::MAX);
-        Some(self.progress.after(self.limits.wall?.saturating_mul(items)).after(GRACE))
+        if self.sent.is_empty() {
+            return None;
+        }
+        Some(self.progress.after(self.limits.wall?).after(GRACE))
     }
 }
 
@@ -501,8 +502,19 @@ impl Sent {
         matches!(self.chunk.inputs(), Inputs::Folds(_))
     }
 
-    fn attempt(&self) -> u32 {
-        self.suspect.unwrap_or_default().attempt()
+    /// The first item that has not been answered.
+    fn next(&self) -> ItemIndex {
+        self.chunk.first() + self.done
+    }
+
+    /// Parts what has not been answered into its first item and those behind it.
+    fn cut(self) -> (Suspect, Option<Chunk>) {
+        let Self { mut chunk, done, suspicion, .. } = self;
+        if done > 0 {
+            chunk = chunk.split_off(done).expect("a chunk answered in full is not kept");
+        }
+        let rest = chunk.split_off(1);
+        (Suspect { chunk, suspicion }, rest)
     }
 }
 
@@ -518,25 +530,5 @@ fn violation(rule: &str) -> Violation {
     Violation(rule.to_owned())
 }
 
-/// Parts the unanswered items of a chunk into those before `culprit`, it, and those behind it.
-fn cut_out(sent: Sent, culprit: Option<ItemIndex>) -> (Option<Chunk>, Option<Suspect>, Option<Chunk>) {
-    let suspicion = sent.suspect.unwrap_or_default();
-    let mut chunk = sent.chunk;
-    let mut unanswered = match sent.done {
-        0 => chunk,
-        done => chunk.split_off(done).expect("a chunk answered in full is not kept"),
-    };
-    let span = unanswered.first()..unanswered.first() + unanswered.len();
-    let Some(culprit) = culprit.filter(|culprit| span.contains(culprit)) else {
-        return (Some(unanswered), None, None);
-    };
-    let (before, mut rest) = match culprit - unanswered.first() {
-        0 => (None, unanswered),
-        at => {
-            let rest = unanswered.split_off(at).expect("the culprit is inside");
-            (Some(unanswered), rest)
-        }
-    };
-    let after = rest.split_off(1);
-    (before, Some(Suspect { chunk: rest, suspicion }), after)
-}
+#[cfg(test)]
+mod tests;
