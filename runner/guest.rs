@@ -4,9 +4,14 @@
 //! with it whether the arguments fit. It comes from a process that parsed hostile bytes: it is a claim, used for
 //! messages and for choosing an export, never for safety.
 
+use std::cell::Cell;
 use std::fmt;
 
-use serde::{Deserialize, Serialize};
+use serde::de::Error as _;
+use serde::{Deserialize, Deserializer, Serialize};
+
+/// How many types may be inside each other in a description that is read; deeper ones are refused.
+pub const MAX_NESTING: u32 = 64;
 
 /// Which of the ways to be called a guest knows.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -71,13 +76,13 @@ pub enum ValueType {
     /// `string`
     String,
     /// `list<T>`
-    List(Box<ValueType>),
+    List(#[serde(deserialize_with = "nested")] Box<ValueType>),
     /// `option<T>`
-    Option(Box<ValueType>),
+    Option(#[serde(deserialize_with = "nested")] Box<ValueType>),
     /// `tuple<…>`
-    Tuple(Vec<ValueType>),
+    Tuple(#[serde(deserialize_with = "nested")] Vec<ValueType>),
     /// A record's fields, in order.
-    Record(Vec<(String, ValueType)>),
+    Record(#[serde(deserialize_with = "nested")] Vec<(String, ValueType)>),
     /// A type that cannot be passed yet; its WIT name.
     Other(String),
 }
@@ -197,4 +202,35 @@ impl fmt::Display for ValueType {
         };
         f.write_str(name)
     }
+}
+
+thread_local! {
+    /// How many types are being read, each inside the one before.
+    static NESTING: Cell<u32> = const { Cell::new(0) };
+}
+
+/// One more type inside another, for as long as it lives.
+struct Nested;
+
+impl Nested {
+    fn enter() -> Option<Self> {
+        let nesting = NESTING.get();
+        (nesting < MAX_NESTING).then(|| {
+            NESTING.set(nesting + 1);
+            Self
+        })
+    }
+}
+
+impl Drop for Nested {
+    fn drop(&mut self) {
+        NESTING.set(NESTING.get() - 1);
+    }
+}
+
+/// Reads what is inside a type. Reading is recursive and one byte is enough for a level, so that without a bound
+/// a hostile description would use up the stack.
+fn nested<'de, D: Deserializer<'de>, T: Deserialize<'de>>(deserializer: D) -> Result<T, D::Error> {
+    let _level = Nested::enter().ok_or_else(|| D::Error::custom("types are nested too deep"))?;
+    T::deserialize(deserializer)
 }

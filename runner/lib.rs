@@ -10,6 +10,7 @@ pub mod chunk;
 pub mod cli;
 pub mod error;
 pub mod guest;
+pub mod guest_file;
 pub mod item;
 pub mod outcome;
 pub mod plan;

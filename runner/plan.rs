@@ -1,1 +1,264 @@
-//! (being written)
+//! Everything decided from the arguments, then checked against what the guest exports.
+//!
+//! A [`Plan`] is what was asked for, understood and complete: every default is filled in. [`Plan::bind`] brings it
+//! together with a guest's [`Description`] and refuses, before any item runs, what cannot work: no such export,
+//! types that do not fit, ends of a range that a parameter cannot hold.
+
+use std::num::NonZero;
+use std::path::PathBuf;
+use std::time::Duration;
+use std::{fmt, iter};
+
+use crate::chunk::Inputs;
+use crate::error::Error;
+use crate::guest::{Description, Export, ValueType};
+use crate::report::Progress;
+use crate::sink::Format;
+use crate::source::{Arguments, Lines, Range, Source, TooManyItems};
+use crate::wire::msg::Serve;
+
+mod arguments;
+mod choose;
+mod types;
+
+pub(crate) use choose::short_name;
+pub(crate) use types::{is_passable, merged_by};
+
+/// The most bytes that the value, standard output and standard error of one item may have together.
+pub const MAX_OUTPUT: u64 = 16 << 20;
+
+/// Of items, unless `--window` says otherwise: deep enough to hide one slow item among quick ones.
+pub const DEFAULT_WINDOW: NonZero<u64> = NonZero::new(16_384).expect("not zero");
+
+/// What the inputs, and the results that wait for their turn, of all the items in the window may take in memory.
+pub const WINDOW_BYTES: u64 = 32 << 20;
+
+/// A range is cut into at most this many items, unless `--step` says otherwise: enough to keep any number of
+/// workers busy to the end, few enough for each to outweigh its own start.
+const DEFAULT_PARTS: u128 = 1_000;
+
+/// What a run will do, as far as the arguments tell.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Plan {
+    /// The guest's file.
+    pub guest: PathBuf,
+    /// The export, by its full name or an unambiguous ending of it; none: the only one that fits.
+    pub export: Option<String>,
+    /// Where items come from.
+    pub input: InputKind,
+    /// How many workers to use: never more than there can be items.
+    pub workers: NonZero<usize>,
+    /// How many items travel together; none: found out while running.
+    pub chunk: Option<NonZero<u64>>,
+    /// How many items may be admitted and not yet emitted.
+    pub window: NonZero<u64>,
+    /// Results are emitted in the order of the input; otherwise in that in which items end.
+    pub ordered: bool,
+    /// Print every item, even where their values could be merged into one.
+    pub each: bool,
+    /// How long one item may run; none: as long as it takes.
+    pub timeout: Option<Duration>,
+    /// How results are printed.
+    pub format: Format,
+    /// Measure and print what varies from run to run.
+    pub meta: bool,
+    /// How progress is shown.
+    pub progress: Progress,
+}
+
+/// Where items come from.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum InputKind {
+    /// The integers from `start` to the one before `end`; `end` is not below `start`.
+    Range {
+        /// The first number.
+        start: i128,
+        /// One past the last number.
+        end: i128,
+        /// How many numbers go into one item, for a function of two integers.
+        step: Option<NonZero<u64>>,
+    },
+    /// The lines of a file, `-` for standard input.
+    Lines(PathBuf),
+    /// One item: each argument as it was typed.
+    Arguments(Vec<String>),
+}
+
+/// A plan that is known to fit its guest.
+pub struct Bound {
+    /// The function to call.
+    pub export: Export,
+    /// What merges two of its values, if the values are to be merged.
+    pub merge: Option<Export>,
+    /// Where items come from.
+    pub source: Box<dyn Source>,
+    /// The inputs of all items, where records show them.
+    pub inputs: Option<Inputs>,
+    /// What workers are told.
+    pub serve: Serve,
+}
+
+impl Plan {
+    /// Checks the plan against what the guest exports, and opens the input.
+    ///
+    /// # Errors
+    /// If no export or more than one is meant, if the input does not fit its types, or if the input cannot be
+    /// opened.
+    pub fn bind(&self, guest: &Description) -> Result<Bound, Error> {
+        let export = choose::export(self, guest)?;
+        let (source, inputs) = self.open_input(export)?;
+        let merge = self.merges().then(|| guest.merge_of(export)).flatten();
+        let serve = Serve {
+            exports: iter::once(export).chain(merge).map(Export::full_name).collect(),
+            meta: self.meta,
+            max_output: MAX_OUTPUT,
+        };
+        Ok(Bound { export: export.clone(), merge: merge.cloned(), source, inputs, serve })
+    }
+
+    /// Whether the input is one thing cut in pieces, whose results belong together.
+    fn merges(&self) -> bool {
+        match self.input {
+            InputKind::Range { .. } => !self.each,
+            InputKind::Lines(_) | InputKind::Arguments(_) => false,
+        }
+    }
+
+    fn open_input(&self, export: &Export) -> Result<(Box<dyn Source>, Option<Inputs>), Error> {
+        match &self.input {
+            InputKind::Range { start, end, step } => {
+                let range = self.range(export, *start, *end, *step)?;
+                let inputs = range.inputs().clone();
+                Ok((Box::new(range), Some(inputs)))
+            }
+            InputKind::Lines(path) => Ok((Box::new(Lines::open(path)?), None)),
+            InputKind::Arguments(texts) => {
+                let arguments = Arguments::new(&arguments::to_json(&self.guest, export, texts)?);
+                let inputs = arguments.inputs().cloned();
+                Ok((Box::new(arguments), inputs))
+            }
+        }
+    }
+
+    /// The items of a range for `export`, which is known to take one or two integers.
+    fn range(
+        &self,
+        export: &Export,
+        start: i128,
+        end: i128,
+        step: Option<NonZero<u64>>,
+    ) -> Result<Range, Error> {
+        let range = match (export.params.as_slice(), step) {
+            ([_], Some(_)) => return Err(step_without_parts(export)),
+            ([number], None) => {
+                if start < end {
+                    self.check_holds(export, number, [start, end - 1])?;
+                }
+                Range::numbers(start, end)
+            }
+            ([first, last], step) => {
+                let step = step.unwrap_or_else(|| default_step(start, end));
+                if start < end {
+                    self.check_holds(export, first, [start])?;
+                    self.check_holds(export, last, [end])?;
+                    let size = i128::from(step.get());
+                    self.check_holds(export, first, [start + (end - 1 - start) / size * size])?;
+                    self.check_holds(export, last, [end.min(start + size)])?;
+                }
+                Range::spans(start, end, step)
+            }
+            _ => unreachable!("only a function of one or two integers is chosen for a range"),
+        };
+        range.map_err(|error| too_many_items(&self.input, export, error))
+    }
+
+    /// Checks that the parameter can hold these numbers, and so everything between them.
+    fn check_holds<const N: usize>(
+        &self,
+        export: &Export,
+        (name, param): &(String, ValueType),
+        numbers: [i128; N],
+    ) -> Result<(), Error> {
+        let Some((min, max)) = param.integer_bounds() else { return Ok(()) };
+        let Some(number) = numbers.into_iter().find(|number| !(min..=max).contains(number)) else {
+            return Ok(());
+        };
+        let message =
+            format!("cannot take `{}`: {number} does not fit `{name}: {param}` of `{export}`", self.input);
+        Err(Error::guest(&self.guest, message, Some(format!("`{param}` holds {min} to {max}"))))
+    }
+}
+
+/// So many workers, but never more than there are items, where their number is known; at least one.
+#[must_use]
+pub fn at_most_one_per_item(workers: NonZero<usize>, items: Option<u128>) -> NonZero<usize> {
+    let items = items.and_then(|items| usize::try_from(items.max(1)).ok()).and_then(NonZero::new);
+    items.map_or(workers, |items| workers.min(items))
+}
+
+impl InputKind {
+    /// How many items there are at most, whatever the function, where that is known before reading.
+    #[must_use]
+    pub fn most_items(&self) -> Option<u128> {
+        match self {
+            Self::Range { start, end, step } => {
+                let step = step.map_or(1, NonZero::get);
+                Some(end.saturating_sub(*start).unsigned_abs().div_ceil(step.into()))
+            }
+            Self::Lines(_) => None,
+            Self::Arguments(_) => Some(1),
+        }
+    }
+}
+
+/// The least of 1, 2, 5, 10, 20, 50, … with which the range has at most [`DEFAULT_PARTS`] parts.
+fn default_step(start: i128, end: i128) -> NonZero<u64> {
+    let least = end.saturating_sub(start).unsigned_abs().div_ceil(DEFAULT_PARTS);
+    (0..38)
+        .flat_map(|exponent| [1, 2, 5].map(|digit| digit * 10_u128.pow(exponent)))
+        .find(|step| *step >= least)
+        .and_then(|step| u64::try_from(step).ok())
+        .and_then(NonZero::new)
+        .unwrap_or(NonZero::<u64>::MAX)
+}
+
+fn step_without_parts(export: &Export) -> Error {
+    Error::usage(
+        format!("`--step` does not go with `{export}`: each number of the range is an item of its own"),
+        "leave `--step` out",
+    )
+}
+
+fn too_many_items(input: &InputKind, export: &Export, error: TooManyItems) -> Error {
+    let hint = match export.params.len() {
+        1 => "cut the range into several runs",
+        _ => "take a larger `--step`",
+    };
+    Error::usage(format!("`{input}` is {error}"), hint)
+}
+
+/// As it was typed, for messages.
+impl fmt::Display for InputKind {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Range { start, end, .. } => write!(f, "--range {start}..{end}"),
+            Self::Lines(path) => write!(f, "--lines {}", path.display()),
+            Self::Arguments(texts) => f.write_str(&texts.join(" ")),
+        }
+    }
+}
+
+impl fmt::Debug for Bound {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { export, merge, source: _, inputs, serve } = self;
+        f.debug_struct("Bound")
+            .field("export", export)
+            .field("merge", merge)
+            .field("inputs", inputs)
+            .field("serve", serve)
+            .finish_non_exhaustive()
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,1 +1,415 @@
-//! (being written)
+//! Records: how the end of an item is written as one JSON object on one line.
+//!
+//! Without [`Record::meta`] a record holds nothing that varies: the same item has the same bytes for any number of
+//! workers, any chunk size and any crash. Records are appended to a buffer of the caller, and a value goes in as
+//! the text it came as, so that an `ok` item costs some copies and nothing else.
+
+use std::borrow::Cow;
+use std::time::Duration;
+
+use serde::Serialize;
+
+use crate::error::signal_name;
+use crate::item::{Input, ItemIndex};
+use crate::outcome::{Completion, Meta, Outcome, Output, WorkerEnd};
+
+/// The end of one item, to be written.
+#[derive(Clone, Copy, Debug)]
+pub struct Record<'a> {
+    /// What ended.
+    pub subject: Subject<'a>,
+    /// How it ended.
+    pub completion: &'a Completion,
+    /// Write what varies from run to run, too.
+    pub meta: bool,
+}
+
+/// What a record is about.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Subject<'a> {
+    /// An item of the input.
+    Item {
+        /// Its index.
+        index: ItemIndex,
+        /// Its input, where records show it.
+        input: Option<Input<'a>>,
+    },
+    /// The merge of some items' values.
+    Merge {
+        /// The first of the items.
+        first: ItemIndex,
+        /// One past the last of them.
+        end: ItemIndex,
+    },
+}
+
+impl Record<'_> {
+    /// Appends the record and a line end to `out`.
+    pub fn append_to(&self, out: &mut Vec<u8>) {
+        out.extend_from_slice(br#"{"v":1"#);
+        append_subject(self.subject, out);
+        out.extend_from_slice(br#","status":""#);
+        out.extend_from_slice(self.completion.outcome.status().as_bytes());
+        out.push(b'"');
+        append_outcome(&self.completion.outcome, out);
+        append_bytes("stdout", &self.completion.stdout, out);
+        append_bytes("stderr", &self.completion.stderr, out);
+        if self.meta {
+            append_meta(&self.completion.meta, out);
+        }
+        out.extend_from_slice(b"}\n");
+    }
+}
+
+/// Appends the record of a merged value, and a line end, to `out`.
+pub fn append_merged(items: u64, value: &Output, out: &mut Vec<u8>) {
+    out.extend_from_slice(br#"{"v":1,"status":"ok""#);
+    append_member("items", &items, out);
+    append_key("value", out);
+    out.extend_from_slice(value.json().as_bytes());
+    out.extend_from_slice(b"}\n");
+}
+
+/// A duration in milliseconds, to the microsecond, as a JSON number: `60000`, `12.340`.
+pub(crate) fn milliseconds(duration: Duration) -> String {
+    let micros = duration.as_micros();
+    match micros % 1000 {
+        0 => (micros / 1000).to_string(),
+        rest => format!("{}.{rest:03}", micros / 1000),
+    }
+}
+
+/// `text` with its control characters written as escapes, `\n` and `\u{1b}`: it fits on a line and does nothing
+/// to a terminal.
+pub(crate) fn escaped(text: &str) -> Cow<'_, str> {
+    if !text.contains(char::is_control) {
+        return Cow::Borrowed(text);
+    }
+    let escape = |character: char| match character.is_control() {
+        true => character.escape_debug().collect(),
+        false => String::from(character),
+    };
+    Cow::Owned(text.chars().map(escape).collect())
+}
+
+/// JSON text of the same meaning without the control characters that JSON allows in a string.
+pub(crate) fn escaped_json(json: &str) -> Cow<'_, str> {
+    if !json.contains(char::is_control) {
+        return Cow::Borrowed(json);
+    }
+    let escape = |character: char| match character.is_control() {
+        true => format!("\\u{:04x}", u32::from(character)),
+        false => String::from(character),
+    };
+    Cow::Owned(json.chars().map(escape).collect())
+}
+
+fn append_subject(subject: Subject<'_>, out: &mut Vec<u8>) {
+    match subject {
+        Subject::Item { index, input } => {
+            append_member("index", &index, out);
+            if let Some(input) = input {
+                append_input(input, out);
+            }
+        }
+        Subject::Merge { first, end } => append_member("merge", &[first, end], out),
+    }
+}
+
+fn append_input(input: Input<'_>, out: &mut Vec<u8>) {
+    match input {
+        Input::Span { start, end } => append_member("input", &[start, end], out),
+        Input::Number(number) => append_member("input", &number, out),
+        Input::Text(text) => append_text("input", text, out),
+        Input::Arguments(json) | Input::Fold(json) => {
+            append_key("input", out);
+            out.extend_from_slice(json);
+        }
+    }
+}
+
+fn append_outcome(outcome: &Outcome, out: &mut Vec<u8>) {
+    match outcome {
+        Outcome::Ok(value) => {
+            append_key("value", out);
+            out.extend_from_slice(value.json().as_bytes());
+        }
+        Outcome::Trap { kind, error } => {
+            append_member("kind", kind.name(), out);
+            append_member("error", error, out);
+        }
+        Outcome::Exit { code } => append_member("code", code, out),
+        Outcome::Timeout { limit } => {
+            append_member("limit", "wall", out);
+            append_key("after_ms", out);
+            out.extend_from_slice(milliseconds(*limit).as_bytes());
+        }
+        Outcome::Output { error } | Outcome::Input { error } | Outcome::Protocol { error } => {
+            append_member("error", error, out);
+        }
+        Outcome::Crash { end: WorkerEnd::Exited(code) } => append_member("code", code, out),
+        Outcome::Crash { end: WorkerEnd::Signalled(signal) } => {
+            append_member("signal", &signal_name(*signal), out);
+        }
+        Outcome::Cancelled => {}
+    }
+}
+
+fn append_meta(meta: &Meta, out: &mut Vec<u8>) {
+    for (key, duration) in [("ms", meta.wall), ("cpu_ms", meta.cpu)] {
+        append_key(key, out);
+        out.extend_from_slice(milliseconds(duration).as_bytes());
+    }
+    append_member("peak_memory", &meta.peak_memory, out);
+    append_member("attempts", &meta.attempts, out);
+    append_member("worker", &meta.worker, out);
+    append_member("pid", &meta.pid, out);
+    if !meta.backtrace.is_empty() {
+        append_member("backtrace", &meta.backtrace, out);
+    }
+}
+
+/// Appends what a guest printed; nothing where it printed nothing.
+fn append_bytes(key: &str, bytes: &[u8], out: &mut Vec<u8>) {
+    if !bytes.is_empty() {
+        append_text(key, bytes, out);
+    }
+}
+
+/// Appends bytes as a string; those that are no UTF-8 in base64 and under a key that says so, for nothing may be
+/// lost.
+fn append_text(key: &str, bytes: &[u8], out: &mut Vec<u8>) {
+    match str::from_utf8(bytes) {
+        Ok(text) => append_member(key, text, out),
+        Err(_) => append_member(&format!("{key}_base64"), &base64(bytes), out),
+    }
+}
+
+fn append_member<T: Serialize + ?Sized>(key: &str, value: &T, out: &mut Vec<u8>) {
+    append_key(key, out);
+    serde_json::to_writer(out, value).expect("memory takes every write, and numbers and strings are JSON");
+}
+
+fn append_key(key: &str, out: &mut Vec<u8>) {
+    out.extend_from_slice(b",\"");
+    out.extend_from_slice(key.as_bytes());
+    out.extend_from_slice(b"\":");
+}
+
+/// RFC 4648, section 4, with padding.
+fn base64(bytes: &[u8]) -> String {
+    const ALPHABET: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
+    let mut text = String::with_capacity(bytes.len().div_ceil(3) * 4);
+    for group in bytes.chunks(3) {
+        let bits = group.iter().fold(0_usize, |bits, byte| (bits << 8) | usize::from(*byte));
+        let bits = bits << (8 * (3 - group.len()));
+        for place in 0..4 {
+            let digit = ALPHABET[(bits >> (18 - 6 * place)) & 63];
+            text.push(if place <= group.len() { char::from(digit) } else { '=' });
+        }
+    }
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::outcome::TrapKind;
+
+    fn ended(outcome: Outcome) -> Completion {
+        Completion { outcome, stdout: Box::default(), stderr: Box::default(), meta: Box::default() }
+    }
+
+    fn ok(json: &str) -> Completion {
+        ended(Outcome::Ok(Output::from_untrusted(json.as_bytes()).unwrap()))
+    }
+
+    const ITEM: Subject<'_> = Subject::Item { index: 18, input: None };
+
+    #[track_caller]
+    fn check(subject: Subject<'_>, completion: &Completion, expected: &str) {
+        let mut out = Vec::new();
+        Record { subject, completion, meta: false }.append_to(&mut out);
+        let line = String::from_utf8(out).unwrap();
+        assert_eq!(line, format!("{expected}\n"));
+        serde_json::from_str::<serde::de::IgnoredAny>(&line).expect("a record is JSON");
+    }
+
+    #[test]
+    fn an_ok_item_of_a_range_shows_its_two_ends_and_its_value() {
+        let input = Some(Input::Span { start: 17000, end: 18000 });
+        check(
+            Subject::Item { index: 17, input },
+            &ok("103"),
+            r#"{"v":1,"index":17,"input":[17000,18000],"status":"ok","value":103}"#,
+        );
+    }
+
+    #[test]
+    fn a_value_is_written_as_it_came() {
+        check(ITEM, &ok(r#"{"a": 1.50}"#), r#"{"v":1,"index":18,"status":"ok","value":{"a": 1.50}}"#);
+    }
+
+    #[test]
+    fn a_number_a_text_and_arguments_are_inputs_too() {
+        let subject = |input| Subject::Item { index: 0, input: Some(input) };
+        let rest = r#""status":"ok","value":null}"#;
+        let number = Input::Number(i128::from(u64::MAX));
+        check(
+            subject(number),
+            &ok("null"),
+            &format!(r#"{{"v":1,"index":0,"input":18446744073709551615,{rest}"#),
+        );
+        check(
+            subject(Input::Text(b"a\"\n")),
+            &ok("null"),
+            &format!(r#"{{"v":1,"index":0,"input":"a\"\n",{rest}"#),
+        );
+        check(
+            subject(Input::Text(b"\xff")),
+            &ok("null"),
+            &format!(r#"{{"v":1,"index":0,"input_base64":"/w==",{rest}"#),
+        );
+        check(
+            subject(Input::Arguments(b"[1,2]")),
+            &ok("null"),
+            &format!(r#"{{"v":1,"index":0,"input":[1,2],{rest}"#),
+        );
+    }
+
+    #[test]
+    fn a_trap_has_a_kind_and_an_error() {
+        let error = "wasm trap: integer divide by zero".to_owned();
+        check(
+            ITEM,
+            &ended(Outcome::Trap { kind: TrapKind::IntegerDivideByZero, error }),
+            r#"{"v":1,"index":18,"status":"trap","kind":"integer-divide-by-zero","error":"wasm trap: integer divide by zero"}"#,
+        );
+    }
+
+    #[test]
+    fn an_exit_has_a_code() {
+        check(ITEM, &ended(Outcome::Exit { code: 3 }), r#"{"v":1,"index":18,"status":"exit","code":3}"#);
+    }
+
+    #[test]
+    fn a_timeout_has_the_limit_and_not_the_time_it_took() {
+        check(
+            ITEM,
+            &ended(Outcome::Timeout { limit: Duration::from_secs(60) }),
+            r#"{"v":1,"index":18,"status":"timeout","limit":"wall","after_ms":60000}"#,
+        );
+        check(
+            ITEM,
+            &ended(Outcome::Timeout { limit: Duration::from_micros(1500) }),
+            r#"{"v":1,"index":18,"status":"timeout","limit":"wall","after_ms":1.500}"#,
+        );
+    }
+
+    #[test]
+    fn bad_output_bad_input_and_a_broken_protocol_have_an_error() {
+        let error = || "why \u{1b}".to_owned();
+        for (outcome, status) in [
+            (Outcome::Output { error: error() }, "output"),
+            (Outcome::Input { error: error() }, "input"),
+            (Outcome::Protocol { error: error() }, "protocol"),
+        ] {
+            let expected = format!(r#"{{"v":1,"index":18,"status":"{status}","error":"why \u001b"}}"#);
+            check(ITEM, &ended(outcome), &expected);
+        }
+    }
+
+    #[test]
+    fn a_crash_has_a_signal_or_a_code() {
+        check(
+            ITEM,
+            &ended(Outcome::Crash { end: WorkerEnd::Signalled(11) }),
+            r#"{"v":1,"index":18,"status":"crash","signal":"SIGSEGV"}"#,
+        );
+        check(
+            ITEM,
+            &ended(Outcome::Crash { end: WorkerEnd::Exited(70) }),
+            r#"{"v":1,"index":18,"status":"crash","code":70}"#,
+        );
+    }
+
+    #[test]
+    fn a_cancelled_item_has_its_status_only() {
+        check(ITEM, &ended(Outcome::Cancelled), r#"{"v":1,"index":18,"status":"cancelled"}"#);
+    }
+
+    #[test]
+    fn a_failed_merge_names_the_items_it_was_to_merge() {
+        check(
+            Subject::Merge { first: 64, end: 100 },
+            &ended(Outcome::Exit { code: 1 }),
+            r#"{"v":1,"merge":[64,100],"status":"exit","code":1}"#,
+        );
+    }
+
+    #[test]
+    fn what_the_guest_printed_follows_and_no_byte_is_lost() {
+        let completion = Completion {
+            stdout: b"hi\n".as_slice().into(),
+            stderr: b"\xfe\xff!".as_slice().into(),
+            ..ok("1")
+        };
+        check(
+            ITEM,
+            &completion,
+            r#"{"v":1,"index":18,"status":"ok","value":1,"stdout":"hi\n","stderr_base64":"/v8h"}"#,
+        );
+    }
+
+    #[test]
+    fn meta_is_flat_and_comes_last() {
+        let meta = Meta {
+            wall: Duration::from_micros(12_340),
+            cpu: Duration::from_millis(9),
+            peak_memory: 1_114_112,
+            attempts: 2,
+            worker: 1,
+            pid: 4242,
+            backtrace: vec!["primes!count".to_owned()],
+        };
+        let completion = Completion { meta: Box::new(meta), ..ok("1") };
+        let mut out = Vec::new();
+        Record { subject: ITEM, completion: &completion, meta: true }.append_to(&mut out);
+        assert_eq!(
+            String::from_utf8(out).unwrap(),
+            concat!(
+                r#"{"v":1,"index":18,"status":"ok","value":1,"ms":12.340,"cpu_ms":9,"peak_memory":1114112,"#,
+                r#""attempts":2,"worker":1,"pid":4242,"backtrace":["primes!count"]}"#,
+                "\n"
+            )
+        );
+    }
+
+    #[test]
+    fn a_merged_value_tells_how_many_items_are_in_it() {
+        let mut out = Vec::new();
+        append_merged(800, &Output::from_untrusted(b"63951").unwrap(), &mut out);
+        assert_eq!(out, b"{\"v\":1,\"status\":\"ok\",\"items\":800,\"value\":63951}\n");
+    }
+
+    #[test]
+    fn base64_agrees_with_the_examples_of_its_standard() {
+        for (bytes, text) in [
+            ("", ""),
+            ("f", "Zg=="),
+            ("fo", "Zm8="),
+            ("foo", "Zm9v"),
+            ("foob", "Zm9vYg=="),
+            ("fooba", "Zm9vYmE="),
+            ("foobar", "Zm9vYmFy"),
+        ] {
+            assert_eq!(base64(bytes.as_bytes()), text);
+        }
+    }
+
+    #[test]
+    fn escaping_leaves_letters_and_takes_what_a_terminal_would_obey() {
+        assert_eq!(escaped("né\t\u{1b}[2J\u{9b}"), r"né\t\u{1b}[2J\u{9b}");
+        assert_eq!(escaped_json("\"é\u{9b}\u{7f}\""), r#""é\u009b\u007f""#);
+    }
+}

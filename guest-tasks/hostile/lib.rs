@@ -1,7 +1,7 @@
 //! `hostile.wasm`: one function for each way to misbehave, and for each kind of value; see `hostile.wit`.
 //!
 //! Some misbehave with instructions that only wasm has, so there is nothing here on other targets.
-#![cfg(target_family = "wasm")]
+#![cfg(target_os = "wasi")]
 
 mod echo;
 mod faults;

@@ -1,9 +1,15 @@
 //! `text.wasm`: statistics of the words of a text, see `wit/text.wit`.
+#![cfg_attr(target_os = "wasi", no_std)]
+
+extern crate alloc;
 
 mod words;
 
+use alloc::string::String;
+
 use bindings::exports::wasmpool::guests::text::{Analysis, Counts, Guest};
 
+wasmpool_guest::bare!();
 wasmpool_guest::world!("../../wit", "text-guest", Text);
 
 struct Text;

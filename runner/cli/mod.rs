@@ -1,1 +1,118 @@
-//! (being written)
+//! The command line: what was typed becomes a plan, the plan is run, and how that went becomes an exit code.
+//!
+//! One file per subcommand holds what may be typed for it. Nothing here ends the process: `main` does, with the
+//! [`Ending`] it is given.
+
+use std::ffi::OsString;
+use std::num::NonZero;
+use std::thread;
+
+use clap::{Parser, Subcommand};
+
+use crate::error::{Error, ExitCode};
+
+mod call;
+mod exit;
+mod inspect;
+mod job;
+mod parse;
+mod run;
+mod signals;
+
+pub use exit::Ending;
+
+const EXAMPLES: &str = "\
+Examples:
+  wasmpool run primes.wasm count-primes --range 1..800000
+  wasmpool run text.wasm analyze --lines notes.txt > records.jsonl
+  wasmpool call primes.wasm count-primes 1 100";
+
+/// Runs WebAssembly functions over many inputs, in sandboxed processes on every core
+#[derive(Debug, Parser)]
+#[command(version, after_help = EXAMPLES, disable_help_subcommand = true, arg_required_else_help = true)]
+struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    Run(run::RunArgs),
+    Call(call::CallArgs),
+    Inspect(inspect::InspectArgs),
+}
+
+/// Does what the arguments, the program's own name first, ask for.
+///
+/// A worker process starts here too, and is told apart by its first argument.
+pub fn main(arguments: impl IntoIterator<Item = OsString>) -> Ending {
+    let arguments: Vec<_> = arguments.into_iter().collect();
+    if arguments.get(1).is_some_and(|first| first == crate::pool::WORKER_ARGUMENT) {
+        return job::worker(&arguments);
+    }
+    match Cli::try_parse_from(arguments) {
+        Ok(cli) => cli.command.execute().into(),
+        Err(answer) => exit::from_clap(&answer),
+    }
+}
+
+impl Command {
+    fn execute(self) -> Result<ExitCode, Error> {
+        match self {
+            Self::Run(args) => job::supervise(args.plan(usable_cpus())?),
+            Self::Call(args) => job::supervise(args.plan()?),
+            Self::Inspect(args) => args.execute(),
+        }
+    }
+}
+
+/// As many as this process may use; one if the system does not tell.
+fn usable_cpus() -> NonZero<usize> {
+    thread::available_parallelism().unwrap_or(NonZero::<usize>::MIN)
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory;
+
+    use super::*;
+
+    fn ending(arguments: &[&str]) -> Ending {
+        main(["wasmpool"].iter().chain(arguments).map(OsString::from))
+    }
+
+    #[test]
+    fn the_definition_of_the_command_line_is_sound() {
+        Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn the_short_help_fits_on_one_screen() {
+        let mut command = Cli::command();
+        let lines = |help: clap::builder::StyledStr| help.to_string().lines().count();
+        assert!(lines(command.render_help()) <= 24);
+        for subcommand in command.get_subcommands_mut() {
+            let name = subcommand.get_name().to_owned();
+            assert!(lines(subcommand.render_help()) <= 40, "{name}");
+        }
+    }
+
+    #[test]
+    fn no_arguments_is_wrong_usage_and_shows_the_help() {
+        let ending = ending(&[]);
+        assert_eq!(ending.code, ExitCode::USAGE);
+        assert!(ending.talk.unwrap().contains("Examples:"));
+    }
+
+    #[test]
+    fn an_unknown_flag_is_wrong_usage() {
+        assert_eq!(ending(&["run", "g.wasm", "--no-such-flag"]).code, ExitCode::USAGE);
+    }
+
+    #[test]
+    fn a_guest_that_is_missing_ends_with_its_own_code() {
+        let ending = ending(&["inspect", "/no/such/guest.wasm"]);
+        assert_eq!(ending.code, ExitCode::GUEST);
+        assert!(ending.talk.unwrap().contains("`/no/such/guest.wasm` does not exist"));
+    }
+}

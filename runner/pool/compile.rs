@@ -4,7 +4,6 @@
 
 use std::fs::File;
 use std::io::{self, Write};
-use std::os::fd::AsFd;
 use std::path::Path;
 use std::time::Duration;
 
@@ -21,14 +20,16 @@ use super::talk::Talk;
 use crate::error::{Error, signal_name};
 use crate::guest::Description;
 use crate::outcome::WorkerEnd;
+use crate::wire::codec::DESCRIPTION_CAP;
+use crate::wire::frame::Message;
 use crate::wire::msg::{Load, Request, Response};
-use crate::wire::version;
+use crate::wire::{parse_description, version};
 
 /// How long a guest may take to compile. The largest seen, 69 MB, takes half of it on one processor.
 const COMPILE_LIMIT: Duration = Duration::from_secs(300);
 
-/// The longest description of a guest, in bytes.
-const MAX_DESCRIPTION: usize = 16 << 20;
+/// The longest message of a compile worker: its description of a guest; code comes in pieces of one frame.
+const MAX_MESSAGE: usize = DESCRIPTION_CAP;
 
 /// The most compiled code a guest may have.
 const MAX_CODE: u64 = 1 << 30;
@@ -85,7 +86,7 @@ impl<'a> Compiling<'a> {
         Ok(Self {
             name,
             process,
-            link: Link::new(MAX_DESCRIPTION),
+            link: Link::new(MAX_MESSAGE),
             talk: Talk::default(),
             said: Vec::new(),
             deadline: now().after(COMPILE_LIMIT),
@@ -98,7 +99,8 @@ impl<'a> Compiling<'a> {
             if let Some(step) = self.next_step()? {
                 match step {
                     Step::Described(description) => return Ok(description),
-                    Step::Code(_) | Step::Done => {
+                    Step::Greeted => {}
+                    Step::Code(_) | Step::Done | Step::Refused { .. } => {
                         return Err(self.broken("it sent code before a description"));
                     }
                 }
@@ -120,7 +122,7 @@ impl<'a> Compiling<'a> {
                 }
                 Some(Step::Done) => return file.seal().map_err(keep),
                 Some(Step::Described(_)) => return Err(self.broken("it sent two descriptions")),
-                None => {}
+                Some(Step::Greeted | Step::Refused { .. }) | None => {}
             }
         }
     }
@@ -131,7 +133,7 @@ impl<'a> Compiling<'a> {
             return Ok(Some(step));
         }
         self.wait()?;
-        match self.link.read(&self.process.responses) {
+        match self.link.read(&self.process.results) {
             Received::Some | Received::Nothing => Ok(None),
             Received::End => Err(self.ended()),
         }
@@ -145,10 +147,8 @@ impl<'a> Compiling<'a> {
             return Err(self.refused(&format!("takes longer than {seconds} s to compile")));
         }
         let stderr = if self.talk.is_open() { PollFlags::IN } else { PollFlags::empty() };
-        let mut fds = [
-            PollFd::new(&self.process.responses, PollFlags::IN),
-            PollFd::new(&self.process.stderr, stderr),
-        ];
+        let mut fds =
+            [PollFd::new(&self.process.results, PollFlags::IN), PollFd::new(&self.process.stderr, stderr)];
         match poll(&mut fds, Timespec::try_from(left).ok().as_ref()) {
             Ok(_) | Err(Errno::INTR) => {}
             Err(error) => return Err(keep(error.into())),
@@ -160,41 +160,11 @@ impl<'a> Compiling<'a> {
     }
 
     fn hear(&mut self) -> Result<Option<Step>, Error> {
-        let step = (|| {
-            let message = self.link.decoder.next_message().map_err(|error| Some(error.to_string()))?;
-            let Some(message) = message else { return Ok(None) };
-            let response = Response::parse(message).map_err(|error| Some(error.to_string()))?;
-            match response {
-                Response::Hello(hello) => {
-                    version::check(&hello).map_err(|error| Some(error.to_string()))?;
-                    Ok(None)
-                }
-                Response::Refused(refused) => Ok(Some(Err(Error::guest(
-                    self.name,
-                    refused.message,
-                    refused.hint.map(str::to_owned),
-                )))),
-                Response::Description(bytes) => {
-                    let description = postcard::from_bytes(bytes).map_err(|error| Some(error.to_string()))?;
-                    Ok(Some(Ok(Step::Described(description))))
-                }
-                Response::Code(bytes) => Ok(Some(Ok(Step::Code(bytes.to_vec())))),
-                Response::Bye => Ok(Some(Ok(Step::Done))),
-                Response::Log(line) => {
-                    self.talk.log(line);
-                    Ok(None)
-                }
-                Response::Ready(_)
-                | Response::Result(_)
-                | Response::Merge(_)
-                | Response::Progress { .. }
-                | Response::Drain => Err(None),
-            }
-        })();
-        match step {
-            Ok(None) => Ok(None),
-            Ok(Some(step)) => step.map(Some),
-            Err(reason) => Err(self.broken(&reason.unwrap_or_else(|| "it sent a serving worker's message".into()))),
+        let message = self.link.decoder.next_message().map_err(|error| error.to_string());
+        match message.and_then(|message| message.map_or(Ok(None), understand)) {
+            Ok(Some(Step::Refused { message, hint })) => Err(Error::guest(self.name, message, hint)),
+            Ok(step) => Ok(step),
+            Err(rule) => Err(self.broken(&rule)),
         }
     }
 
@@ -207,7 +177,9 @@ impl<'a> Compiling<'a> {
         self.said.extend(self.talk.read(&self.process.stderr));
         match end {
             // What an allocation beyond the limit ends in.
-            WorkerEnd::Signalled(signal) if self.said.iter().any(|line| line.contains("memory allocation")) => {
+            WorkerEnd::Signalled(signal)
+                if self.said.iter().any(|line| line.contains("memory allocation")) =>
+            {
                 debug_assert_eq!(signal_name(signal), "SIGABRT");
                 self.refused("needs more than 4 GiB of memory to compile")
             }
@@ -231,9 +203,36 @@ impl<'a> Compiling<'a> {
 }
 
 enum Step {
+    Greeted,
     Described(Description),
     Code(Vec<u8>),
+    Refused { message: String, hint: Option<String> },
     Done,
+}
+
+/// What a message means, or which rule it breaks.
+fn understand(message: Message<'_>) -> Result<Option<Step>, String> {
+    let response = Response::parse(message).map_err(|error| error.to_string())?;
+    Ok(match response {
+        Response::Hello(hello) => {
+            version::check(&hello).map_err(|error| error.to_string())?;
+            Some(Step::Greeted)
+        }
+        Response::Refused(refused) => {
+            Some(Step::Refused { message: refused.message.to_owned(), hint: refused.hint.map(str::to_owned) })
+        }
+        Response::Description(bytes) => {
+            Some(Step::Described(parse_description(bytes).map_err(|error| error.to_string())?))
+        }
+        Response::Code(bytes) => Some(Step::Code(bytes.to_vec())),
+        Response::Bye => Some(Step::Done),
+        Response::Ready(_)
+        | Response::Result(_)
+        | Response::Merge(_)
+        | Response::Log(_)
+        | Response::Progress { .. }
+        | Response::Drain => return Err("it sent a serving worker's message".into()),
+    })
 }
 
 /// The code cannot be kept.

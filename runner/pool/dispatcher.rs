@@ -1,16 +1,20 @@
 //! The dispatcher: the only one who changes the state of a run, calls the sink and calls the reporter.
 
 use std::sync::Arc;
-use std::sync::mpsc::{Receiver, TryRecvError};
+use std::sync::mpsc::{Receiver, RecvTimeoutError, TryRecvError};
+use std::time::Duration;
 
+use super::Shared;
 use super::run_state::RunState;
-use super::{Shared, worker_count};
 use crate::error::Error;
 use crate::item::ItemIndex;
 use crate::outcome::Completion;
 use crate::report::{Reporter, RunEvent};
 use crate::scheduler::Window;
 use crate::sink::{Accepted, Sink};
+
+/// How often the reporter hears that the run still goes on.
+const TICK: Duration = Duration::from_millis(250);
 
 /// What the other threads tell the dispatcher.
 #[derive(Debug)]
@@ -33,6 +37,8 @@ pub(super) enum Event {
     InputFailed { total: u64, error: Error },
     /// A signal asks the run to end.
     Cancel { signal: i32 },
+    /// A thread of the pool panicked.
+    Panicked,
 }
 
 /// One run, seen from the middle.
@@ -44,6 +50,8 @@ pub(super) struct Dispatcher<'a> {
     pub(super) sink: &'a mut dyn Sink,
     pub(super) reporter: &'a mut dyn Reporter,
     pub(super) state: RunState,
+    /// What the sink holds back.
+    pub(super) held_bytes: u64,
 }
 
 impl Dispatcher<'_> {
@@ -66,7 +74,20 @@ impl Dispatcher<'_> {
             Ok(event) => Ok(event),
             Err(TryRecvError::Empty | TryRecvError::Disconnected) => {
                 self.sink.flush()?;
-                Ok(self.events.recv().expect("the canceller's sender lives as long as the run"))
+                Ok(self.wait_for_event())
+            }
+        }
+    }
+
+    /// Waits for an event; meanwhile the reporter is told now and then that time goes by.
+    fn wait_for_event(&mut self) -> Event {
+        loop {
+            match self.events.recv_timeout(TICK) {
+                Ok(event) => return event,
+                Err(RecvTimeoutError::Timeout) => self.tick(),
+                Err(RecvTimeoutError::Disconnected) => {
+                    unreachable!("a sender lives as long as the run")
+                }
             }
         }
     }
@@ -75,7 +96,7 @@ impl Dispatcher<'_> {
         match event {
             Event::Ready => self.state.worker_ready(),
             Event::NeverReady { reason } => {
-                if self.state.worker_never_ready(worker_count(&self.shared)) {
+                if self.state.worker_never_ready(self.shared.workers) {
                     let hint = Some("`wasmpool call` with the same guest runs a single worker".to_owned());
                     return Err(Error::Pool { message: reason, hint });
                 }
@@ -92,8 +113,7 @@ impl Dispatcher<'_> {
                 for (item, completion) in items {
                     self.end_item(item, completion)?;
                 }
-                let counts = self.state.progress();
-                self.reporter.report(RunEvent::Progress { counts });
+                self.tick();
             }
             Event::InputEnded { total } => self.end_input(total)?,
             Event::InputFailed { total, error } => {
@@ -101,12 +121,18 @@ impl Dispatcher<'_> {
                 *input_error = Some(error);
                 self.end_input(total)?;
             }
+            Event::Panicked => panic!("a thread of the pool panicked"),
             Event::Cancel { signal } => {
                 self.sink.flush()?;
                 return Err(Error::Interrupted { signal });
             }
         }
         Ok(())
+    }
+
+    fn tick(&mut self) {
+        let counts = self.state.progress();
+        self.reporter.report(RunEvent::Progress { counts });
     }
 
     fn end_item(&mut self, item: ItemIndex, completion: Completion) -> Result<(), Error> {
@@ -127,8 +153,12 @@ impl Dispatcher<'_> {
         let merges = accepted.work.iter().map(crate::chunk::Chunk::len).sum();
         self.state.accepted(accepted.emitted, merges);
         self.window.release(accepted.emitted);
-        for chunk in accepted.work {
-            self.shared.scheduler.push(chunk);
+        match accepted.held_bytes.checked_sub(self.held_bytes) {
+            Some(more) => self.window.charge(more),
+            None => self.window.discharge(self.held_bytes - accepted.held_bytes),
         }
+        self.held_bytes = accepted.held_bytes;
+        // Before new items: a value that waits to be merged takes up memory.
+        self.shared.scheduler.push_front(accepted.work);
     }
 }

@@ -25,7 +25,7 @@ use crate::chunk::{Chunk, Inputs};
 use crate::item::ItemIndex;
 use crate::outcome::{Completion, Outcome};
 use crate::scheduler::{LocalQueue, Next};
-use crate::wire::msg::{Batch, Call, Request, Response};
+use crate::wire::msg::{Call, Request, Response};
 use crate::wire::version;
 
 /// Chunks sent to a worker at most, so that it finds its next one in the pipe.
@@ -41,7 +41,6 @@ const READS_PER_TURN: usize = 16;
 const END_LIMIT: Duration = Duration::from_secs(1);
 
 /// Owns one worker slot.
-#[derive(Debug)]
 pub(super) struct Driver {
     pub(super) slot: u32,
     pub(super) queue: LocalQueue<Chunk>,
@@ -146,8 +145,8 @@ impl Driver {
         self.pass_on(&mut session);
         match end {
             End::Finished => self.farewell(&mut session),
-            End::Stopped | End::Refused => session.process.kill(),
-            End::NeverReady(_) => session.process.kill(),
+            // Dropping it kills it.
+            End::Stopped | End::Refused | End::NeverReady(_) => {}
             End::Lost(ref cause) => self.recover(session, cause),
         }
         end
@@ -210,10 +209,7 @@ impl Driver {
             0 => true,
             _ if session.alone => false,
             MAX_SENT.. => false,
-            _ => {
-                let ahead = self.shared.chunk_size.expected(session.state.outstanding());
-                ahead.is_some_and(|ahead| ahead < SENT_AHEAD)
-            }
+            _ => self.shared.chunk_size.expected(session.state.outstanding()) < SENT_AHEAD,
         }
     }
 
@@ -222,7 +218,7 @@ impl Driver {
         let write = if session.link.wants_write() { PollFlags::OUT } else { PollFlags::empty() };
         let stderr = if session.talk.is_open() { PollFlags::IN } else { PollFlags::empty() };
         let mut fds = vec![
-            PollFd::new(&session.process.responses, PollFlags::IN),
+            PollFd::new(&session.process.results, PollFlags::IN),
             PollFd::new(&session.process.stderr, stderr),
             PollFd::new(session.process.pidfd(), PollFlags::IN),
             PollFd::new(&*self.wake, PollFlags::IN),
@@ -256,7 +252,7 @@ impl Driver {
     /// Reads and believes what may be believed.
     fn receive(&mut self, session: &mut Session) -> Result<(), End> {
         for _ in 0..READS_PER_TURN {
-            match session.link.read(&session.process.responses) {
+            match session.link.read(&session.process.results) {
                 Received::Nothing => break,
                 Received::End => {
                     session.hung_up = true;
@@ -288,6 +284,15 @@ impl Driver {
         }
     }
 
+    /// Reads everything that is in the pipe.
+    fn drain(&self, session: &mut Session) -> Result<(), End> {
+        while session.link.read(&session.process.results) == Received::Some {
+            let heard = session.hear();
+            self.heard(session, heard)?;
+        }
+        Ok(())
+    }
+
     /// Passes ends of items on to the dispatcher.
     fn pass_on(&self, session: &mut Session) {
         if session.ended.is_empty() {
@@ -315,16 +320,8 @@ impl Driver {
         if !ended {
             return End::Lost(Cause::Violation(Violation("it closed its pipe and went on".into())));
         }
-        // What it wrote before it ended is still in the pipe.
-        while session.link.read(&session.process.responses) == Received::Some {
-            if let Err(end) = session.hear().map_err(Some).and_then(|heard| {
-                self.heard(session, Ok(heard)).map_err(|_| None)
-            }) {
-                return match end {
-                    Some(violation) => End::Lost(Cause::Violation(violation)),
-                    None => End::Refused,
-                };
-            }
+        if let Err(end) = self.drain(session) {
+            return end;
         }
         let status = match session.process.wait() {
             Ok(status) => status,
@@ -345,17 +342,12 @@ impl Driver {
             return Ok(());
         }
         // What it wrote before this moment counts: this host may have been stopped for a while.
-        while session.link.read(&session.process.responses) == Received::Some {
-            let heard = session.hear();
-            self.heard(session, heard)?;
-        }
+        self.drain(session)?;
         self.pass_on(session);
         let hint = session.hint();
         match session.state.judge(hint, at) {
             Judgement::Wait => Ok(()),
-            Judgement::TooSlowToStart => {
-                Err(End::NeverReady("a worker did not become ready in time".into()))
-            }
+            Judgement::TooSlowToStart => Err(End::NeverReady("a worker did not become ready in time".into())),
             Judgement::TimedOut(item) => Err(End::Lost(Cause::TimedOut(item))),
             Judgement::Violation(violation) => Err(End::Lost(Cause::Violation(violation))),
         }
@@ -461,10 +453,10 @@ impl Session {
 
     /// What its status page says; nothing if it cannot be read.
     fn hint(&self) -> Hint {
-        self.process.segment.read_status().map_or_else(
-            |_| Hint::default(),
-            |status| Hint { running: status.running, since: Nanos(status.started_ns) },
-        )
+        match self.process.segment.read_status() {
+            Ok(Some(status)) => Hint { running: Some(status.item), since: Nanos(status.started_ns) },
+            Ok(None) | Err(_) => Hint::default(),
+        }
     }
 
     /// Takes the results that a killed worker had finished and not yet written.
@@ -474,17 +466,11 @@ impl Session {
             return;
         }
         let Ok(Some(outbox)) = self.process.segment.read_outbox() else { return };
-        let batch = Batch {
-            first: outbox.first,
-            attempt: outbox.attempt,
-            count: outbox.count,
-            reports: &outbox.reports,
-        };
         let until = match cause {
             Cause::TimedOut(item) => Some(*item),
             Cause::Ended(_) | Cause::Violation(_) => None,
         };
-        self.state.salvage(&batch, until, now(), &mut self.ended);
+        self.state.salvage(&outbox.batch(), until, now(), &mut self.ended);
     }
 }
 

@@ -43,8 +43,9 @@ impl Feeder {
 
     /// Feeds one chunk, whose first item is `first`.
     fn feed(&mut self, first: u64) -> Result<Fed, Error> {
-        let Ok(room) = self.window.wait_admissible() else { return Ok(Fed::Closed) };
-        let most = room.min(self.shared.chunk_size.suggest()).max(1);
+        let wanted = self.shared.chunk_size.suggest();
+        let Ok(room) = self.window.wait_admissible(wanted) else { return Ok(Fed::Closed) };
+        let most = room.min(wanted).max(1);
         let Some(inputs) = self.source.next(most, CHUNK_BYTES)? else { return Ok(Fed::End) };
         let chunk = Chunk::new(first, inputs);
         let items = chunk.len();

@@ -4,12 +4,12 @@ use std::os::fd::OwnedFd;
 
 use rustix::io::Errno;
 
+use crate::wire::Decoder;
 use crate::wire::codec::encode_request;
-use crate::wire::frame::Decoder;
 use crate::wire::msg::Request;
 
-/// How much is read from a worker at once. Also what a pipe holds by default.
-const READ_SIZE: usize = 64 << 10;
+/// What a pipe holds by default, and so what is worth keeping for the next requests.
+const PIPE_SIZE: usize = 64 << 10;
 
 /// Requests on their way out, responses on their way in.
 #[derive(Debug)]
@@ -17,7 +17,6 @@ pub(super) struct Link {
     outgoing: Vec<u8>,
     /// How much of `outgoing` has been written.
     written: usize,
-    buffer: Box<[u8]>,
     pub(super) decoder: Decoder,
 }
 
@@ -35,12 +34,7 @@ pub(super) enum Received {
 impl Link {
     /// A link that accepts messages of up to `max_message` bytes.
     pub(super) fn new(max_message: usize) -> Self {
-        Self {
-            outgoing: Vec::new(),
-            written: 0,
-            buffer: vec![0; READ_SIZE].into_boxed_slice(),
-            decoder: Decoder::new(max_message),
-        }
+        Self { outgoing: Vec::new(), written: 0, decoder: Decoder::new(max_message) }
     }
 
     /// Puts a request behind those that wait to be written.
@@ -69,16 +63,16 @@ impl Link {
         self.outgoing.clear();
         self.written = 0;
         // A chunk of long lines is rare; its buffer is not kept for the short ones that follow.
-        self.outgoing.shrink_to(READ_SIZE);
+        self.outgoing.shrink_to(PIPE_SIZE);
     }
 
     /// Reads once into the decoder.
     pub(super) fn read(&mut self, pipe: &OwnedFd) -> Received {
         loop {
-            return match rustix::io::read(pipe, &mut self.buffer[..]) {
+            return match rustix::io::read(pipe, self.decoder.space()) {
                 Ok(0) => Received::End,
                 Ok(length) => {
-                    self.decoder.push(&self.buffer[..length]);
+                    self.decoder.filled(length);
                     Received::Some
                 }
                 Err(Errno::INTR) => continue,

@@ -25,7 +25,7 @@ use std::sync::mpsc::{Receiver, Sender, channel};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
-use nix::sys::resource::{Usage, UsageWho, getrusage};
+use nix::sys::resource::{UsageWho, getrusage};
 
 use self::compile::{CodeFile, Compiling};
 use self::dispatcher::{Dispatcher, Event};
@@ -48,7 +48,7 @@ pub use self::spawn::WORKER_ARGUMENT;
 /// How a pool is set up.
 #[derive(Clone, Debug)]
 pub struct Options {
-    /// How many workers run side by side, at least 1.
+    /// How many workers are started ahead, while the guest is compiled.
     pub workers: usize,
     /// Whether a further worker stands by, so that one that dies is replaced at once.
     pub spare: bool,
@@ -66,11 +66,13 @@ pub struct Opening<'a> {
     spawner: Spawner,
     description: Description,
     started: Instant,
-    usage: Usage,
+    cpu_before: Duration,
 }
 
 /// What to run.
 pub struct Job {
+    /// How many workers run side by side, at least 1.
+    pub workers: usize,
     /// Where the items come from.
     pub source: Box<dyn Source>,
     /// How the workers serve them.
@@ -97,8 +99,7 @@ pub struct Cancellation {
 }
 
 /// What the threads of a run share.
-#[derive(Debug)]
-pub(crate) struct Shared {
+struct Shared {
     scheduler: Arc<Scheduler<Chunk>>,
     chunk_size: ChunkSize,
     timeout: Option<Duration>,
@@ -142,7 +143,7 @@ pub fn describe(name: &Path, wasm: &File, worker_executable: Option<PathBuf>) ->
 /// If the guest cannot be used, or processes cannot be started.
 pub fn open<'a>(name: &'a Path, wasm: &File, options: Options) -> Result<Opening<'a>, Error> {
     let started = Instant::now();
-    let usage = usage();
+    let cpu_before = cpu_time();
     let launcher = Launcher::new(options.worker_executable.clone());
     let mut compiling = Compiling::start(&launcher, name, wasm, false)?;
     let prepare = || {
@@ -153,7 +154,7 @@ pub fn open<'a>(name: &'a Path, wasm: &File, options: Options) -> Result<Opening
     let (code, spawner) = prepare().map_err(cannot_start)?;
     spawner.prepare(options.workers);
     let description = compiling.description()?;
-    Ok(Opening { name, options, compiling, code, spawner, description, started, usage })
+    Ok(Opening { name, options, compiling, code, spawner, description, started, cpu_before })
 }
 
 impl Opening<'_> {
@@ -178,7 +179,7 @@ impl Opening<'_> {
         reporter: &mut dyn Reporter,
         cancellation: Cancellation,
     ) -> Result<Summary, Error> {
-        let workers = self.options.workers;
+        let workers = job.workers;
         reporter.report(RunEvent::Started { workers, items: job.source.total() });
         self.compiling.code(&mut self.code)?;
         self.spawner.load(Load::Serve(job.serve.clone()));
@@ -202,7 +203,7 @@ impl Opening<'_> {
         // Not waited for: it may be reading an input that never comes.
         std::thread::Builder::new()
             .name("feeder".into())
-            .spawn(move || feeder.run())
+            .spawn(move || Watched::new(&feeder.events.clone()).run(|| feeder.run()))
             .map_err(cannot_start)?;
 
         let mut dispatcher = Dispatcher {
@@ -213,6 +214,7 @@ impl Opening<'_> {
             sink,
             reporter,
             state: RunState::default(),
+            held_bytes: 0,
         };
         let ended = dispatcher.run();
         let wall = self.started.elapsed();
@@ -225,7 +227,7 @@ impl Opening<'_> {
             failed_merges: state.failed_merges,
             attempts: state.attempts,
             wall,
-            cpu: spent(usage(), self.usage),
+            cpu: cpu_time().saturating_sub(self.cpu_before),
             busy: state.busy,
             workers,
             steals: shared.scheduler.steals(),
@@ -282,6 +284,28 @@ impl Drop for Crew {
     }
 }
 
+/// Tells the dispatcher if the thread it lives on panics: the run would wait for ever.
+struct Watched(Sender<Event>);
+
+impl Watched {
+    fn new(events: &Sender<Event>) -> Self {
+        Self(events.clone())
+    }
+
+    fn run(self, body: impl FnOnce()) {
+        body();
+    }
+}
+
+impl Drop for Watched {
+    fn drop(&mut self) {
+        if std::thread::panicking() {
+            // A dispatcher that is gone finds out when it joins.
+            let _ = self.0.send(Event::Panicked);
+        }
+    }
+}
+
 type Parts = (Vec<Arc<WakeFd>>, Vec<LocalQueue<Chunk>>, Arc<Shared>);
 
 fn share(job: &Job, workers: usize) -> io::Result<Parts> {
@@ -290,7 +314,10 @@ fn share(job: &Job, workers: usize) -> io::Result<Parts> {
     let (scheduler, queues) = Scheduler::new(wakers);
     let shared = Shared {
         scheduler,
-        chunk_size: ChunkSize::new(job.chunk, job.window_items, workers),
+        chunk_size: match job.chunk {
+            Some(items) => ChunkSize::fixed(items),
+            None => ChunkSize::tuned(job.window_items, workers),
+        },
         timeout: job.timeout,
         max_output: job.serve.max_output,
         workers,
@@ -321,15 +348,11 @@ fn start_drivers(
         };
         let thread = std::thread::Builder::new()
             .name(format!("driver {slot}"))
-            .spawn(move || driver.run())
+            .spawn(move || Watched::new(&driver.events.clone()).run(|| driver.run()))
             .map_err(cannot_start)?;
         drivers.push(thread);
     }
     Ok(drivers)
-}
-
-fn worker_count(shared: &Shared) -> usize {
-    shared.workers
 }
 
 /// The longest message of a worker: a report with as much output as an item may have, and what goes with it.
@@ -341,5 +364,15 @@ fn cannot_start(error: io::Error) -> Error {
     Error::Pool { message: format!("workers cannot be started: {error}"), hint: None }
 }
 
-/// CPU time of this process and of its children that have been waited for.
-type Cpu = [Duration; 2];
+/// CPU time of this process and of its children that have been waited for, so far.
+fn cpu_time() -> Duration {
+    [UsageWho::RUSAGE_SELF, UsageWho::RUSAGE_CHILDREN]
+        .into_iter()
+        .filter_map(|who| getrusage(who).ok())
+        .flat_map(|usage| [usage.user_time(), usage.system_time()])
+        .map(|time| {
+            let micros = time.tv_sec().saturating_mul(1_000_000).saturating_add(time.tv_usec());
+            Duration::from_micros(micros.unsigned_abs())
+        })
+        .sum()
+}

@@ -19,7 +19,7 @@ pub(crate) struct Process {
     /// Where requests are written; never blocks.
     pub(crate) requests: OwnedFd,
     /// Where responses are read; never blocks.
-    pub(crate) responses: OwnedFd,
+    pub(crate) results: OwnedFd,
     /// Where the process's own standard output and error end up; never blocks.
     pub(crate) stderr: OwnedFd,
     /// The memory it builds results in.
@@ -31,7 +31,7 @@ pub(crate) struct Process {
 #[derive(Debug)]
 pub(super) struct Ends {
     pub(super) requests: OwnedFd,
-    pub(super) responses: OwnedFd,
+    pub(super) results: OwnedFd,
     pub(super) stderr: OwnedFd,
     pub(super) segment: SegmentFile,
 }
@@ -41,9 +41,9 @@ impl Process {
     pub(super) fn adopt(pid: Pid, ends: Ends) -> io::Result<Self> {
         // Nobody has waited for the process yet, so its number still names it.
         let pidfd = rustix::process::pidfd_open(pid, rustix::process::PidfdFlags::empty())?;
-        let Ends { requests, responses, stderr, segment } = ends;
+        let Ends { requests, results, stderr, segment } = ends;
         let pid = pid.as_raw_nonzero().get().unsigned_abs();
-        Ok(Self { pid, pidfd, requests, responses, stderr, segment, reaped: false })
+        Ok(Self { pid, pidfd, requests, results, stderr, segment, reaped: false })
     }
 
     /// Its process id, for people to read.

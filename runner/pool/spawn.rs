@@ -7,7 +7,7 @@
 use std::collections::VecDeque;
 use std::fs::File;
 use std::io;
-use std::os::fd::OwnedFd;
+use std::os::fd::{AsFd, AsRawFd, OwnedFd};
 use std::os::unix::process::CommandExt;
 use std::path::PathBuf;
 use std::process::{Command, Stdio};
@@ -21,9 +21,8 @@ use rustix::process::{Pid, Resource, Rlimit, prlimit};
 use super::process::{Ends, Process};
 use crate::sandbox::fds;
 use crate::shm::segment::SegmentFile;
-use crate::wire::codec::encode_request;
-use crate::wire::msg::{Hello, Load, Request};
-use crate::wire::version;
+use crate::wire::msg::{Load, Request};
+use crate::wire::{encode_request, version};
 
 /// Private writable memory a compile worker may have. A 69 MB guest, the largest seen, needs less than half of it.
 const COMPILE_MEMORY: u64 = 4 << 30;
@@ -48,17 +47,17 @@ impl Launcher {
     /// To be called from a thread that lives as long as the worker is wanted.
     pub(crate) fn start(&self, guest: &File) -> io::Result<Process> {
         let (their_requests, requests) = pipe_with(PipeFlags::CLOEXEC)?;
-        let (responses, their_responses) = pipe_with(PipeFlags::CLOEXEC)?;
+        let (results, their_results) = pipe_with(PipeFlags::CLOEXEC)?;
         let (stderr, their_stderr) = pipe_with(PipeFlags::CLOEXEC)?;
-        for ours in [&requests, &responses, &stderr] {
+        for ours in [&requests, &results, &stderr] {
             rustix::io::ioctl_fionbio(ours, true)?;
         }
         let segment = SegmentFile::create()?;
         let table = vec![
             FdMapping { parent_fd: their_requests, child_fd: fds::REQUESTS },
-            FdMapping { parent_fd: their_responses, child_fd: fds::RESPONSES },
+            FdMapping { parent_fd: their_results, child_fd: fds::RESULTS },
             FdMapping { parent_fd: guest.try_clone()?.into(), child_fd: fds::GUEST },
-            FdMapping { parent_fd: segment.try_clone_fd()?, child_fd: fds::SEGMENT },
+            FdMapping { parent_fd: segment.as_fd().try_clone_to_owned()?, child_fd: fds::SEGMENT },
         ];
 
         let child = Command::new(&self.executable)
@@ -79,9 +78,8 @@ impl Launcher {
         // From here on the process is waited for through its pidfd; `Child` would only race with that.
         drop(child);
 
-        let process = Process::adopt(pid, Ends { requests, responses, stderr, segment })?;
-        let hello = Request::Hello(Hello { protocol: version::PROTOCOL, build: version::BUILD });
-        process.send_first(&hello)?;
+        let process = Process::adopt(pid, Ends { requests, results, stderr, segment })?;
+        process.send_first(&Request::Hello(version::hello()))?;
         Ok(process)
     }
 
@@ -256,7 +254,6 @@ fn reserve_table() -> Vec<OwnedFd> {
     let mut placeholders = Vec::new();
     let highest = fds::SEGMENT;
     while let Ok(file) = File::open("/dev/null") {
-        use std::os::fd::AsRawFd;
         if file.as_raw_fd() > highest {
             break;
         }

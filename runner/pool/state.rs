@@ -352,19 +352,16 @@ impl WorkerState {
     fn outcome(&self, report: &Report<'_>) -> Result<Outcome, Violation> {
         let value = match report.end {
             CallEnd::Ok(value) => value.len(),
-            CallEnd::Trap { .. }
-            | CallEnd::Exit { .. }
-            | CallEnd::Output { .. }
-            | CallEnd::Input { .. } => 0,
+            CallEnd::Trap { .. } | CallEnd::Exit { .. } | CallEnd::Output { .. } | CallEnd::Input { .. } => 0,
         };
         let length = value + report.stdout.len() + report.stderr.len();
         if length as u64 > self.limits.output {
             return Err(violation("more output than an item may have"));
         }
         Ok(match report.end {
-            CallEnd::Ok(value) => Outcome::Ok(
-                Output::from_untrusted(value).map_err(|error| Violation(error.to_string()))?,
-            ),
+            CallEnd::Ok(value) => {
+                Outcome::Ok(Output::from_untrusted(value).map_err(|error| Violation(error.to_string()))?)
+            }
             CallEnd::Trap { kind, error } => Outcome::Trap { kind, error: error.to_owned() },
             CallEnd::Exit { code } => Outcome::Exit { code },
             CallEnd::Output { error } => Outcome::Output { error: error.to_owned() },
@@ -394,8 +391,7 @@ impl WorkerState {
         if !self.is_ready() {
             return Judgement::TooSlowToStart;
         }
-        let (Some(limit), Some(bound), Some(front)) =
-            (self.limits.wall, self.bound(), self.sent.front())
+        let (Some(limit), Some(bound), Some(front)) = (self.limits.wall, self.bound(), self.sent.front())
         else {
             return Judgement::Wait;
         };
@@ -456,9 +452,7 @@ impl WorkerState {
     fn blame(&self, mut suspect: Suspect, cause: &Cause, aftermath: &mut Aftermath) {
         let attempts = suspect.suspicion.attempt();
         let outcome = match cause {
-            Cause::TimedOut(_) => {
-                Outcome::Timeout { limit: self.limits.wall.unwrap_or_default() }
-            }
+            Cause::TimedOut(_) => Outcome::Timeout { limit: self.limits.wall.unwrap_or_default() },
             Cause::Ended(WorkerEnd::Signalled(signal)) if *signal == SIGKILL => {
                 suspect.suspicion.outside += 1;
                 if suspect.suspicion.outside < OUTSIDE_KILLS {
@@ -481,12 +475,8 @@ impl WorkerState {
             }
         };
         let meta = Meta { attempts, worker: self.slot, pid: self.pid, ..Meta::default() };
-        let completion = Completion {
-            outcome,
-            stdout: Box::default(),
-            stderr: Box::default(),
-            meta: Box::new(meta),
-        };
+        let completion =
+            Completion { outcome, stdout: Box::default(), stderr: Box::default(), meta: Box::new(meta) };
         aftermath.completions.push((suspect.chunk.first(), completion));
     }
 

@@ -1,13 +1,33 @@
 //! Talk about a run, to standard error: progress, warnings, the summary.
 //!
-//! The dispatcher calls a reporter synchronously, so a reporter must be quick and must not fail.
+//! The dispatcher calls a reporter synchronously, so a reporter must be quick and must not fail. Time passes for a
+//! reporter only when it is told something: one that shows progress wants [`RunEvent::Progress`] some times a
+//! second, even if nothing ended.
 
+mod bar;
+mod lines;
+mod plain;
+mod quiet;
+mod summary;
+
+use std::io::{self, Write};
 use std::time::Duration;
+
+use bar::Bar;
+use indicatif::ProgressDrawTarget;
+use plain::Plain;
+use quiet::{Ending, Quiet};
 
 /// Told about a run as it goes.
 pub trait Reporter {
     /// Takes note of one event.
     fn report(&mut self, event: RunEvent<'_>);
+
+    /// A writer to `output`, which is on the same terminal: what this reporter has drawn there is taken away
+    /// while something is written, and comes back below it. It is to be given whole lines.
+    fn beside<'w>(&self, output: Box<dyn Write + 'w>) -> Box<dyn Write + 'w> {
+        output
+    }
 }
 
 /// What is worth telling about a run.
@@ -31,7 +51,7 @@ pub enum RunEvent<'a> {
         worker: u32,
         /// The process that is gone.
         pid: u32,
-        /// Why, as one lower-case line.
+        /// Why, as one lower-case line to be read after the worker: `was killed by SIGKILL`.
         reason: &'a str,
     },
     /// A line a worker wrote to its own standard error, control characters and all.
@@ -82,4 +102,61 @@ pub struct Summary {
     pub steals: u64,
     /// How many workers were replaced.
     pub replaced: u64,
+}
+
+/// How the progress of a run is told.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, clap::ValueEnum)]
+pub enum Progress {
+    /// A bar on a terminal, nothing elsewhere; a summary at the end.
+    #[default]
+    Auto,
+    /// A bar, if there is a terminal to draw it on; a summary at the end.
+    Bar,
+    /// A line every few seconds, for logs; a summary at the end.
+    Plain,
+    /// Nothing but warnings.
+    None,
+}
+
+/// The reporter that talks to standard error.
+#[must_use]
+pub fn for_run(progress: Progress, stderr_is_terminal: bool) -> Box<dyn Reporter> {
+    let talk = io::stderr();
+    match progress {
+        Progress::Auto | Progress::Bar if stderr_is_terminal => {
+            Box::new(Bar::new(ProgressDrawTarget::stderr(), talk))
+        }
+        Progress::Auto | Progress::Bar => Box::new(Quiet::new(Ending::Summary, talk)),
+        Progress::Plain => Box::new(Plain::new(talk)),
+        Progress::None => Box::new(Quiet::new(Ending::Silence, talk)),
+    }
+}
+
+impl Counts {
+    /// How many items have ended.
+    #[must_use]
+    pub fn ended(&self) -> u64 {
+        self.ok + self.failed + self.cancelled
+    }
+}
+
+/// `1 item`, `2 items`.
+fn counted(count: u64, noun: &str) -> String {
+    match count {
+        1 => format!("1 {noun}"),
+        _ => format!("{count} {noun}s"),
+    }
+}
+
+/// Items a second: whole ones, but for a slow run.
+fn rate(per_second: f64) -> String {
+    if per_second < 10.0 { format!("{per_second:.1} items/s") } else { format!("{per_second:.0} items/s") }
+}
+
+/// What is said of failures behind other figures: nothing if there are none.
+fn failures(counts: Counts) -> String {
+    match counts.failed {
+        0 => String::new(),
+        failed => format!(", {failed} failed"),
+    }
 }

@@ -4,11 +4,26 @@
 //! The dispatcher calls [`Sink::accept`] exactly once for every item of the input and for every item the sink asked
 //! for itself, in the order in which they end; then, once the source has ended, [`Sink::input_ended`]. The run is
 //! over when nothing is outstanding any more. A sink may block: that is the back-pressure.
+//!
+//! What a sink has printed reaches the output when it has gathered a batch, and at [`Sink::flush`]. A sink that is
+//! dropped without a last flush loses the rest.
 
-use crate::chunk::Chunk;
+mod completed;
+mod merged;
+mod ordered;
+mod print;
+mod reorder;
+mod row;
+#[cfg(test)]
+mod tests;
+mod tree;
+
+use std::io::Write;
+
+use crate::chunk::{Chunk, Inputs};
 use crate::error::Error;
 use crate::item::ItemIndex;
-use crate::outcome::Completion;
+use crate::outcome::{Completion, Outcome};
 
 /// Takes the ends of items and makes output of them.
 pub trait Sink {
@@ -36,6 +51,66 @@ pub trait Sink {
 pub struct Accepted {
     /// How many items of the input are done with for good: their place in the window is free.
     pub emitted: u64,
+    /// Bytes of results the sink holds back by now, for the window to count. Merged values are held until their
+    /// neighbours come, so a window that is full of them must let an item in when none is outstanding.
+    pub held_bytes: u64,
     /// Work the sink wants done in the sandbox: merges. Their ends come back through [`Sink::accept`].
     pub work: Vec<Chunk>,
+}
+
+/// How items and merged values are printed.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, clap::ValueEnum)]
+pub enum Format {
+    /// A merged value plain; items as text on a terminal and as JSONL elsewhere.
+    #[default]
+    Auto,
+    /// For people: a line for each item, a value without quotes.
+    Text,
+    /// For programs: one JSON object on each line.
+    Jsonl,
+}
+
+/// What a run prints.
+#[derive(Clone, Debug)]
+pub struct SinkOptions {
+    /// One merged value, instead of each item.
+    pub merged: bool,
+    /// Items in input order, instead of as they end.
+    pub ordered: bool,
+    /// How.
+    pub format: Format,
+    /// What varies from run to run, too.
+    pub meta: bool,
+    /// The output is a terminal, which guests must not control.
+    pub terminal: bool,
+    /// The inputs of the whole job where items show theirs: for ranges and single items, not for lines.
+    pub inputs: Option<Inputs>,
+}
+
+/// The sink of a run that prints to `output`.
+#[must_use]
+pub fn for_run<'w, W: Write + 'w>(options: SinkOptions, output: W) -> Box<dyn Sink + 'w> {
+    let SinkOptions { merged, ordered, .. } = options;
+    let printer = print::Printer::new(options, output);
+    if merged {
+        Box::new(merged::Merged::new(printer))
+    } else if ordered {
+        Box::new(ordered::Ordered::new(printer))
+    } else {
+        Box::new(completed::Completed::new(printer))
+    }
+}
+
+/// How many bytes of result a completion keeps in memory.
+fn held_by(completion: &Completion) -> u64 {
+    let result = match &completion.outcome {
+        Outcome::Ok(value) => value.json().len(),
+        Outcome::Trap { error, .. }
+        | Outcome::Output { error }
+        | Outcome::Input { error }
+        | Outcome::Protocol { error } => error.len(),
+        Outcome::Exit { .. } | Outcome::Timeout { .. } | Outcome::Crash { .. } | Outcome::Cancelled => 0,
+    };
+    let frames = completion.meta.backtrace.iter().map(String::len).sum::<usize>();
+    (result + completion.stdout.len() + completion.stderr.len() + frames) as u64
 }

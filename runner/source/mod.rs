@@ -6,10 +6,18 @@
 use crate::chunk::Inputs;
 use crate::error::Error;
 
+mod arguments;
+mod lines;
+mod range;
+
+pub use arguments::Arguments;
+pub use lines::{Lines, MAX_LINE};
+pub use range::{Range, TooManyItems};
+
 /// A stream of inputs, in item order.
 pub trait Source: Send {
     /// The next inputs: at least one and at most `max_items` (which is at least 1); fewer when it has gathered
-    /// `max_bytes` of them; `None` at the end of the stream.
+    /// `max_bytes` of them, or when it would have to wait for more; `None` at the end of the stream.
     ///
     /// # Errors
     /// If the input cannot be read. Items handed out before stay valid; the source is not asked again.

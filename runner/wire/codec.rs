@@ -10,10 +10,17 @@ use super::error::WireError;
 use super::frame::{Encoding, FrameWriter, Header, Kind, Message};
 use super::msg::{Batch, Call, Report, Request, Response};
 use crate::chunk::{Chunk, Inputs, Packed};
+use crate::guest::Description;
 use crate::item::{ItemIndex, MERGE_BIT};
 
 /// A whole of [`Response::Progress`].
 const MILLION: u32 = 1_000_000;
+
+/// The longest description a host reads, in bytes. Read, it takes up to some thirty times as much memory.
+pub const DESCRIPTION_CAP: usize = 1 << 20;
+
+/// The longest [`Response::Ready`] a host reads, in bytes.
+const READY_CAP: usize = 4 << 10;
 
 /// Appends the frames of `request` to `out`.
 ///
@@ -54,6 +61,25 @@ pub fn encode_response(response: &Response<'_>, out: &mut Vec<u8>) {
 /// Appends one report to those of a [`Batch`] to be.
 pub fn encode_report(report: &Report<'_>, out: &mut Vec<u8>) {
     serialize(report, Bytes(out));
+}
+
+/// The bytes of a [`Response::Description`].
+#[must_use]
+pub fn encode_description(description: &Description) -> Vec<u8> {
+    let mut bytes = Vec::new();
+    serialize(description, Bytes(&mut bytes));
+    bytes
+}
+
+/// Reads the bytes of a [`Response::Description`].
+///
+/// # Errors
+/// If they are longer than [`DESCRIPTION_CAP`], or not exactly one description whose types are nested no deeper than
+/// [`MAX_NESTING`](crate::guest::MAX_NESTING).
+pub fn parse_description(bytes: &[u8]) -> Result<Description, WireError> {
+    Message { header: Header::new(Kind::Description, Encoding::Raw), payload: bytes }
+        .within(DESCRIPTION_CAP)?
+        .postcard()
 }
 
 /// The reports of a [`Batch`], one by one: exactly as many as it says, then not a byte more. Ends after an error.
@@ -99,7 +125,7 @@ impl<'a> Response<'a> {
         let kind = message.header.kind;
         match kind {
             Kind::Hello => Ok(Self::Hello(message.value()?)),
-            Kind::Ready => Ok(Self::Ready(message.value()?)),
+            Kind::Ready => Ok(Self::Ready(message.within(READY_CAP)?.value()?)),
             Kind::Refused => Ok(Self::Refused(message.value()?)),
             Kind::Description => Ok(Self::Description(message.raw()?)),
             Kind::Code => Ok(Self::Code(message.raw()?)),
@@ -238,6 +264,12 @@ impl<'a> Message<'a> {
             Ok((value, [])) => Ok(value),
             Ok(_) | Err(_) => Err(self.malformed()),
         }
+    }
+
+    /// Refuses a message that would take much more memory when read than the bytes it came in.
+    fn within(self, limit: usize) -> Result<Self, WireError> {
+        let length = self.payload.len();
+        if length > limit { Err(WireError::Oversize { length, limit }) } else { Ok(self) }
     }
 
     fn malformed(self) -> WireError {

@@ -12,10 +12,6 @@ use super::frame::{FRAME_CAP, Frame, HEADER_LEN, Header, Message};
 /// The longest frame, in bytes.
 const FRAME_MAX: usize = HEADER_LEN + FRAME_CAP;
 
-/// The first size of the buffer. Doubled as long as less than half of it can be cleared it reaches twice
-/// [`FRAME_MAX`] and stays there, if whoever fills it takes the messages out.
-const BUFFER_MIN: usize = FRAME_MAX.div_ceil(4);
-
 /// The least room worth a read.
 const ROOM_MIN: usize = 4096;
 
@@ -63,6 +59,13 @@ enum Place {
 }
 
 impl Decoder {
+    /// The first size of the buffer.
+    pub(super) const BUFFER_MIN: usize = FRAME_MAX.div_ceil(4);
+
+    /// The last size of the buffer, if whoever fills it takes the messages out: then no more than a frame is
+    /// pending, half of it can always be cleared, and it need not be doubled again.
+    pub(super) const BUFFER_MAX: usize = 8 * Self::BUFFER_MIN;
+
     /// A decoder that refuses messages of more than `max_message` bytes of payload.
     #[must_use]
     pub fn new(max_message: usize) -> Self {
@@ -114,6 +117,12 @@ impl Decoder {
     #[must_use]
     pub fn is_mid_frame(&self) -> bool {
         self.start < self.end || self.unfinished.is_some()
+    }
+
+    /// How much memory it has, in bytes.
+    #[cfg(test)]
+    pub(super) fn held(&self) -> usize {
+        self.buffer.len() + self.assembled.capacity()
     }
 
     fn message(&self, located: Located) -> Message<'_> {
@@ -193,23 +202,24 @@ impl Decoder {
         self.assembled.extend_from_slice(&self.buffer[payload]);
     }
 
-    /// Makes `n_bytes` of room behind `end`. What is moved to the front is at most as much as was taken out
-    /// since the last move, so that all moves together cost no more than the stream is long.
+    /// Makes `n_bytes` of room behind `end`. At most half of the buffer is moved to the front, when the rest was
+    /// either taken out since the last move or is about to be filled: all moves together cost no more than
+    /// some copies of the stream.
     fn make_room(&mut self, n_bytes: usize) {
         let pending = self.end - self.start;
         if pending == 0 {
             (self.start, self.end) = (0, 0);
-            if self.buffer.len() > 2 * FRAME_MAX + BUFFER_MIN {
+            if self.buffer.len() > Self::BUFFER_MAX {
                 self.buffer = Vec::new();
             }
         }
         if self.buffer.len() - self.end >= n_bytes {
             return;
         }
-        if pending <= self.start && self.buffer.len() - pending >= n_bytes {
+        if pending <= self.buffer.len() / 2 && self.buffer.len() - pending >= n_bytes {
             self.buffer.copy_within(self.start..self.end, 0);
         } else {
-            let mut larger = vec![0; (2 * self.buffer.len()).max(pending + n_bytes).max(BUFFER_MIN)];
+            let mut larger = vec![0; (2 * self.buffer.len()).max(pending + n_bytes).max(Self::BUFFER_MIN)];
             larger[..pending].copy_from_slice(&self.buffer[self.start..self.end]);
             self.buffer = larger;
         }

@@ -47,7 +47,8 @@
 //!
 //! Postcard payloads are the types of [`msg`]; spans are `(start: i128, end: i128, step: u64)` and numbers
 //! `(start: i128, count: u64)` in postcard. Texts, arguments and folds are `count` times a `u32`, where each item's bytes
-//! end, then the bytes. Reports are `count` postcard [`msg::Report`]s, one behind the other.
+//! end, then the bytes. Reports are `count` postcard [`msg::Report`]s, one behind the other. A description is a postcard
+//! [`Description`](crate::guest::Description) of at most 1048576 bytes; a Ready has at most 4096.
 
 pub mod codec;
 pub mod decoder;
@@ -56,7 +57,12 @@ pub mod frame;
 pub mod msg;
 pub mod version;
 
-pub use codec::{Reports, encode_report, encode_request, encode_response};
+#[cfg(test)]
+mod tests;
+
+pub use codec::{
+    Reports, encode_description, encode_report, encode_request, encode_response, parse_description,
+};
 pub use decoder::{Decoder, ReadError, read_message};
 pub use error::WireError;
 pub use frame::Message;

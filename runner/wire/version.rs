@@ -45,3 +45,27 @@ pub fn check(hello: &Hello<'_>) -> Result<(), Mismatch> {
     }
     Ok(())
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_build_works_with_itself() {
+        assert_eq!(check(&hello()), Ok(()));
+    }
+
+    #[test]
+    fn another_protocol_is_refused_whatever_the_build_says() {
+        let theirs = PROTOCOL + 1;
+        assert_eq!(check(&Hello { protocol: theirs, build: BUILD }), Err(Mismatch::Protocol { theirs }));
+    }
+
+    #[test]
+    fn another_build_is_named_without_control_characters_and_in_few_words() {
+        let build = format!("9\u{1b}{}", "x".repeat(99));
+        let mismatch = check(&Hello { protocol: PROTOCOL, build: &build }).unwrap_err();
+        let theirs = format!("9\\u{{1b}}{}", "x".repeat(30));
+        assert_eq!(mismatch, Mismatch::Build { theirs });
+    }
+}

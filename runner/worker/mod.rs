@@ -4,6 +4,8 @@
 
 pub mod compile;
 pub mod guest;
+pub mod main_loop;
+pub mod outbox;
 pub mod value;
 
 mod component;
@@ -12,6 +14,7 @@ mod engine;
 mod limits;
 mod load;
 mod module;
+mod process;
 mod stdio;
 mod trap;
 mod validate;
@@ -19,6 +22,8 @@ mod wasi;
 
 #[cfg(test)]
 mod tests;
+
+pub use self::process::main;
 
 /// Why a guest cannot be used.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -11,7 +11,19 @@ use syn::{ItemFn, parse_macro_input};
 
 use crate::signature::Signature;
 
-/// Exports a function of the guest under its own name; see the documentation of `wasmpool-guest`.
+/// Exports a function of the guest under its own name: `count_words` is `count-words` to whoever calls it.
+///
+/// The names of its parameters are part of its type, `wasmpool inspect` shows them. These types are understood:
+///
+/// | Rust | WIT |
+/// |---|---|
+/// | `bool`, `char`, `f32`, `f64` | the same |
+/// | `u8` … `u64`, `i8` … `i64` | `u8` … `u64`, `s8` … `s64` |
+/// | `String`, as a parameter also `&str` | `string` |
+/// | `Vec<T>`, as a parameter also `&[T]` | `list<T>` |
+/// | `Option<T>`, `(T, …)` | `option<T>`, `tuple<T, …>` |
+///
+/// The function stays as it is: other code, and tests, call it as any other.
 #[proc_macro_attribute]
 pub fn task(arguments: TokenStream, item: TokenStream) -> TokenStream {
     let arguments = proc_macro2::TokenStream::from(arguments);
@@ -36,7 +48,6 @@ pub fn task(arguments: TokenStream, item: TokenStream) -> TokenStream {
     quote! {
         #function
 
-        #[doc(hidden)]
         #[allow(unsafe_code, missing_docs, reason = "written by wit-bindgen")]
         mod #module {
             ::wasmpool_guest::wit_bindgen::generate!({

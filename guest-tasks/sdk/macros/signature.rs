@@ -43,7 +43,10 @@ impl Signature {
             return Err(Error::new(arguments.span(), "`task` takes no arguments"));
         }
         if let Some(keyword) = &signature.asyncness {
-            return Err(Error::new(keyword.span(), "a task is not `async`: each call runs alone in its instance"));
+            return Err(Error::new(
+                keyword.span(),
+                "a task is not `async`: each call runs alone in its instance",
+            ));
         }
         if !signature.generics.params.is_empty() {
             return Err(Error::new(signature.generics.span(), "a task is not generic: its type is exported"));
@@ -85,7 +88,10 @@ impl Param {
             return Err(Error::new(input.span(), "a task is a function, not a method"));
         };
         let Pat::Ident(pattern) = &*input.pat else {
-            return Err(Error::new(input.pat.span(), "a task's parameters have names: they are part of its type"));
+            return Err(Error::new(
+                input.pat.span(),
+                "a task's parameters have names: they are part of its type",
+            ));
         };
         let (owned, borrowed) = match &*input.ty {
             Type::Reference(reference) if reference.mutability.is_none() => (owner(&reference.elem)?, true),
@@ -99,10 +105,12 @@ impl Param {
 /// The type that owns what a reference to `target` borrows.
 fn owner(target: &Type) -> Result<Type, Error> {
     match target {
-        Type::Path(path) if path.path.is_ident("str") => Ok(syn::parse_quote!(::std::string::String)),
+        Type::Path(path) if path.path.is_ident("str") => {
+            Ok(syn::parse_quote!(::wasmpool_guest::alloc::string::String))
+        }
         Type::Slice(slice) => {
             let element = &slice.elem;
-            Ok(syn::parse_quote!(::std::vec::Vec<#element>))
+            Ok(syn::parse_quote!(::wasmpool_guest::alloc::vec::Vec<#element>))
         }
         _ => Err(Error::new(target.span(), TYPES)),
     }
@@ -156,8 +164,93 @@ fn scalar(rust: &str) -> Option<&'static str> {
     })
 }
 
-/// `merge_counts` is `merge-counts` in WIT.
+/// `merge_counts` is `merge-counts` in WIT, and `_unused` is `unused`.
 fn wit_name(rust: &Ident) -> String {
     let name = rust.to_string();
-    name.strip_prefix("r#").unwrap_or(&name).replace('_', "-")
+    name.trim_start_matches("r#").trim_matches('_').replace('_', "-")
+}
+
+#[cfg(test)]
+mod tests {
+    use proc_macro2::TokenStream;
+    use syn::ItemFn;
+
+    use super::Signature;
+
+    #[track_caller]
+    fn check(function: &str, world: &str) {
+        let function: ItemFn = syn::parse_str(function).expect("it is a function");
+        let signature = Signature::of(&function, &TokenStream::new()).expect("it can be exported");
+        assert_eq!(signature.world(), world);
+    }
+
+    #[track_caller]
+    fn check_refused(function: &str, message: &str) {
+        let function: ItemFn = syn::parse_str(function).expect("it is a function");
+        let error = Signature::of(&function, &TokenStream::new()).err().expect("it is refused");
+        assert!(error.to_string().starts_with(message), "{error}");
+    }
+
+    #[test]
+    fn a_function_is_the_only_export_of_a_world_of_its_name() {
+        check(
+            "fn count_primes(start: u64, end: u64) -> u64 {}",
+            "package wasmpool:task; world %count-primes \
+             { export %count-primes: func(%start: u64, %end: u64) -> u64; }",
+        );
+    }
+
+    #[test]
+    fn a_function_without_a_result_has_none_in_wit() {
+        check("fn f() {}", "package wasmpool:task; world %f { export %f: func(); }");
+    }
+
+    #[test]
+    fn types_nest() {
+        check(
+            "fn f(a: Vec<Option<(i8, String)>>) -> (bool, char, f64) {}",
+            "package wasmpool:task; world %f \
+             { export %f: func(%a: list<option<tuple<s8, string>>>) -> tuple<bool, char, f64>; }",
+        );
+    }
+
+    #[test]
+    fn borrowed_texts_and_slices_are_strings_and_lists() {
+        check(
+            "fn f(text: &str, numbers: &[u32]) {}",
+            "package wasmpool:task; world %f { export %f: func(%text: string, %numbers: list<u32>); }",
+        );
+    }
+
+    #[test]
+    fn a_parameter_that_is_not_used_has_a_name_all_the_same() {
+        check("fn f(_n: u64) {}", "package wasmpool:task; world %f { export %f: func(%n: u64); }");
+    }
+
+    #[test]
+    fn a_type_without_a_counterpart_is_refused() {
+        for function in ["fn f(n: usize) {}", "fn f(m: HashMap<u8, u8>) {}", "fn f() -> &'static str {}"] {
+            check_refused(function, "a task takes and returns");
+        }
+    }
+
+    #[test]
+    fn a_task_cannot_change_its_argument() {
+        check_refused("fn f(text: &mut str) {}", "a task takes and returns");
+    }
+
+    #[test]
+    fn a_generic_function_is_refused() {
+        check_refused("fn f<T>(n: u64) {}", "a task is not generic");
+    }
+
+    #[test]
+    fn an_async_function_is_refused() {
+        check_refused("async fn f() {}", "a task is not `async`");
+    }
+
+    #[test]
+    fn a_parameter_without_a_name_is_refused() {
+        check_refused("fn f((a, b): (u8, u8)) {}", "a task's parameters have names");
+    }
 }

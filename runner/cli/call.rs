@@ -1,0 +1,101 @@
+//! `wasmpool call`: one call in one worker.
+
+use std::num::NonZero;
+use std::path::PathBuf;
+
+use clap::Args;
+
+use super::parse;
+use crate::error::Error;
+use crate::plan::{InputKind, Plan};
+use crate::report::Progress;
+use crate::sink::Format;
+
+/// Call a function once and print its result
+#[derive(Debug, Args)]
+#[command(override_usage = "wasmpool call [OPTIONS] GUEST EXPORT [ARG]...")]
+pub(super) struct CallArgs {
+    /// The guest: a component, or a module
+    guest: PathBuf,
+    /// Its function
+    export: String,
+    /// A JSON value for each parameter; bare text will do for a string
+    #[arg(value_name = "ARG", allow_negative_numbers = true)]
+    arguments: Vec<String>,
+
+    /// Wall time, such as 500ms or 1m30s, or none
+    #[arg(long, value_name = "TIME", default_value = "60s")]
+    timeout: String,
+    /// How the result is printed
+    #[arg(long, value_name = "FORMAT", value_enum, default_value = "auto")]
+    format: Format,
+}
+
+impl CallArgs {
+    /// What these arguments mean.
+    pub(super) fn plan(self) -> Result<Plan, Error> {
+        Ok(Plan {
+            guest: self.guest,
+            export: Some(self.export),
+            input: InputKind::Arguments(self.arguments),
+            workers: NonZero::<usize>::MIN,
+            chunk: None,
+            window: NonZero::<u64>::MIN,
+            ordered: true,
+            each: false,
+            timeout: parse::timeout(&self.timeout)?,
+            format: self.format,
+            meta: false,
+            progress: Progress::None,
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use clap::Parser;
+
+    use super::*;
+
+    #[derive(Parser)]
+    struct Only {
+        #[command(flatten)]
+        args: CallArgs,
+    }
+
+    #[track_caller]
+    fn check(arguments: &[&str], expected: &[&str]) {
+        let arguments = ["call", "g.wasm", "f"].iter().chain(arguments);
+        let Only { args } = Only::try_parse_from(arguments).expect("arguments clap takes");
+        let texts = expected.iter().map(|text| (*text).to_owned()).collect();
+        assert_eq!(args.plan().unwrap().input, InputKind::Arguments(texts));
+    }
+
+    #[test]
+    fn arguments_are_kept_as_typed() {
+        check(
+            &["1", "[2, 3]", "{\"a\": 1}", "some text", ""],
+            &["1", "[2, 3]", "{\"a\": 1}", "some text", ""],
+        );
+        check(&[], &[]);
+    }
+
+    #[test]
+    fn negative_numbers_are_arguments() {
+        check(&["-5", "-1.5"], &["-5", "-1.5"]);
+    }
+
+    #[test]
+    fn i16_text_that_looks_like_a_flag_is_an_argument_behind_two_dashes() {
+        check(&["--", "--timeout", "$(x)"], &["--timeout", "$(x)"]);
+    }
+
+    #[test]
+    fn flags_may_stand_among_the_arguments() {
+        let Only { args } =
+            Only::try_parse_from(["call", "g.wasm", "f", "1", "--timeout", "2s", "2"]).unwrap();
+        assert_eq!(args.plan().unwrap().timeout, Some(Duration::from_secs(2)));
+    }
+}

@@ -1,0 +1,79 @@
+//! From a plan to a run: the guest's file, the pool, the sink and the reporter, put together.
+
+use std::ffi::OsString;
+use std::io::{self, IsTerminal};
+
+use super::exit::{self, Ending};
+use super::signals;
+use crate::error::{Error, ExitCode};
+use crate::guest::Description;
+use crate::guest_file::GuestFile;
+use crate::plan::{self, Bound, InputKind, Plan, WINDOW_BYTES};
+use crate::pool::{self, Cancellation, Canceller};
+use crate::report;
+use crate::sink::{self, Format, SinkOptions};
+
+/// Runs a plan to its end, or until a signal ends it.
+pub(super) fn supervise(plan: Plan) -> Result<ExitCode, Error> {
+    let (canceller, cancellation) = Canceller::new();
+    signals::supervise(move || run(&plan, cancellation), |signal| canceller.cancel(signal))
+}
+
+fn run(plan: &Plan, cancellation: Cancellation) -> Result<ExitCode, Error> {
+    let guest = GuestFile::open(&plan.guest)?;
+    let opening = pool::open(guest.name(), guest.memory(), options(plan))?;
+    let bound = plan.bind(opening.description())?;
+    let stdout = io::stdout();
+    let sink_options = sink_options(plan, &bound, stdout.is_terminal());
+    let mut sink = sink::for_run(sink_options, stdout.lock());
+    let mut reporter = report::for_run(plan.progress, io::stderr().is_terminal());
+    let summary = opening.run(job(plan, bound), sink.as_mut(), reporter.as_mut(), cancellation)?;
+    Ok(exit::code_of(&summary))
+}
+
+/// What a guest offers.
+pub(super) fn describe(guest: &GuestFile) -> Result<Description, Error> {
+    pool::describe(guest.name(), guest.memory(), None)
+}
+
+/// This process is a worker.
+pub(super) fn worker(arguments: &[OsString]) -> Ending {
+    let (code, talk) = crate::worker::main(arguments);
+    Ending { code, talk }
+}
+
+fn options(plan: &Plan) -> pool::Options {
+    // A single call is over before anything could be replaced.
+    let spare = !is_single(plan);
+    pool::Options { workers: plan.workers.get(), spare, worker_executable: None }
+}
+
+fn sink_options(plan: &Plan, bound: &Bound, terminal: bool) -> SinkOptions {
+    // The value of a single call is printed like a merged one: plain, unless records are asked for.
+    let is_plain_value = is_single(plan) && plan.format != Format::Jsonl;
+    SinkOptions {
+        merged: bound.merge.is_some() || is_plain_value,
+        ordered: plan.ordered,
+        format: plan.format,
+        meta: plan.meta,
+        terminal,
+        inputs: bound.inputs.clone(),
+    }
+}
+
+fn is_single(plan: &Plan) -> bool {
+    matches!(plan.input, InputKind::Arguments(_))
+}
+
+fn job(plan: &Plan, bound: Bound) -> pool::Job {
+    let items = bound.source.total().map(u128::from);
+    pool::Job {
+        workers: plan::at_most_one_per_item(plan.workers, items).get(),
+        source: bound.source,
+        serve: bound.serve,
+        timeout: plan.timeout,
+        chunk: plan.chunk.map(std::num::NonZero::get),
+        window_items: plan.window.get(),
+        window_bytes: WINDOW_BYTES,
+    }
+}

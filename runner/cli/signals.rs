@@ -1,0 +1,180 @@
+//! Ends a run when a signal asks for it: gently at first, then at once.
+//!
+//! The run has a thread of its own; the main thread waits for whichever comes first, the end of the run or a
+//! signal. The first signal cancels the run, which then has [`GRACE`] to print what it has; when that is over, or at
+//! a second signal, it is not waited for any longer. Only the command line does this, never the library.
+
+use std::sync::mpsc::{self, Receiver, RecvTimeoutError, Sender};
+use std::time::{Duration, Instant};
+use std::{fs, io, thread};
+
+use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
+use signal_hook::iterator::Signals;
+
+use crate::error::{Error, ExitCode};
+
+/// How long a cancelled run may take to end by itself.
+const GRACE: Duration = Duration::from_secs(1);
+
+/// Runs `run`; at a signal, calls `cancel` with its number.
+///
+/// When this returns although the run has not ended, its thread is still there: the process should exit.
+///
+/// # Errors
+/// Those of the run; [`Error::Interrupted`] if it was not waited for.
+pub(super) fn supervise(
+    run: impl FnOnce() -> Result<ExitCode, Error> + Send + 'static,
+    cancel: impl FnOnce(i32),
+) -> Result<ExitCode, Error> {
+    let (sender, events) = mpsc::channel();
+    watch(heeded(), sender.clone()).map_err(cannot_start)?;
+    let run = move || {
+        let _announced = AtEnd(sender);
+        run()
+    };
+    let thread = thread::Builder::new().name("run".into()).spawn(run).map_err(cannot_start)?;
+    match wait(&events, cancel, GRACE) {
+        // The panic itself has been reported where it happened.
+        Ended::ByItself => thread.join().unwrap_or(Ok(ExitCode::INTERNAL)),
+        Ended::Abandoned { signal } => Err(Error::Interrupted { signal }),
+    }
+}
+
+/// What the main thread waits for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Event {
+    Signal(i32),
+    /// The run has returned, or panicked.
+    Over,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Ended {
+    ByItself,
+    Abandoned { signal: i32 },
+}
+
+/// Sends [`Event::Over`] when it is dropped.
+struct AtEnd(Sender<Event>);
+
+impl Drop for AtEnd {
+    fn drop(&mut self) {
+        // Nobody waits for a run that was abandoned.
+        let _ = self.0.send(Event::Over);
+    }
+}
+
+fn wait(events: &Receiver<Event>, cancel: impl FnOnce(i32), grace: Duration) -> Ended {
+    let signal = match events.recv() {
+        Ok(Event::Signal(signal)) => signal,
+        Ok(Event::Over) | Err(mpsc::RecvError) => return Ended::ByItself,
+    };
+    let deadline = Instant::now() + grace;
+    cancel(signal);
+    match events.recv_timeout(deadline.saturating_duration_since(Instant::now())) {
+        Ok(Event::Over) | Err(RecvTimeoutError::Disconnected) => Ended::ByItself,
+        Ok(Event::Signal(_)) | Err(RecvTimeoutError::Timeout) => Ended::Abandoned { signal },
+    }
+}
+
+/// Passes on every one of these signals, from a thread that lives as long as the process.
+fn watch(heeded: Vec<i32>, events: Sender<Event>) -> io::Result<()> {
+    let mut signals = Signals::new(heeded)?;
+    let watch = move || {
+        for signal in signals.forever() {
+            if events.send(Event::Signal(signal)).is_err() {
+                return;
+            }
+        }
+    };
+    thread::Builder::new().name("signals".into()).spawn(watch)?;
+    Ok(())
+}
+
+/// The signals that end a run, but for those that whoever started this process wants ignored, as `nohup` does.
+fn heeded() -> Vec<i32> {
+    let ignored = fs::read_to_string("/proc/self/status").map_or(0, |status| ignored(&status));
+    [SIGINT, SIGTERM, SIGHUP].into_iter().filter(|signal| ignored >> (signal - 1) & 1 == 0).collect()
+}
+
+/// The set of ignored signals in `/proc/self/status`, signal 1 in the lowest bit.
+fn ignored(status: &str) -> u64 {
+    status
+        .lines()
+        .find_map(|line| line.strip_prefix("SigIgn:"))
+        .and_then(|mask| u64::from_str_radix(mask.trim(), 16).ok())
+        .unwrap_or(0)
+}
+
+fn cannot_start(error: io::Error) -> Error {
+    Error::Pool { message: format!("a thread cannot be started: {error}"), hint: None }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Far longer than any test waits.
+    const LONG: Duration = Duration::from_secs(600);
+
+    /// How a run ends when these events come, and whether it was cancelled with which signal.
+    fn end(events: &[Event], grace: Duration) -> (Ended, Option<i32>) {
+        let (sender, receiver) = mpsc::channel();
+        for event in events {
+            sender.send(*event).unwrap();
+        }
+        let mut cancelled = None;
+        let ended = wait(&receiver, |signal| cancelled = Some(signal), grace);
+        (ended, cancelled)
+    }
+
+    #[test]
+    fn a_run_that_ends_by_itself_is_not_cancelled() {
+        assert_eq!(end(&[Event::Over], LONG), (Ended::ByItself, None));
+    }
+
+    #[test]
+    fn h5_a_cancelled_run_may_end_by_itself() {
+        assert_eq!(end(&[Event::Signal(SIGINT), Event::Over], LONG), (Ended::ByItself, Some(SIGINT)));
+    }
+
+    #[test]
+    fn h5_a_cancelled_run_is_not_waited_for_longer_than_the_grace() {
+        let (ended, cancelled) = end(&[Event::Signal(SIGTERM)], Duration::ZERO);
+        assert_eq!((ended, cancelled), (Ended::Abandoned { signal: SIGTERM }, Some(SIGTERM)));
+    }
+
+    #[test]
+    fn h6_a_second_signal_ends_the_waiting_at_once() {
+        let (ended, cancelled) = end(&[Event::Signal(SIGINT), Event::Signal(SIGTERM)], LONG);
+        assert_eq!((ended, cancelled), (Ended::Abandoned { signal: SIGINT }, Some(SIGINT)));
+    }
+
+    #[test]
+    fn the_result_of_a_run_is_handed_on() {
+        let ended = supervise(|| Ok(ExitCode::ITEMS_FAILED), |_| ());
+        assert_eq!(ended.unwrap(), ExitCode::ITEMS_FAILED);
+    }
+
+    #[test]
+    fn h9_a_run_that_panics_is_an_internal_error() {
+        let ended = supervise(|| panic!("on purpose"), |_| ());
+        assert_eq!(ended.unwrap(), ExitCode::INTERNAL);
+    }
+
+    #[test]
+    fn a_signal_reaches_the_waiting_thread() {
+        use signal_hook::consts::SIGUSR2;
+        let (sender, events) = mpsc::channel();
+        watch(vec![SIGUSR2], sender).unwrap();
+        signal_hook::low_level::raise(SIGUSR2).unwrap();
+        assert_eq!(events.recv_timeout(LONG), Ok(Event::Signal(SIGUSR2)));
+    }
+
+    #[test]
+    fn h25_signals_that_are_ignored_from_the_start_are_told_by_their_bits() {
+        let status = "Name:\twasmpool\nSigBlk:\t0000000000000000\nSigIgn:\t0000000000001001\n";
+        assert_eq!(ignored(status), 0x1001);
+        assert_eq!(ignored("Name:\twasmpool\n"), 0);
+    }
+}

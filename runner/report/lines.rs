@@ -1,0 +1,105 @@
+//! What is said about workers, one line each: not more of them than a person reads, and none that controls the
+//! terminal, for a guest may have had a hand in it.
+
+use std::io::Write;
+
+use super::RunEvent;
+use crate::record::escaped;
+
+/// So many replaced workers are told one by one; the summary counts all.
+const MOST_REPLACED: u32 = 5;
+
+/// So many lines of workers are shown.
+const MOST_SAID: u32 = 20;
+
+/// So many characters of a worker's line are shown.
+const LONGEST: usize = 500;
+
+/// Words events about workers, as long as there are few.
+#[derive(Debug, Default)]
+pub(super) struct Lines {
+    replaced: u32,
+    said: u32,
+}
+
+impl Lines {
+    /// What to say about the event, if anything.
+    pub(super) fn about(&mut self, event: RunEvent<'_>) -> Option<String> {
+        match event {
+            RunEvent::WorkerReplaced { worker, pid, reason } => {
+                let line = || format!("warning: worker {worker} (pid {pid}) {}; replaced", escaped(reason));
+                let last = "warning: more workers were replaced; they are counted, not named";
+                limited(&mut self.replaced, MOST_REPLACED, line, last)
+            }
+            RunEvent::WorkerSaid { worker, line } => {
+                let line = || format!("worker {worker}: {}", shortened(&escaped(line)));
+                limited(&mut self.said, MOST_SAID, line, "warning: more lines of workers are not shown")
+            }
+            RunEvent::Started { .. } | RunEvent::Progress { .. } | RunEvent::Finished { .. } => None,
+        }
+    }
+}
+
+/// Writes a line of talk. Talk that cannot be written is lost: a run does not fail because nobody listens.
+pub(super) fn say<W: Write>(talk: &mut W, line: &str) {
+    let _ = writeln!(talk, "{line}").and_then(|()| talk.flush());
+}
+
+/// The line while there were less than `most`, then once `last`, then nothing.
+fn limited(count: &mut u32, most: u32, line: impl FnOnce() -> String, last: &str) -> Option<String> {
+    *count = count.saturating_add(1);
+    match *count {
+        number if number <= most => Some(line()),
+        number if number == most + 1 => Some(last.to_owned()),
+        _ => None,
+    }
+}
+
+fn shortened(line: &str) -> String {
+    match line.char_indices().nth(LONGEST) {
+        Some((end, _)) => format!("{}…", &line[..end]),
+        None => line.to_owned(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const REPLACED: RunEvent<'_> =
+        RunEvent::WorkerReplaced { worker: 3, pid: 123, reason: "was killed by SIGKILL" };
+
+    #[test]
+    fn a_replaced_worker_is_a_warning() {
+        let line = Lines::default().about(REPLACED);
+        assert_eq!(line.as_deref(), Some("warning: worker 3 (pid 123) was killed by SIGKILL; replaced"));
+    }
+
+    #[test]
+    fn many_replaced_workers_are_told_only_at_first() {
+        let mut lines = Lines::default();
+        let told: Vec<_> = (0..100).filter_map(|_| lines.about(REPLACED)).collect();
+        assert_eq!(told.len(), 6);
+        assert_eq!(told[5], "warning: more workers were replaced; they are counted, not named");
+    }
+
+    #[test]
+    fn what_a_worker_says_cannot_control_the_terminal() {
+        let line = Lines::default().about(RunEvent::WorkerSaid { worker: 0, line: "\u{1b}]0;hi\u{7}" });
+        assert_eq!(line.as_deref(), Some(r"worker 0: \u{1b}]0;hi\u{7}"));
+    }
+
+    #[test]
+    fn a_long_line_of_a_worker_is_cut() {
+        let long = "é".repeat(LONGEST + 1);
+        let line = Lines::default().about(RunEvent::WorkerSaid { worker: 0, line: &long });
+        assert_eq!(line, Some(format!("worker 0: {}…", "é".repeat(LONGEST))));
+    }
+
+    #[test]
+    fn a_chatty_worker_is_not_listened_to_for_ever() {
+        let mut lines = Lines::default();
+        let say = |_| lines.about(RunEvent::WorkerSaid { worker: 0, line: "hi" });
+        assert_eq!((0..100).filter_map(say).count(), 21);
+    }
+}

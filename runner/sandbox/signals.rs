@@ -1,0 +1,26 @@
+//! Signals as a fresh process has them: a host may ignore or block some, and its children inherit that.
+
+#![expect(unsafe_code, reason = "changes what the process does with signals")]
+
+use std::io;
+
+use nix::sys::signal::{SigHandler, SigSet, Signal};
+
+/// Blocks no signal and gives each its default effect, except that a pipe without reader is an error of the write.
+pub(super) fn reset() -> io::Result<()> {
+    for signal in Signal::iterator() {
+        let handler = match signal {
+            Signal::SIGPIPE => SigHandler::SigIgn,
+            // Nobody can change the first two. The others are the standard library's, for its word about an exhausted
+            // stack, and nobody's to ignore: a fault cannot be.
+            Signal::SIGKILL | Signal::SIGSTOP | Signal::SIGSEGV | Signal::SIGBUS => continue,
+            _ => SigHandler::SigDfl,
+        };
+        // SAFETY: the callee wants handlers that may run at any time; these two run no code of ours. No other code
+        // relies on a handler that is replaced: the process has just started, with no more than the standard
+        // library's, which are left alone.
+        unsafe { nix::sys::signal::signal(signal, handler)? };
+    }
+    SigSet::empty().thread_set_mask()?;
+    Ok(())
+}

@@ -1,0 +1,129 @@
+//! The worker process from its first instruction: its arguments, its phases, its end.
+
+use std::ffi::OsString;
+use std::fmt::Display;
+use std::fs::File;
+use std::io;
+use std::os::fd::AsFd;
+use std::os::unix::fs::FileExt;
+
+use rustix::time::{ClockId, clock_gettime};
+
+use super::compile::Prepared;
+use super::guest::{CallRecord, Guest};
+use super::main_loop::{self, Engine, Loader};
+use super::{Refusal, compile};
+use crate::error::ExitCode;
+use crate::guest::Description;
+use crate::guest_file;
+use crate::item::Input;
+use crate::sandbox::{self, Configured, Descriptors, Enforced, Profile, SetupError, fds};
+use crate::shm::segment::{Segment, SegmentMap};
+use crate::wire::msg::{Report, Serve};
+
+/// Why a worker ended early. Nobody but the host reads it, in the worker's standard error.
+#[derive(Debug, thiserror::Error)]
+enum Failure {
+    #[error("a worker is started with `--parent PID`")]
+    Arguments,
+    #[error(transparent)]
+    Setup(#[from] SetupError),
+    #[error("cannot map the segment: {0}")]
+    Segment(#[source] io::Error),
+    #[error(transparent)]
+    Conversation(#[from] main_loop::Failure),
+}
+
+/// Is a worker until the host wants no more; `arguments` are those of the process, its name first.
+///
+/// Returns the exit code, and what to write to standard error.
+#[must_use]
+pub fn main(arguments: &[OsString]) -> (ExitCode, Option<String>) {
+    match serve(arguments) {
+        Ok(_) => (ExitCode::SUCCESS, None),
+        Err(failure) => (ExitCode::INTERNAL, Some(format!("{failure}\n"))),
+    }
+}
+
+fn serve(arguments: &[OsString]) -> Result<main_loop::End, Failure> {
+    let host = parent(arguments).ok_or(Failure::Arguments)?;
+    let (configured, descriptors) = sandbox::configure(Profile::Compute, host)?;
+    let Descriptors { requests, results, guest, segment } = descriptors;
+    let segment = SegmentMap::new(segment.as_fd()).map_err(Failure::Segment)?;
+    let loader = Process { configured, guest };
+    Ok(main_loop::run(requests, results, Segment::new(segment), now_ns, loader)?)
+}
+
+fn parent(arguments: &[OsString]) -> Option<u32> {
+    match arguments {
+        [_, _, flag, pid] if flag == "--parent" => pid.to_str()?.parse().ok(),
+        _ => None,
+    }
+}
+
+/// The clock the host takes times from, too.
+fn now_ns() -> u64 {
+    let now = clock_gettime(ClockId::Monotonic);
+    let seconds = u64::try_from(now.tv_sec).unwrap_or_default();
+    let nanos = u64::try_from(now.tv_nsec).unwrap_or_default();
+    seconds.saturating_mul(1_000_000_000).saturating_add(nanos)
+}
+
+/// A worker that has not been told what to be.
+struct Process {
+    configured: Configured,
+    guest: File,
+}
+
+/// A locked worker with a guest.
+struct Serving {
+    guest: Guest,
+    record: CallRecord,
+}
+
+impl Loader for Process {
+    type Prepared = Prepared;
+    type Engine = Serving;
+
+    fn describe(self) -> Result<(Description, Prepared), Refusal> {
+        let Self { configured, guest } = self;
+        // Reading is all there is to load: the bytes are hostile, so they are parsed behind the lock.
+        let (bytes, _enforced) = configured.load(|| read(&guest))?.lock();
+        compile::describe(&bytes)
+    }
+
+    fn compile(prepared: Prepared) -> Result<Vec<u8>, Refusal> {
+        compile::compile(prepared)
+    }
+
+    fn load(self, serve: &Serve) -> Result<(Serving, Enforced), Refusal> {
+        let Self { configured, guest } = self;
+        fds::check_sealed(&guest).map_err(cannot_be_read)?;
+        let (mut guest, enforced) = configured.load(|| Guest::load(&guest, serve))?.lock();
+        guest.warm_up();
+        Ok((Serving { guest, record: CallRecord::default() }, enforced))
+    }
+}
+
+impl Engine for Serving {
+    fn call(&mut self, export: usize, input: Input<'_>) -> Report<'_> {
+        self.guest.call(export, input, &mut self.record);
+        self.record.report()
+    }
+}
+
+/// The guest's bytes. Read by place: the host, and workers on the same guest, share the file's position.
+fn read(guest: &File) -> Result<Vec<u8>, Refusal> {
+    fds::check_sealed(guest).map_err(cannot_be_read)?;
+    let length = guest.metadata().map_err(cannot_be_read)?.len();
+    if length > guest_file::MAX_LEN {
+        return Err(cannot_be_read(format_args!("{length} bytes, which the host should have refused")));
+    }
+    let mut bytes = vec![0; usize::try_from(length).map_err(cannot_be_read)?];
+    guest.read_exact_at(&mut bytes, 0).map_err(cannot_be_read)?;
+    Ok(bytes)
+}
+
+fn cannot_be_read(error: impl Display) -> Refusal {
+    Refusal::new(format!("cannot be read by a worker: {error}"))
+}
