@@ -39,7 +39,9 @@ impl Outline {
 pub(super) fn outline(wasm: &[u8], features: WasmFeatures) -> Result<Outline, Refusal> {
     match read(wasm, features) {
         Ok(Some(outline)) => Ok(outline),
-        Ok(None) => Err(Refusal::new(format!("is not a valid component: it ends after {} bytes", wasm.len()))),
+        Ok(None) => {
+            Err(Refusal::new(format!("is not a valid component: it ends after {} bytes", wasm.len())))
+        }
         Err(error) => Err(invalid(wasm, &error)),
     }
 }

@@ -75,10 +75,7 @@ fn shared_memory_is_refused_by_the_name_of_its_proposal() {
 
 #[test]
 fn a_type_of_the_gc_proposal_is_refused_by_its_name() {
-    check_text(
-        "(module (type (struct (field i32))))",
-        "needs the `gc` proposal, which is off (offset 0xb)",
-    );
+    check_text("(module (type (struct (field i32))))", "needs the `gc` proposal, which is off (offset 0xb)");
 }
 
 #[test]
