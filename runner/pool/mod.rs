@@ -131,7 +131,7 @@ impl Canceller {
 /// # Errors
 /// If the guest cannot be used, or the compile worker cannot be started.
 pub fn describe(name: &Path, wasm: &File, worker_executable: Option<PathBuf>) -> Result<Description, Error> {
-    Compiling::start(&Launcher::new(worker_executable), name, wasm, true)?.description()
+    Compiling::start(Launcher::new(worker_executable), name, wasm, true)?.description()
 }
 
 /// Starts to compile a guest and to start its workers; returns when it is known what the guest offers.
@@ -145,7 +145,7 @@ pub fn open<'a>(name: &'a Path, wasm: &File, options: Options) -> Result<Opening
     let started = Instant::now();
     let cpu_before = cpu_time();
     let launcher = Launcher::new(options.worker_executable.clone());
-    let mut compiling = Compiling::start(&launcher, name, wasm, false)?;
+    let mut compiling = Compiling::start(launcher.clone(), name, wasm, false)?;
     let prepare = || {
         let code = CodeFile::create()?;
         let spawner = Spawner::start(launcher, code.try_clone()?)?;
