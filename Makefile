@@ -88,7 +88,7 @@ doc: ## Build the documentation of the library, with warnings denied
 
 .PHONY: deny
 deny: ## Check licences, advisories and sources of the dependencies, if cargo-deny is there
-	if cargo deny --version >/dev/null 2>&1; then \
+	@if cargo deny --version >/dev/null 2>&1; then \
 		cargo deny --locked check; \
 		cargo deny --locked --manifest-path guest-tasks/Cargo.toml check --config deny.toml; \
 	else \
