@@ -20,9 +20,6 @@ const WASM_CRATES: [&str; 6] = [
     "wasi_preview1_component_adapter_provider",
 ];
 
-/// Dependencies that no code names: they are there for the features they turn on in others.
-const FOR_FEATURES: [&str; 1] = ["anyhow"];
-
 /// The only places with unsafe code.
 const UNSAFE: [&str; 3] = ["runner/sandbox/", "runner/shm/", "runner/worker/load.rs"];
 
@@ -361,7 +358,6 @@ fn every_dependency_is_used() {
     );
     let manifest = read("Cargo.toml");
     let unused: Vec<_> = dependencies(&manifest)
-        .filter(|name| !FOR_FEATURES.contains(name))
         .filter(|name| {
             let name = name.replace('-', "_");
             !mentions(&code, &format!("{name}::")) && !mentions(&code, &format!("use {name};"))

@@ -87,8 +87,12 @@ impl Loader for Process {
 
     fn describe(self) -> Result<(Description, Prepared), Refusal> {
         let Self { configured, guest } = self;
-        // Reading is all there is to load: the bytes are hostile, so they are parsed behind the lock.
-        let (bytes, _enforced) = configured.load(|| read(&guest))?.lock();
+        // The bytes are hostile, so they are parsed behind the lock.
+        let load = || {
+            compile::start_threads()?;
+            read(&guest)
+        };
+        let (bytes, _enforced) = configured.load(load)?.lock();
         compile::describe(&bytes)
     }
 
