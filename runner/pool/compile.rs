@@ -40,8 +40,9 @@ const MAX_CODE: u64 = 1 << 30;
 pub(super) struct CodeFile(File);
 
 /// How many compile workers may be killed from outside before that counts as the guest's doing, as it is when
-/// compiling it makes the machine run out of memory.
-const OUTSIDE_KILLS: u32 = 5;
+/// compiling it makes the machine run out of memory. Many, because a compile worker is one of few processes there are
+/// at that time; the time limit holds for all of them together.
+const OUTSIDE_KILLS: u32 = 20;
 
 /// A compile worker at work.
 #[derive(Debug)]
