@@ -26,6 +26,20 @@ impl From<ExitCode> for Ending {
     }
 }
 
+impl From<anyhow::Result<ExitCode>> for Ending {
+    fn from(result: anyhow::Result<ExitCode>) -> Self {
+        match result.map_err(anyhow::Error::downcast::<Error>) {
+            Ok(code) => code.into(),
+            Err(Ok(error)) => Err(error).into(),
+            // What the library has no error for: the system refuses the command line something.
+            Err(Err(other)) => {
+                let talk = labelled(Styles::styled().get_error(), "error", &format!("{other:#}"));
+                Self { code: ExitCode::INTERNAL, talk: Some(talk) }
+            }
+        }
+    }
+}
+
 impl From<Result<ExitCode, Error>> for Ending {
     fn from(result: Result<ExitCode, Error>) -> Self {
         match result {

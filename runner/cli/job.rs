@@ -1,7 +1,7 @@
 //! From a plan to a run: the guest's file, the pool, the sink and the reporter, put together.
 
 use std::ffi::OsString;
-use std::io::{self, IsTerminal};
+use std::io::{self, IsTerminal, Write};
 
 use super::exit::{self, Ending};
 use super::signals;
@@ -14,7 +14,7 @@ use crate::report;
 use crate::sink::{self, Format, SinkOptions};
 
 /// Runs a plan to its end, or until a signal ends it.
-pub(super) fn supervise(plan: Plan) -> Result<ExitCode, Error> {
+pub(super) fn supervise(plan: Plan) -> anyhow::Result<ExitCode> {
     let (canceller, cancellation) = Canceller::new();
     signals::supervise(move || run(&plan, cancellation), |signal| canceller.cancel(signal))
 }
@@ -25,8 +25,12 @@ fn run(plan: &Plan, cancellation: Cancellation) -> Result<ExitCode, Error> {
     let bound = plan.bind(opening.description())?;
     let stdout = io::stdout();
     let sink_options = sink_options(plan, &bound, stdout.is_terminal());
-    let mut sink = sink::for_run(sink_options, stdout.lock());
     let mut reporter = report::for_run(plan.progress, io::stderr().is_terminal());
+    let output: Box<dyn Write> = match stdout.is_terminal() {
+        true => reporter.beside(Box::new(stdout.lock())),
+        false => Box::new(stdout.lock()),
+    };
+    let mut sink = sink::for_run(sink_options, output);
     let summary = opening.run(job(plan, bound), sink.as_mut(), reporter.as_mut(), cancellation)?;
     Ok(exit::code_of(&summary))
 }

@@ -9,7 +9,7 @@ use std::thread;
 
 use clap::{Parser, Subcommand};
 
-use crate::error::{Error, ExitCode};
+use crate::error::ExitCode;
 
 mod call;
 mod exit;
@@ -57,11 +57,11 @@ pub fn main(arguments: impl IntoIterator<Item = OsString>) -> Ending {
 }
 
 impl Command {
-    fn execute(self) -> Result<ExitCode, Error> {
+    fn execute(self) -> anyhow::Result<ExitCode> {
         match self {
             Self::Run(args) => job::supervise(args.plan(usable_cpus())?),
             Self::Call(args) => job::supervise(args.plan()?),
-            Self::Inspect(args) => args.execute(),
+            Self::Inspect(args) => Ok(args.execute()?),
         }
     }
 }

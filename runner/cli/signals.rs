@@ -8,6 +8,7 @@ use std::sync::mpsc::{self, Receiver, RecvTimeoutError, Sender};
 use std::time::{Duration, Instant};
 use std::{fs, io, thread};
 
+use anyhow::Context;
 use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
 use signal_hook::iterator::Signals;
 
@@ -21,22 +22,22 @@ const GRACE: Duration = Duration::from_secs(1);
 /// When this returns although the run has not ended, its thread is still there: the process should exit.
 ///
 /// # Errors
-/// Those of the run; [`Error::Interrupted`] if it was not waited for.
+/// Those of the run; [`Error::Interrupted`] if it was not waited for; the system's, if it refuses a thread.
 pub(super) fn supervise(
     run: impl FnOnce() -> Result<ExitCode, Error> + Send + 'static,
     cancel: impl FnOnce(i32),
-) -> Result<ExitCode, Error> {
+) -> anyhow::Result<ExitCode> {
     let (sender, events) = mpsc::channel();
-    watch(heeded(), sender.clone()).map_err(cannot_start)?;
+    watch(heeded(), sender.clone()).context("signals cannot be watched for")?;
     let run = move || {
         let _announced = AtEnd(sender);
         run()
     };
-    let thread = thread::Builder::new().name("run".into()).spawn(run).map_err(cannot_start)?;
+    let thread = thread::Builder::new().name("run".into()).spawn(run).context("a run cannot be started")?;
     match wait(&events, cancel, GRACE) {
         // The panic itself has been reported where it happened.
-        Ended::ByItself => thread.join().unwrap_or(Ok(ExitCode::INTERNAL)),
-        Ended::Abandoned { signal } => Err(Error::Interrupted { signal }),
+        Ended::ByItself => Ok(thread.join().unwrap_or(Ok(ExitCode::INTERNAL))?),
+        Ended::Abandoned { signal } => Err(Error::Interrupted { signal }.into()),
     }
 }
 
@@ -104,10 +105,6 @@ fn ignored(status: &str) -> u64 {
         .find_map(|line| line.strip_prefix("SigIgn:"))
         .and_then(|mask| u64::from_str_radix(mask.trim(), 16).ok())
         .unwrap_or(0)
-}
-
-fn cannot_start(error: io::Error) -> Error {
-    Error::Pool { message: format!("a thread cannot be started: {error}"), hint: None }
 }
 
 #[cfg(test)]

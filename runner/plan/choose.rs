@@ -97,7 +97,7 @@ fn ambiguous(plan: &Plan, name: &str, several: &[&Export]) -> Error {
 }
 
 fn only_fitting<'a>(plan: &Plan, guest: &'a Description) -> Result<&'a Export, Error> {
-    let fitting: Vec<_> = fitting(&plan.input, guest).collect();
+    let fitting = best(&plan.input, fitting(&plan.input, guest).collect());
     let (flag, needed) = types::needs(&plan.input);
     match fitting.as_slice() {
         [] => {
@@ -110,6 +110,17 @@ fn only_fitting<'a>(plan: &Plan, guest: &'a Description) -> Result<&'a Export, E
             format!("several functions of `{}` take {flag}", plan.guest.display()),
             format!("name one of them: {}", list(several.iter().copied(), "or")),
         )),
+    }
+}
+
+/// Those that the input fits best: a range has two ends, so it is for functions of two integers, and for functions of
+/// one only where there are none of two.
+fn best<'a>(input: &InputKind, fitting: Vec<&'a Export>) -> Vec<&'a Export> {
+    match input {
+        InputKind::Range { .. } if fitting.iter().any(|export| export.params.len() == 2) => {
+            fitting.into_iter().filter(|export| export.params.len() == 2).collect()
+        }
+        InputKind::Range { .. } | InputKind::Lines(_) | InputKind::Arguments(_) => fitting,
     }
 }
 

@@ -3,13 +3,14 @@
 //! The host reads bytes and puts them into a sealed memfd. It does not look into them.
 
 use std::fs::File;
-use std::io::{self, Write};
+use std::io::{self, Seek, Write};
 use std::path::Path;
 use std::time::Duration;
 
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::fs::{MemfdFlags, SealFlags, fcntl_add_seals, memfd_create};
 use rustix::io::Errno;
+use rustix::process::Signal;
 
 use super::clock::now;
 use super::link::{Link, Received};
@@ -17,7 +18,7 @@ use super::process::Process;
 use super::spawn::Launcher;
 use super::state::Nanos;
 use super::talk::Talk;
-use crate::error::{Error, signal_name};
+use crate::error::Error;
 use crate::guest::Description;
 use crate::outcome::WorkerEnd;
 use crate::wire::codec::DESCRIPTION_CAP;
@@ -38,15 +39,24 @@ const MAX_CODE: u64 = 1 << 30;
 #[derive(Debug)]
 pub(super) struct CodeFile(File);
 
+/// How many compile workers may be killed from outside before that counts as the guest's doing, as it is when
+/// compiling it makes the machine run out of memory. Many, because a compile worker is one of few processes there are
+/// at that time; the time limit holds for all of them together.
+const OUTSIDE_KILLS: u32 = 20;
+
 /// A compile worker at work.
 #[derive(Debug)]
 pub(super) struct Compiling<'a> {
     name: &'a Path,
+    launcher: Launcher,
+    wasm: File,
+    describe_only: bool,
     process: Process,
     link: Link,
     talk: Talk,
     said: Vec<String>,
     deadline: Nanos,
+    killed: u32,
 }
 
 impl CodeFile {
@@ -69,27 +79,23 @@ impl CodeFile {
 impl<'a> Compiling<'a> {
     /// Starts a compile worker on the guest in `wasm`, which messages call `name`.
     pub(super) fn start(
-        launcher: &Launcher,
+        launcher: Launcher,
         name: &'a Path,
         wasm: &File,
         describe_only: bool,
     ) -> Result<Self, Error> {
-        let start = || {
-            let process = launcher.start_compiler(wasm)?;
-            process.send_first(&Request::Load(Load::Compile { describe_only }))?;
-            Ok(process)
-        };
-        let process = start().map_err(|error: io::Error| Error::Pool {
-            message: format!("the compile worker cannot be started: {error}"),
-            hint: None,
-        })?;
+        let wasm = wasm.try_clone().map_err(cannot_start)?;
         Ok(Self {
             name,
-            process,
+            process: start(&launcher, &wasm, describe_only)?,
+            launcher,
+            wasm,
+            describe_only,
             link: Link::new(MAX_MESSAGE),
             talk: Talk::default(),
             said: Vec::new(),
             deadline: now().after(COMPILE_LIMIT),
+            killed: 0,
         })
     }
 
@@ -99,7 +105,7 @@ impl<'a> Compiling<'a> {
             if let Some(step) = self.next_step()? {
                 match step {
                     Step::Described(description) => return Ok(description),
-                    Step::Greeted => {}
+                    Step::Greeted | Step::Restarted => {}
                     Step::Code(_) | Step::Done | Step::Refused { .. } => {
                         return Err(self.broken("it sent code before a description"));
                     }
@@ -111,8 +117,15 @@ impl<'a> Compiling<'a> {
     /// Waits for the code; puts it into `file` and seals that.
     pub(super) fn code(mut self, file: &mut CodeFile) -> Result<(), Error> {
         let mut length = 0;
+        let mut described = true;
         loop {
             match self.next_step()? {
+                Some(Step::Restarted) => {
+                    (length, described) = (0, false);
+                    file.0.set_len(0).map_err(keep)?;
+                    file.0.rewind().map_err(keep)?;
+                }
+                Some(Step::Described(_)) if !described => described = true,
                 Some(Step::Code(bytes)) => {
                     length += bytes.len() as u64;
                     if length > MAX_CODE {
@@ -135,7 +148,7 @@ impl<'a> Compiling<'a> {
         self.wait()?;
         match self.link.read(&self.process.results) {
             Received::Some | Received::Nothing => Ok(None),
-            Received::End => Err(self.ended()),
+            Received::End => self.ended().map(Some),
         }
     }
 
@@ -169,18 +182,23 @@ impl<'a> Compiling<'a> {
     }
 
     /// It ended without having said everything.
-    fn ended(&mut self) -> Error {
-        let end = match self.process.wait() {
-            Ok(end) => end,
-            Err(error) => return keep(error),
-        };
+    fn ended(&mut self) -> Result<Step, Error> {
+        let end = self.process.wait().map_err(keep)?;
         self.said.extend(self.talk.read(&self.process.stderr));
+        if end == WorkerEnd::Signalled(Signal::KILL.as_raw()) && self.killed < OUTSIDE_KILLS {
+            self.killed += 1;
+            self.process = start(&self.launcher, &self.wasm, self.describe_only)?;
+            self.link = Link::new(MAX_MESSAGE);
+            self.talk = Talk::default();
+            return Ok(Step::Restarted);
+        }
+        Err(self.died(end))
+    }
+
+    fn died(&self, end: WorkerEnd) -> Error {
         match end {
             // What an allocation beyond the limit ends in.
-            WorkerEnd::Signalled(signal)
-                if self.said.iter().any(|line| line.contains("memory allocation")) =>
-            {
-                debug_assert_eq!(signal_name(signal), "SIGABRT");
+            WorkerEnd::Signalled(_) if self.said.iter().any(|line| line.contains("memory allocation")) => {
                 self.refused("needs more than 4 GiB of memory to compile")
             }
             end => {
@@ -204,9 +222,14 @@ impl<'a> Compiling<'a> {
 
 enum Step {
     Greeted,
+    /// The compile worker was killed from outside; another begins anew.
+    Restarted,
     Described(Description),
     Code(Vec<u8>),
-    Refused { message: String, hint: Option<String> },
+    Refused {
+        message: String,
+        hint: Option<String>,
+    },
     Done,
 }
 
@@ -233,6 +256,16 @@ fn understand(message: Message<'_>) -> Result<Option<Step>, String> {
         | Response::Progress { .. }
         | Response::Drain => return Err("it sent a serving worker's message".into()),
     })
+}
+
+fn start(launcher: &Launcher, wasm: &File, describe_only: bool) -> Result<Process, Error> {
+    let process = launcher.start_compiler(wasm).map_err(cannot_start)?;
+    process.send_first(&Request::Load(Load::Compile { describe_only })).map_err(cannot_start)?;
+    Ok(process)
+}
+
+fn cannot_start(error: io::Error) -> Error {
+    Error::Pool { message: format!("the compile worker cannot be started: {error}"), hint: None }
 }
 
 /// The code cannot be kept.

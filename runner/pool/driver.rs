@@ -114,10 +114,11 @@ impl Driver {
     }
 
     /// Waits a moment, longer each time, before another start; `false` if the run has been stopped meanwhile.
-    fn back_off(&self, failures: u32) -> bool {
+    fn back_off(&mut self, failures: u32) -> bool {
+        self.queue.unregister();
         let pause = Duration::from_millis(5 << failures.min(8));
         let until = now().after(pause);
-        while !self.shared.is_stopping() {
+        while !self.shared.is_stopping() && !self.shared.is_over() {
             let left = until.since(now());
             if left.is_zero() {
                 return true;
@@ -154,7 +155,7 @@ impl Driver {
 
     fn converse(&mut self, session: &mut Session) -> End {
         loop {
-            if self.shared.is_stopping() {
+            if self.shared.is_stopping() || self.shared.is_over() && !session.state.is_ready() {
                 return End::Stopped;
             }
             let closed = self.fill(session);
@@ -184,6 +185,7 @@ impl Driver {
     /// Sends work until the worker has enough; `true` if there will never be any more.
     fn fill(&mut self, session: &mut Session) -> bool {
         if !session.state.is_ready() {
+            self.queue.unregister();
             return false;
         }
         if let Some(suspect) = self.suspect.take() {
@@ -201,6 +203,8 @@ impl Driver {
                 Next::Closed => return true,
             }
         }
+        // It has enough: a wake-up would be wasted on it.
+        self.queue.unregister();
         false
     }
 

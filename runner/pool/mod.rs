@@ -106,6 +106,9 @@ struct Shared {
     max_output: u64,
     workers: usize,
     admitted: AtomicU64,
+    /// Everything has been emitted.
+    over: AtomicBool,
+    /// The run ends at once, whatever is left of it.
     stopping: AtomicBool,
 }
 
@@ -131,7 +134,7 @@ impl Canceller {
 /// # Errors
 /// If the guest cannot be used, or the compile worker cannot be started.
 pub fn describe(name: &Path, wasm: &File, worker_executable: Option<PathBuf>) -> Result<Description, Error> {
-    Compiling::start(&Launcher::new(worker_executable), name, wasm, true)?.description()
+    Compiling::start(Launcher::new(worker_executable), name, wasm, true)?.description()
 }
 
 /// Starts to compile a guest and to start its workers; returns when it is known what the guest offers.
@@ -145,7 +148,7 @@ pub fn open<'a>(name: &'a Path, wasm: &File, options: Options) -> Result<Opening
     let started = Instant::now();
     let cpu_before = cpu_time();
     let launcher = Launcher::new(options.worker_executable.clone());
-    let mut compiling = Compiling::start(&launcher, name, wasm, false)?;
+    let mut compiling = Compiling::start(launcher.clone(), name, wasm, false)?;
     let prepare = || {
         let code = CodeFile::create()?;
         let spawner = Spawner::start(launcher, code.try_clone()?)?;
@@ -182,6 +185,7 @@ impl Opening<'_> {
         let workers = job.workers;
         reporter.report(RunEvent::Started { workers, items: job.source.total() });
         self.compiling.code(&mut self.code)?;
+        let start_up = self.started.elapsed();
         self.spawner.load(Load::Serve(job.serve.clone()));
         if self.options.spare {
             self.spawner.prepare(1);
@@ -229,6 +233,7 @@ impl Opening<'_> {
             wall,
             cpu: cpu_time().saturating_sub(self.cpu_before),
             busy: state.busy,
+            start_up,
             workers,
             steals: shared.scheduler.steals(),
             replaced: state.replaced,
@@ -245,7 +250,12 @@ impl std::fmt::Debug for Job {
 }
 
 impl Shared {
-    /// Whether the run is over, whatever is left of it.
+    /// Whether there is nothing left to do.
+    fn is_over(&self) -> bool {
+        self.over.load(Ordering::Acquire)
+    }
+
+    /// Whether the run ends at once, whatever is left of it.
     fn is_stopping(&self) -> bool {
         self.stopping.load(Ordering::Acquire)
     }
@@ -261,6 +271,7 @@ struct Crew {
 impl Crew {
     /// Ends the drivers: at once, or after they have asked their workers to end.
     fn end(mut self, at_once: bool) {
+        self.shared.over.store(true, Ordering::Release);
         self.shared.stopping.store(at_once, Ordering::Release);
         let panicked = self.join();
         assert!(!panicked, "a driver panicked");
@@ -322,6 +333,7 @@ fn share(job: &Job, workers: usize) -> io::Result<Parts> {
         max_output: job.serve.max_output,
         workers,
         admitted: AtomicU64::new(0),
+        over: AtomicBool::new(false),
         stopping: AtomicBool::new(false),
     };
     Ok((wakes, queues, Arc::new(shared)))

@@ -15,6 +15,7 @@ use std::sync::mpsc::{Receiver, Sender, channel};
 use std::thread::JoinHandle;
 
 use command_fds::{CommandFdExt, FdMapping};
+use rustix::io::Errno;
 use rustix::pipe::{PipeFlags, pipe_with};
 use rustix::process::{Pid, Resource, Rlimit, prlimit};
 
@@ -88,19 +89,25 @@ impl Launcher {
         let process = self.start(guest)?;
         let pid = Pid::from_raw(process.pid().cast_signed());
         let limit = Rlimit { current: Some(COMPILE_MEMORY), maximum: Some(COMPILE_MEMORY) };
-        prlimit(pid, Resource::Data, limit)?;
-        Ok(process)
+        match prlimit(pid, Resource::Data, limit) {
+            // One that is dead already says so to whoever reads from it.
+            Ok(_) | Err(Errno::SRCH) => Ok(process),
+            Err(error) => Err(error.into()),
+        }
     }
 }
 
 impl Process {
-    /// Sends a message to a process that has been sent next to nothing: it fits into the pipe.
+    /// Sends a message to a process that has been sent next to nothing: it fits into the pipe. That the process is
+    /// dead is no error here: reading from it tells.
     pub(crate) fn send_first(&self, request: &Request<'_>) -> io::Result<()> {
         let mut frame = Vec::new();
         encode_request(request, &mut frame);
-        match rustix::io::write(&self.requests, &frame)? {
-            written if written == frame.len() => Ok(()),
-            _ => Err(io::ErrorKind::WriteZero.into()),
+        match rustix::io::write(&self.requests, &frame) {
+            Ok(written) if written == frame.len() => Ok(()),
+            Err(Errno::PIPE) => Ok(()),
+            Ok(_) => Err(io::ErrorKind::WriteZero.into()),
+            Err(error) => Err(error.into()),
         }
     }
 }
@@ -229,7 +236,6 @@ impl Nursery {
 
     fn load(&mut self, load: Load) {
         let load = self.load.insert(load);
-        // One that has died meanwhile says so to whoever takes it.
         self.ready.retain(|process| process.send_first(&Request::Load(load.clone())).is_ok());
     }
 

@@ -96,6 +96,8 @@ pub struct Summary {
     pub cpu: Duration,
     /// The sum of the times items ran, by the workers' clocks.
     pub busy: Duration,
+    /// The part of `wall` that went by until the guest was compiled.
+    pub start_up: Duration,
     /// How many worker slots there were.
     pub workers: usize,
     /// How many chunks were taken from another worker's deque.

@@ -22,12 +22,19 @@ fn items(summary: &Summary) -> String {
     text
 }
 
-/// The speed-up is against one worker that had run the same items one after another.
+/// The speed-up is against one worker that had run the same items one after another, once the guest was compiled.
 fn time(summary: &Summary) -> String {
-    let Summary { wall, cpu, busy, .. } = summary;
-    let mut text = format!("{} wall, {} cpu, {} busy", duration(*wall), duration(*cpu), duration(*busy));
-    if !wall.is_zero() {
-        text += &format!(", {:.2}x speed-up", busy.as_secs_f64() / wall.as_secs_f64());
+    let Summary { wall, start_up, cpu, busy, .. } = summary;
+    let mut text = format!(
+        "{} wall ({} start-up), {} cpu, {} busy",
+        duration(*wall),
+        duration(*start_up),
+        duration(*cpu),
+        duration(*busy)
+    );
+    let running = wall.saturating_sub(*start_up);
+    if !running.is_zero() {
+        text += &format!(", {:.2}x speed-up", busy.as_secs_f64() / running.as_secs_f64());
     }
     text
 }
@@ -57,7 +64,8 @@ mod tests {
             counts: Counts { items: 800, ok: 800, failed: 0, cancelled: 0 },
             failed_merges: 0,
             attempts: 800,
-            wall: Duration::from_millis(1230),
+            wall: Duration::from_millis(1250),
+            start_up: Duration::from_millis(20),
             cpu: Duration::from_millis(2450),
             busy: Duration::from_millis(2423),
             workers: 2,
@@ -71,7 +79,7 @@ mod tests {
         assert_eq!(
             text(&summary()),
             "items  800 items: 800 ok, 0 failed; 800 attempts\n\
-             time   1.23 s wall, 2.45 s cpu, 2.42 s busy, 1.97x speed-up\n\
+             time   1.25 s wall (20.0 ms start-up), 2.45 s cpu, 2.42 s busy, 1.97x speed-up\n\
              pool   2 workers, 3 steals, 0 replaced"
         );
     }
@@ -96,8 +104,8 @@ mod tests {
 
     #[test]
     fn a_run_that_took_no_time_has_no_speed_up() {
-        let text = time(&Summary { wall: Duration::ZERO, ..summary() });
-        assert_eq!(text, "0.0 ms wall, 2.45 s cpu, 2.42 s busy");
+        let text = time(&Summary { wall: Duration::ZERO, start_up: Duration::ZERO, ..summary() });
+        assert_eq!(text, "0.0 ms wall (0.0 ms start-up), 2.45 s cpu, 2.42 s busy");
     }
 
     #[test]

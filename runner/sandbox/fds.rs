@@ -87,7 +87,11 @@ pub(super) fn take() -> Result<Descriptors, DescriptorError> {
     check(1, io::stdout(), &words, "pipe or a character device")?;
     check(2, io::stderr(), &words, "pipe or a character device")?;
     close_from(FIRST_FREE)?;
-    let [requests, results, guest, segment] = [REQUESTS, RESULTS, GUEST, SEGMENT].map(own);
+    let [requests, results, guest, segment] = [REQUESTS, RESULTS, GUEST, SEGMENT].map(|number| {
+        // SAFETY: it was found open, and nobody else owns it: the host left it there for us, nothing of this process
+        // can have opened one at a number that was taken, and this runs once.
+        unsafe { OwnedFd::from_raw_fd(number) }
+    });
     check(REQUESTS, &requests, &[FileType::Fifo], "pipe")?;
     check(RESULTS, &results, &[FileType::Fifo], "pipe")?;
     check(SEGMENT, &segment, &[FileType::RegularFile], "file")?;
@@ -99,13 +103,6 @@ fn check_open(number: RawFd) -> Result<(), DescriptorError> {
     // SAFETY: the call takes any number and changes nothing.
     let flags = unsafe { libc::fcntl(number, libc::F_GETFD) };
     if flags == -1 { Err(DescriptorError::Closed(number)) } else { Ok(()) }
-}
-
-/// The descriptor that the host left at `number` of the table.
-fn own(number: RawFd) -> OwnedFd {
-    // SAFETY: `take` has found it open, runs once, and before anything else of the process could have opened one and
-    // got this number: the host filled the table. So it is nobody else's.
-    unsafe { OwnedFd::from_raw_fd(number) }
 }
 
 fn close_from(first: RawFd) -> Result<(), DescriptorError> {
@@ -171,15 +168,15 @@ mod tests {
 
     #[test]
     fn a_guest_that_can_change_is_refused() {
-        let fd = memfd(SealFlags::GROW | SealFlags::SHRINK);
-        let error = check_sealed(5, fd.as_fd()).unwrap_err();
+        let guest = memfd(SealFlags::GROW | SealFlags::SHRINK).into();
+        let error = check_sealed(&guest).unwrap_err();
         assert_eq!(error.to_string(), "descriptor 5 is not a sealed file");
     }
 
     #[test]
     fn a_guest_that_cannot_change_is_taken() {
-        let fd = memfd(SealFlags::WRITE | SealFlags::GROW | SealFlags::SHRINK);
-        assert!(check_sealed(5, fd.as_fd()).is_ok());
+        let guest = memfd(SealFlags::WRITE | SealFlags::GROW | SealFlags::SHRINK).into();
+        assert!(check_sealed(&guest).is_ok());
     }
 
     #[test]

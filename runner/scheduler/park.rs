@@ -68,12 +68,17 @@ impl Parking {
         }
     }
 
-    /// Says that nothing more will come, and wakes everyone.
+    /// Says that nothing more will come, and wakes everyone: also drivers that are busy, which may wait for something
+    /// other than work.
     pub(super) fn close(&self) {
         self.closed.store(true, Ordering::Release);
+        let mut idle = lock(&self.idle);
+        idle.clear();
+        self.n_idle.store(0, Ordering::Relaxed);
+        drop(idle);
         // The lock orders this with every announcement, so there is no fence: a driver that comes later sees `closed`.
-        while let Some(slot) = self.choose() {
-            self.wakers[slot].wake();
+        for waker in &self.wakers {
+            waker.wake();
         }
     }
 

@@ -119,9 +119,10 @@ impl<T: Split> Scheduler<T> {
         self.parking.wake_one();
     }
 
-    /// Adds work before everything else, and wakes as many drivers: for what a dead worker had taken.
+    /// Adds work before everything else, and wakes as many drivers: for what a dead worker had taken, and for what
+    /// else cannot wait.
     ///
-    /// Among several, the lowest index goes first, whenever they were added: the ordered sink waits for it.
+    /// Of all that was added so, the lowest index goes first: the ordered sink waits for it.
     pub fn push_front(&self, chunks: Vec<T>) {
         let n_chunks = chunks.len();
         if n_chunks == 0 {
@@ -137,7 +138,7 @@ impl<T: Split> Scheduler<T> {
         }
     }
 
-    /// Says that nothing will ever be pushed again, and wakes every driver.
+    /// Says that nothing will ever be pushed again, and wakes every driver, idle or not.
     ///
     /// Work that is still queued is handed out before [`Next::Closed`]. A driver that has seen `Closed` is gone, so
     /// close when no worker can die with work in its hands any more: when every item has ended, or when what comes
@@ -192,8 +193,8 @@ impl<T: Split> LocalQueue<T> {
         sleeper.look_or_announce(&scheduler.parking, || view.find()).into()
     }
 
-    /// Takes back a registration, for a driver that has no use for work right now. A wake-up that was meant for it
-    /// goes to another sleeper.
+    /// Takes back a registration, for a driver that has no use for work right now: its worker has enough, or is being
+    /// replaced. A wake-up that was meant for it goes to another sleeper. Costs nothing if there is none.
     pub fn unregister(&mut self) {
         self.sleeper.withdraw(&self.view.scheduler.parking);
     }

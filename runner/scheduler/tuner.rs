@@ -6,9 +6,9 @@ use super::sync::{Mutex, lock};
 
 /// What one chunk should take to run.
 ///
-/// Handing a chunk over costs two pipe writes, two wake-ups and a look at the queues, together some 20 to 40 µs; that
-/// is below 1 % of 4 ms. Longer chunks gain next to nothing and make the end of a run, where workers run out of work
-/// one by one, that much longer.
+/// Handing a chunk over costs two pipe writes, two wake-ups and a look at the queues: tens of microseconds, about 1 %
+/// of 4 ms. Longer chunks gain next to nothing and make the end of a run, where workers run out of work one by one,
+/// that much longer.
 const TARGET: Duration = Duration::from_millis(4);
 
 /// What the results of one chunk should stay below, so that they fit through a pipe and an outbox in one go.

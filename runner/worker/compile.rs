@@ -33,6 +33,17 @@ impl fmt::Debug for Prepared {
     }
 }
 
+/// Starts the threads that compile. A jailed process cannot, so this comes before the jail closes.
+///
+/// # Errors
+/// If the machine cannot have them.
+pub fn start_threads() -> Result<(), Refusal> {
+    // The runtime starts its threads when it first compiles anything.
+    const LEAST_MODULE: &[u8] = b"\0asm\x01\0\0\0\x01\x04\x01\x60\0\0\x03\x02\x01\0\x0a\x04\x01\x02\0\x0b";
+    let compiled = engine(Purpose::Compile).and_then(|engine| engine.precompile_module(LEAST_MODULE));
+    compiled.map(drop).map_err(cannot_compile_here)
+}
+
 /// Reads what a guest offers from its raw bytes, without compiling it.
 ///
 /// A core module that carries a component type becomes a component first.
@@ -40,8 +51,7 @@ impl fmt::Debug for Prepared {
 /// # Errors
 /// If the bytes are not a guest of a kind that wasmpool knows, or need a proposal that is off.
 pub fn describe(bytes: &[u8]) -> Result<(Description, Prepared), Refusal> {
-    let engine = engine(Purpose::Compile)
-        .map_err(|error| Refusal::new(format!("cannot be compiled on this machine: {error:#}")))?;
+    let engine = engine(Purpose::Compile).map_err(cannot_compile_here)?;
     let features = engine.get_wasm_features();
     check_magic(bytes)?;
     let mut wasm = bytes.to_vec();
@@ -81,6 +91,11 @@ pub fn compile(prepared: Prepared) -> Result<Vec<u8>, Refusal> {
             Refusal::new(format!("cannot be compiled: {}", validate::one_line(&format!("{error:#}"))))
         })
     })
+}
+
+fn cannot_compile_here(error: wasmtime::Error) -> Refusal {
+    let error = validate::one_line(&format!("{error:#}"));
+    Refusal::new(format!("cannot be compiled on this machine: {error}"))
 }
 
 fn check_magic(bytes: &[u8]) -> Result<(), Refusal> {
@@ -151,8 +166,7 @@ fn missing_interfaces(outline: &Outline) -> Vec<String> {
 }
 
 fn missing_functions(engine: &Engine, outline: &Outline) -> Result<Vec<String>, Refusal> {
-    let mut provided = wasi::Preview1::new(engine)
-        .map_err(|error| Refusal::new(format!("cannot be linked on this machine: {error:#}")))?;
+    let mut provided = wasi::Preview1::new(engine).map_err(cannot_compile_here)?;
     let imports = outline.types.as_ref().core_imports().into_iter().flatten();
     let missing = imports.filter(|(module, name, _)| !provided.has(module, name));
     Ok(missing.map(|(module, name, _)| format!("{module}.{name}")).collect())

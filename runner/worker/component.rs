@@ -1,12 +1,12 @@
 //! Calls of a component's exports.
 
 use wasmtime::component::types::ComponentItem;
-use wasmtime::component::{Component, ComponentExportIndex, InstancePre, Val};
+use wasmtime::component::{Component, ComponentExportIndex, InstancePre, Linker, Val};
 use wasmtime::{Engine, Store};
 
 use super::guest::Stop;
 use super::value::{self, Shape};
-use super::wasi::{self, State};
+use super::wasi::{self, State, Waiting};
 use super::{Refusal, validate};
 use crate::item::Input;
 use crate::outcome::TrapKind;
@@ -14,6 +14,7 @@ use crate::outcome::TrapKind;
 /// A component with its imports met.
 pub(super) struct Program {
     pre: InstancePre<State>,
+    waiting: Waiting,
     functions: Vec<Function>,
     /// The arguments of a call; kept for its memory.
     arguments: Vec<Val>,
@@ -28,19 +29,24 @@ struct Function {
 impl Program {
     /// Links a component and finds the functions with these full names.
     pub(super) fn new(engine: &Engine, component: &Component, exports: &[String]) -> Result<Self, Refusal> {
-        let linked = wasi::component_linker(engine).and_then(|linker| linker.instantiate_pre(component));
+        let imports = component.component_type().imports(engine).len() > 0;
+        // All of WASI takes longer to define than a small guest takes to load.
+        let linker = if imports { wasi::component_linker(engine) } else { Ok(Linker::new(engine)) };
+        let linked = linker.and_then(|linker| linker.instantiate_pre(component));
         let pre = linked.map_err(|error| {
             Refusal::new(format!("cannot be linked: {}", validate::one_line(&format!("{error:#}"))))
         })?;
         component.initialize_copy_on_write_image().map_err(|error| {
             Refusal::new(format!("cannot be loaded: {}", validate::one_line(&format!("{error:#}"))))
         })?;
-        let functions = exports.iter().map(|name| Function::find(component, name)).collect::<Result<_, _>>()?;
-        Ok(Self { pre, functions, arguments: Vec::new() })
+        let functions =
+            exports.iter().map(|name| Function::find(component, name)).collect::<Result<_, _>>()?;
+        Ok(Self { pre, waiting: Waiting::start(imports), functions, arguments: Vec::new() })
     }
 
     /// Makes an instance and drops it.
     pub(super) fn instantiate(&self, store: &mut Store<State>) -> wasmtime::Result<()> {
+        let _waiting = self.waiting.enter();
         self.pre.instantiate(store).map(drop)
     }
 
@@ -52,6 +58,7 @@ impl Program {
         input: Input<'_>,
         value: &mut Vec<u8>,
     ) -> Result<(), Stop> {
+        let _waiting = self.waiting.enter();
         let function = &self.functions[export];
         let returned = match input {
             Input::Fold(json) => Some(self.fold(store, function, json)?),

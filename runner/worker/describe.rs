@@ -1,13 +1,14 @@
 //! What a guest offers, read from its types.
 
 use wasmparser::component_types::{
-    ComponentDefinedType, ComponentDefinedTypeId, ComponentEntityType, ComponentFuncType, ComponentValType,
+    ComponentDefinedType, ComponentDefinedTypeId, ComponentEntityType, ComponentFuncType,
+    ComponentInstanceTypeId, ComponentValType,
 };
 use wasmparser::types::{EntityType, Types};
 use wasmparser::{PrimitiveValType, ValType};
 
 use super::validate::Outline;
-use crate::guest::{Description, Export, GuestKind, ValueType};
+use crate::guest::{Description, Export, GuestKind, MAX_NESTING, ValueType};
 
 /// Describes a component.
 pub(super) fn component(outline: &Outline) -> Description {
@@ -15,11 +16,11 @@ pub(super) fn component(outline: &Outline) -> Description {
     for name in &outline.exports {
         match outline.export(name) {
             Some(ComponentEntityType::Func(id)) if is_plain(name) => {
-                let namer = Namer { types: &outline.types, instance: None };
+                let namer = Namer::new(&outline.types, None);
                 exports.push(namer.export(None, name, &outline.types[*id]));
             }
             Some(ComponentEntityType::Instance(id)) if !is_command(name) => {
-                let namer = Namer { types: &outline.types, instance: Some(*id) };
+                let namer = Namer::new(&outline.types, Some(*id));
                 for (function, item) in &outline.types[*id].exports {
                     if let ComponentEntityType::Func(id) = item.ty
                         && is_plain(function)
@@ -94,10 +95,16 @@ fn number(ty: ValType) -> ValueType {
 /// Turns types into ours; the instance they are exported with knows their names.
 struct Namer<'a> {
     types: &'a Types,
-    instance: Option<wasmparser::component_types::ComponentInstanceTypeId>,
+    instance: Option<ComponentInstanceTypeId>,
+    /// How many more types may be inside each other.
+    levels: u32,
 }
 
-impl Namer<'_> {
+impl<'a> Namer<'a> {
+    fn new(types: &'a Types, instance: Option<ComponentInstanceTypeId>) -> Self {
+        Self { types, instance, levels: MAX_NESTING }
+    }
+
     fn export(&self, interface: Option<&str>, function: &str, ty: &ComponentFuncType) -> Export {
         Export {
             interface: interface.map(str::to_owned),
@@ -115,19 +122,22 @@ impl Namer<'_> {
     }
 
     fn defined(&self, id: ComponentDefinedTypeId) -> ValueType {
-        let boxed = |ty: ComponentValType| Box::new(self.value(ty));
+        // The host reads no deeper.
+        let Some(levels) = self.levels.checked_sub(1) else { return ValueType::Other("…".to_owned()) };
+        let inside = Self { levels, ..*self };
+        let boxed = |ty: ComponentValType| Box::new(inside.value(ty));
         match &self.types[id] {
             ComponentDefinedType::Primitive(primitive) => self::primitive(*primitive),
             ComponentDefinedType::List { element, .. } => ValueType::List(boxed(*element)),
             ComponentDefinedType::Option { ty, .. } => ValueType::Option(boxed(*ty)),
             ComponentDefinedType::Tuple(tuple) => {
-                ValueType::Tuple(tuple.types.iter().map(|ty| self.value(*ty)).collect())
+                ValueType::Tuple(tuple.types.iter().map(|ty| inside.value(*ty)).collect())
             }
             ComponentDefinedType::Record(record) => {
                 let fields = record.fields.iter();
-                ValueType::Record(fields.map(|(name, ty)| (name.to_string(), self.value(*ty))).collect())
+                ValueType::Record(fields.map(|(name, ty)| (name.to_string(), inside.value(*ty))).collect())
             }
-            other => ValueType::Other(self.name(id).unwrap_or_else(|| self.spelled(other))),
+            other => ValueType::Other(self.name(id).unwrap_or_else(|| inside.spelled(other))),
         }
     }
 

@@ -52,9 +52,10 @@ const POOL_MEMORIES: u32 = 16;
 /// Tables in the pool, likewise. A table's slot is address space until it is written to.
 const POOL_TABLES: u32 = 8;
 
-/// Bytes of a memory that are reset by copying instead of being given back to the kernel: returned pages cost a
-/// fault each in the next item. With `PAGEMAP_SCAN` only what was written counts.
-const KEEP_RESIDENT: usize = 1 << 20;
+/// Bytes of a memory that are reset by writing to them instead of giving them back to the kernel, which costs ten
+/// times as much: a fault for each page in the next item. With `PAGEMAP_SCAN` only pages that were written count,
+/// so a guest that needs little keeps little.
+const KEEP_RESIDENT: usize = 16 << 20;
 
 /// Likewise, of a table.
 const TABLE_KEEP_RESIDENT: usize = 64 << 10;

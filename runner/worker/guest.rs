@@ -12,8 +12,8 @@ use super::engine::{Allocation, Backtraces, Purpose, engine};
 use super::load::{Code, load};
 use super::stdio::Capture;
 use super::trap::{self, Failure};
-use super::wasi::{self, State};
-use super::{Refusal, component, module, validate};
+use super::wasi::State;
+use super::{Refusal, component, limits, module, validate};
 use crate::item::Input;
 use crate::outcome::TrapKind;
 use crate::wire::msg::{CallEnd, Report, Serve};
@@ -84,7 +84,7 @@ impl From<wasmtime::Error> for Stop {
 impl Guest {
     /// Maps compiled code and meets its imports. Runs no guest code, not even a start function.
     ///
-    /// Opens files and maps memory that may be executed, and starts a thread: do it before the jail closes.
+    /// Opens files and maps memory that may be executed, and starts a thread if the guest imports anything: do it before the jail closes.
     /// `code` must not change while it is mapped.
     ///
     /// # Errors
@@ -104,7 +104,6 @@ impl Guest {
             Code::Module(code) => Program::Module(module::Program::new(&engine, &code, &serve.exports)?),
         };
         Engine::tls_eager_initialize();
-        drop(wasi::enter());
         let max_output = usize::try_from(serve.max_output).unwrap_or(usize::MAX);
         Ok(Self { engine, program, capture: Arc::new(Capture::new(max_output)), meta: serve.meta })
     }
@@ -112,12 +111,12 @@ impl Guest {
     /// Makes one instance and drops it, so that the first item finds its memory mapped. Runs the guest's start
     /// function, so only in a closed jail; how that ends is for the items to tell.
     pub fn warm_up(&mut self) {
-        let _runtime = wasi::enter();
         let mut store = self.store();
         match &self.program {
-            Program::Component(program) => drop(program.instantiate(&mut store)),
-            Program::Module(program) => drop(program.instantiate(&mut store)),
+            Program::Component(program) => program.instantiate(&mut store),
+            Program::Module(program) => program.instantiate(&mut store),
         }
+        .ok();
         drop(store);
         self.capture.lock().clear();
     }
@@ -127,10 +126,8 @@ impl Guest {
     /// # Panics
     /// If there is no such place.
     pub fn call(&mut self, export: usize, input: Input<'_>, record: &mut CallRecord) {
-        let _runtime = wasi::enter();
         let mut store = self.store();
-        record.value.clear();
-        record.backtrace.clear();
+        record.clear();
         let clocks = Clocks::start(self.meta);
         let called = match &mut self.program {
             Program::Component(program) => program.call(&mut store, export, input, &mut record.value),
@@ -150,6 +147,7 @@ impl Guest {
     fn store(&self) -> Store<State> {
         let mut store = Store::new(&self.engine, State::new(Arc::clone(&self.capture)));
         store.limiter(|state| &mut state.limiter);
+        store.set_hostcall_fuel(limits::handed_over(self.capture.limit()));
         store
     }
 
@@ -192,6 +190,16 @@ impl CallRecord {
             peak_memory: self.peak_memory,
             backtrace: &self.backtrace,
         }
+    }
+
+    /// Keeps the buffers, unless an item has made them large.
+    fn clear(&mut self) {
+        const KEEP: usize = 1 << 20;
+        for buffer in [&mut self.value, &mut self.stdout, &mut self.stderr] {
+            buffer.clear();
+            buffer.shrink_to(KEEP);
+        }
+        self.backtrace.clear();
     }
 
     fn fail(&mut self, stop: Stop) -> Failure {

@@ -15,6 +15,13 @@ pub(super) const INSTANCES: u32 = 1_000;
 /// The most tables, and the most memories; the runtime accepts no more in one module.
 const TABLES_AND_MEMORIES: usize = 100;
 
+/// How many bytes a guest may hand over in one call for an output of at most `max_output`. The values of a list are
+/// several times as large here as in the guest or as JSON, and there has to be a bound to that.
+pub(super) fn handed_over(max_output: usize) -> usize {
+    const LEAST: usize = 128 << 20;
+    max_output.saturating_mul(32).clamp(LEAST, MEMORY)
+}
+
 /// Keeps an item within the limits and remembers how far it went.
 #[derive(Debug, Default)]
 pub(super) struct Limiter {

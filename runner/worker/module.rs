@@ -1,17 +1,18 @@
 //! Calls of a plain core module's exports: numbers in, numbers out.
 
 use wasmtime::component::Val as ComponentVal;
-use wasmtime::{Engine, Instance, InstancePre, Module, ModuleExport, Store, Val, ValType};
+use wasmtime::{Engine, Instance, InstancePre, Linker, Module, ModuleExport, Store, Val, ValType};
 
 use super::guest::Stop;
 use super::value::{self, Shape};
-use super::wasi::{self, State};
+use super::wasi::{self, State, Waiting};
 use super::{Refusal, validate};
 use crate::item::Input;
 
 /// A module with its imports met.
 pub(super) struct Program {
     pre: InstancePre<State>,
+    waiting: Waiting,
     /// A reactor's entry: to be called once before anything else.
     initialize: Option<ModuleExport>,
     functions: Vec<Function>,
@@ -30,7 +31,9 @@ struct Function {
 impl Program {
     /// Links a module and finds the functions with these names.
     pub(super) fn new(engine: &Engine, module: &Module, exports: &[String]) -> Result<Self, Refusal> {
-        let linked = wasi::module_linker(engine).and_then(|linker| linker.instantiate_pre(module));
+        let imports = module.imports().len() > 0;
+        let linker = if imports { wasi::module_linker(engine) } else { Ok(Linker::new(engine)) };
+        let linked = linker.and_then(|linker| linker.instantiate_pre(module));
         let pre = linked.map_err(|error| {
             Refusal::new(format!("cannot be linked: {}", validate::one_line(&format!("{error:#}"))))
         })?;
@@ -40,14 +43,21 @@ impl Program {
         let takes_nothing = |ty: &wasmtime::FuncType| ty.params().len() == 0 && ty.results().len() == 0;
         let initialize = module
             .get_export("_initialize")
-            .and_then(|ty| ty.func().is_some_and(takes_nothing).then(|| module.get_export_index("_initialize")))
+            .and_then(|ty| {
+                ty.func().is_some_and(takes_nothing).then(|| module.get_export_index("_initialize"))
+            })
             .flatten();
         let functions = exports.iter().map(|name| Function::find(module, name)).collect::<Result<_, _>>()?;
-        Ok(Self { pre, initialize, functions, arguments: Vec::new() })
+        Ok(Self { pre, waiting: Waiting::start(imports), initialize, functions, arguments: Vec::new() })
     }
 
-    /// Makes an instance.
-    pub(super) fn instantiate(&self, store: &mut Store<State>) -> wasmtime::Result<Instance> {
+    /// Makes an instance and drops it.
+    pub(super) fn instantiate(&self, store: &mut Store<State>) -> wasmtime::Result<()> {
+        let _waiting = self.waiting.enter();
+        self.initialized(store).map(drop)
+    }
+
+    fn initialized(&self, store: &mut Store<State>) -> wasmtime::Result<Instance> {
         let instance = self.pre.instantiate(&mut *store)?;
         if let Some(initialize) = &self.initialize
             && let Some(function) =
@@ -66,12 +76,13 @@ impl Program {
         input: Input<'_>,
         value: &mut Vec<u8>,
     ) -> Result<(), Stop> {
+        let _waiting = self.waiting.enter();
         let function = &self.functions[export];
         let returned = match input {
             Input::Fold(json) => Some(self.fold(store, function, json)?),
             Input::Span { .. } | Input::Number(_) | Input::Text(_) | Input::Arguments(_) => {
                 value::arguments(&function.params, input, &mut self.arguments).map_err(Stop::Input)?;
-                let instance = self.instantiate(store)?;
+                let instance = self.initialized(store)?;
                 function.call(store, instance, &self.arguments)?
             }
         };
@@ -90,7 +101,7 @@ impl Program {
         };
         let mut values = value::fold_values(shape, json).map_err(Stop::Input)?.into_iter();
         let mut merged = values.next().ok_or_else(|| Stop::Input("nothing to merge".to_owned()))?;
-        let instance = self.instantiate(store)?;
+        let instance = self.initialized(store)?;
         for value in values {
             merged = function.call(store, instance, &[merged, value])?.ok_or(Stop::NO_EXPORT)?;
         }
@@ -122,7 +133,8 @@ impl Function {
         instance: Instance,
         arguments: &[ComponentVal],
     ) -> Result<Option<ComponentVal>, Stop> {
-        let callee = instance.get_module_export(&mut *store, &self.export).and_then(wasmtime::Extern::into_func);
+        let callee =
+            instance.get_module_export(&mut *store, &self.export).and_then(wasmtime::Extern::into_func);
         let callee = callee.ok_or(Stop::NO_EXPORT)?;
         let arguments = arguments.iter().map(lower).collect::<Option<Vec<_>>>().ok_or(Stop::NO_EXPORT)?;
         let mut results = self.results.iter().map(|_| Val::I32(0)).collect::<Vec<_>>();

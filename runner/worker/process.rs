@@ -3,8 +3,9 @@
 use std::ffi::OsString;
 use std::fmt::Display;
 use std::fs::File;
-use std::io::{self, Read, Seek};
+use std::io;
 use std::os::fd::AsFd;
+use std::os::unix::fs::FileExt;
 
 use rustix::time::{ClockId, clock_gettime};
 
@@ -14,13 +15,11 @@ use super::main_loop::{self, Engine, Loader};
 use super::{Refusal, compile};
 use crate::error::ExitCode;
 use crate::guest::Description;
+use crate::guest_file;
 use crate::item::Input;
 use crate::sandbox::{self, Configured, Descriptors, Enforced, Profile, SetupError, fds};
 use crate::shm::segment::{Segment, SegmentMap};
 use crate::wire::msg::{Report, Serve};
-
-/// The longest guest a compile worker reads; the host refuses longer ones before.
-const MAX_GUEST: u64 = 100 << 20;
 
 /// Why a worker ended early. Nobody but the host reads it, in the worker's standard error.
 #[derive(Debug, thiserror::Error)]
@@ -86,11 +85,14 @@ impl Loader for Process {
     type Prepared = Prepared;
     type Engine = Serving;
 
-    fn describe(mut self) -> Result<(Description, Prepared), Refusal> {
-        fds::check_sealed(&self.guest).map_err(cannot_be_read)?;
-        let mut bytes = Vec::new();
-        self.guest.rewind().map_err(cannot_be_read)?;
-        self.guest.take(MAX_GUEST).read_to_end(&mut bytes).map_err(cannot_be_read)?;
+    fn describe(self) -> Result<(Description, Prepared), Refusal> {
+        let Self { configured, guest } = self;
+        // The bytes are hostile, so they are parsed behind the lock.
+        let load = || {
+            compile::start_threads()?;
+            read(&guest)
+        };
+        let (bytes, _enforced) = configured.load(load)?.lock();
         compile::describe(&bytes)
     }
 
@@ -112,6 +114,18 @@ impl Engine for Serving {
         self.guest.call(export, input, &mut self.record);
         self.record.report()
     }
+}
+
+/// The guest's bytes. Read by place: the host, and workers on the same guest, share the file's position.
+fn read(guest: &File) -> Result<Vec<u8>, Refusal> {
+    fds::check_sealed(guest).map_err(cannot_be_read)?;
+    let length = guest.metadata().map_err(cannot_be_read)?.len();
+    if length > guest_file::MAX_LEN {
+        return Err(cannot_be_read(format_args!("{length} bytes, which the host should have refused")));
+    }
+    let mut bytes = vec![0; usize::try_from(length).map_err(cannot_be_read)?];
+    guest.read_exact_at(&mut bytes, 0).map_err(cannot_be_read)?;
+    Ok(bytes)
 }
 
 fn cannot_be_read(error: impl Display) -> Refusal {

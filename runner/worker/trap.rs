@@ -24,6 +24,9 @@ pub(super) enum Failure {
     Input { error: String },
 }
 
+/// How the text of an error begins whose type the runtime keeps to itself.
+const TOO_MUCH_HANDED_OVER: &str = "too much data is being copied between the host and the guest";
+
 /// What ended a call, from the error it ended with; an error that says nothing about itself is of kind `otherwise`.
 pub(super) fn failure(error: &wasmtime::Error, otherwise: TrapKind) -> Failure {
     if let Some(exit) = error.downcast_ref::<I32Exit>() {
@@ -39,8 +42,12 @@ pub(super) fn failure(error: &wasmtime::Error, otherwise: TrapKind) -> Failure {
         let error = "an exception was not caught".to_owned();
         return Failure::Trap { kind: TrapKind::UncaughtException, error };
     }
+    let cause = one_line(&error.root_cause().to_string());
+    if cause.starts_with(TOO_MUCH_HANDED_OVER) {
+        return Failure::Output { error: "the value takes too much memory".to_owned() };
+    }
     let kind = if error.is::<ResourceTableError>() { TrapKind::HostCall } else { otherwise };
-    Failure::Trap { kind, error: one_line(&error.root_cause().to_string()) }
+    Failure::Trap { kind, error: cause }
 }
 
 /// The guest's frames at a trap, innermost first, one per line; empty if none were captured.

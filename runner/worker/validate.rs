@@ -37,7 +37,13 @@ impl Outline {
 /// # Errors
 /// If the bytes are not valid WebAssembly with `features` on.
 pub(super) fn outline(wasm: &[u8], features: WasmFeatures) -> Result<Outline, Refusal> {
-    read(wasm, features).map_err(|error| invalid(wasm, &error))
+    match read(wasm, features) {
+        Ok(Some(outline)) => Ok(outline),
+        Ok(None) => {
+            Err(Refusal::new(format!("is not a valid component: it ends after {} bytes", wasm.len())))
+        }
+        Err(error) => Err(invalid(wasm, &error)),
+    }
 }
 
 /// Says why the bytes are invalid, function bodies included; nothing if they are valid.
@@ -46,7 +52,8 @@ pub(super) fn fault(wasm: &[u8], features: WasmFeatures) -> Option<Refusal> {
     Some(invalid(wasm, &error))
 }
 
-fn read(wasm: &[u8], features: WasmFeatures) -> Result<Outline, wasmparser::Error> {
+/// Nothing if the bytes end inside a part.
+fn read(wasm: &[u8], features: WasmFeatures) -> Result<Option<Outline>, wasmparser::Error> {
     let mut validator = Validator::new_with_features(features);
     let (mut imports, mut exports, mut oversize) = (Vec::new(), Vec::new(), None);
     let mut types = None;
@@ -60,6 +67,13 @@ fn read(wasm: &[u8], features: WasmFeatures) -> Result<Outline, wasmparser::Erro
         match payload {
             Payload::Version { .. } => depth += 1,
             Payload::End(_) => depth = depth.saturating_sub(1),
+            // The parser takes the end of the bytes for the end of a part that goes on behind it.
+            Payload::ModuleSection { unchecked_range, .. }
+            | Payload::ComponentSection { unchecked_range, .. }
+                if unchecked_range.end > wasm.len() =>
+            {
+                return Ok(None);
+            }
             Payload::ComponentImportSection(section) if depth == 1 => {
                 for import in section {
                     imports.push(import?.name.name.to_owned());
@@ -83,8 +97,7 @@ fn read(wasm: &[u8], features: WasmFeatures) -> Result<Outline, wasmparser::Erro
             _ => {}
         }
     }
-    let types = types.expect("the parser ends with the outermost end");
-    Ok(Outline { types, imports, exports, oversize })
+    Ok(types.map(|types| Outline { types, imports, exports, oversize }))
 }
 
 fn too_much_memory(memory: wasmparser::MemoryType) -> Option<Refusal> {

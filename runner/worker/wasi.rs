@@ -129,7 +129,7 @@ pub(super) fn needs_provider(types: &Types, entity: &ComponentEntityType) -> boo
     }
 }
 
-/// The runtime that host functions which may wait run on. With one thread, started here and not by the first guest
+/// What host functions that may wait run on. It has one thread, which is started with it and not by the first guest
 /// that waits: a jailed process can start none.
 static RUNTIME: LazyLock<Runtime> = LazyLock::new(|| {
     let runtime = tokio::runtime::Builder::new_multi_thread()
@@ -137,11 +137,23 @@ static RUNTIME: LazyLock<Runtime> = LazyLock::new(|| {
         .enable_time()
         .build()
         .expect("a worker can start a thread before it is locked down");
+    // When a task has run on it, the thread has made its last system call of the kinds that the jail forbids.
     runtime.block_on(async { tokio::spawn(async {}).await }).expect("an empty task ends");
     runtime
 });
 
-/// Makes host functions use the worker's own runtime while the guard lives.
-pub(super) fn enter() -> EnterGuard<'static> {
-    RUNTIME.enter()
+/// The worker's runtime, for guests that import anything.
+#[derive(Clone, Copy)]
+pub(super) struct Waiting(Option<&'static Runtime>);
+
+impl Waiting {
+    /// Starts the runtime's thread if the guest `imports` anything.
+    pub(super) fn start(imports: bool) -> Self {
+        Self(imports.then(|| &*RUNTIME))
+    }
+
+    /// Lets host functions wait while the guard lives.
+    pub(super) fn enter(self) -> Option<EnterGuard<'static>> {
+        self.0.map(Runtime::enter)
+    }
 }

@@ -75,13 +75,18 @@ fn a_reactor_is_initialized_once_in_every_instance() {
 
 #[test]
 fn a_module_with_start_is_called_without_running_it() {
-    let program = r#"(module (func (export "_start") unreachable) (func (export "f") (result i32) (i32.const 4)))"#;
+    let program =
+        r#"(module (func (export "_start") unreachable) (func (export "f") (result i32) (i32.const 4)))"#;
     check(&mut guest(program, "f"), Input::Arguments(b"[]"), "4");
 }
 
 #[test]
 fn an_export_with_an_empty_name_is_called() {
-    check(&mut guest(r#"(module (func (export "") (result i32) (i32.const 9)))"#, ""), Input::Arguments(b"[]"), "9");
+    check(
+        &mut guest(r#"(module (func (export "") (result i32) (i32.const 9)))"#, ""),
+        Input::Arguments(b"[]"),
+        "9",
+    );
 }
 
 #[test]
@@ -120,7 +125,8 @@ fn a_guest_with_more_memories_than_the_pool_has_runs_all_the_same() {
 
 #[test]
 fn memory_grows_up_to_the_limit_and_no_further() {
-    let text = r#"(module (memory 1) (func (export "f") (param i32) (result i32) (memory.grow (local.get 0))))"#;
+    let text =
+        r#"(module (memory 1) (func (export "f") (param i32) (result i32) (memory.grow (local.get 0))))"#;
     let mut guest = guest(text, "f");
     check(&mut guest, Input::Number(16_383), "1");
     check(&mut guest, Input::Number(16_384), "-1");

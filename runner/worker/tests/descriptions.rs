@@ -2,7 +2,7 @@ use wit_component::StringEncoding;
 use wit_parser::Resolve;
 
 use super::{STRINGS, binary, check, describe_text, load, serve};
-use crate::guest::GuestKind;
+use crate::guest::{Description, GuestKind};
 use crate::item::Input;
 use crate::worker::compile::describe;
 
@@ -70,6 +70,25 @@ fn compound_types_are_described_in_full_and_others_by_name() {
             (export "a:b/c" (instance $x)))"#,
         &["a:b/c#f f(p: option<u8>, l: level) -> result<record { x: f64, tags: list<string> }>"],
     );
+}
+
+#[test]
+fn a_type_nested_deeper_than_the_host_reads_ends_in_dots() {
+    let types = (1..90).map(|n| format!("(type $t{n} (list $t{}))", n - 1)).collect::<String>();
+    let text = format!(
+        r#"(component
+            (core module $m
+              (memory (export "memory") 1)
+              (func (export "realloc") (param i32 i32 i32 i32) (result i32) (i32.const 0))
+              (func (export "f") (param i32 i32)))
+            (core instance $i (instantiate $m))
+            (type $t0 (list u8)) {types}
+            (func (export "f") (param "deep" $t89)
+              (canon lift (core func $i "f") (memory $i "memory") (realloc (func $i "realloc")))))"#
+    );
+    let description = describe_text(&text);
+    let bytes = postcard::to_stdvec(&description).expect("a description is plain data");
+    assert_eq!(postcard::from_bytes::<Description>(&bytes).as_ref(), Ok(&description));
 }
 
 #[test]

@@ -73,6 +73,21 @@ fn a_value_counts_against_the_limit_too() {
 }
 
 #[test]
+fn a_value_that_takes_too_much_memory_ends_the_item() {
+    // 8 million numbers of 64 bits each: 512 MB as values of the runtime.
+    let text = r#"(component
+        (core module $m
+          (memory (export "memory") 1100)
+          (func (export "f") (result i32)
+            (i32.store (i32.const 4) (i32.const 8000000))
+            (i32.const 0)))
+        (core instance $i (instantiate $m))
+        (func (export "f") (result (list u64)) (canon lift (core func $i "f") (memory $i "memory"))))"#;
+    let ended = call(&mut guest(text, "f"), Input::Arguments(b"[]"));
+    assert_eq!(ended, Ended::Output("the value takes too much memory".to_owned()));
+}
+
+#[test]
 fn a_code_given_to_proc_exit_is_told() {
     let text = r#"(module
         (import "wasi_snapshot_preview1" "proc_exit" (func $exit (param i32)))

@@ -75,10 +75,7 @@ fn shared_memory_is_refused_by_the_name_of_its_proposal() {
 
 #[test]
 fn a_type_of_the_gc_proposal_is_refused_by_its_name() {
-    check_text(
-        "(module (type (struct (field i32))))",
-        "needs the `gc` proposal, which is off (offset 0xb)",
-    );
+    check_text("(module (type (struct (field i32))))", "needs the `gc` proposal, which is off (offset 0xb)");
 }
 
 #[test]
@@ -137,9 +134,10 @@ fn a_module_with_a_component_type_cut_anywhere_is_refused() {
 #[track_caller]
 fn cut_everywhere(whole: &[u8]) {
     for cut in 0..=whole.len() {
-        let rest = &whole[..cut];
-        let (compiled, valid) = (code(rest), wasmparser::validate(rest).is_ok());
-        assert_eq!(compiled.is_ok(), valid, "cut at {cut} of {}: {:?}", whole.len(), compiled.err());
+        match code(&whole[..cut]) {
+            Ok(_) => assert!(wasmparser::validate(&whole[..cut]).is_ok(), "cut at {cut}"),
+            Err(refusal) => assert!(refusal.message.starts_with("is "), "cut at {cut}: {}", refusal.message),
+        }
     }
 }
 

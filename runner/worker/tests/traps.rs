@@ -96,7 +96,8 @@ fn a_trap_in_a_start_function_ends_the_item() {
 
 #[test]
 fn a_guest_goes_on_after_a_trap() {
-    let text = r#"(module (func (export "f") (param i32) (result i32) (i32.div_s (i32.const 6) (local.get 0))))"#;
+    let text =
+        r#"(module (func (export "f") (param i32) (result i32) (i32.div_s (i32.const 6) (local.get 0))))"#;
     let mut guest = guest(text, "f");
     assert!(matches!(call(&mut guest, Input::Number(0)), Ended::Trap(..)));
     assert_eq!(call(&mut guest, Input::Number(3)), Ended::Ok("2".to_owned()));
