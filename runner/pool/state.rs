@@ -202,6 +202,11 @@ impl WorkerState {
         self.phase == Phase::Ready
     }
 
+    /// Whether it has been sent nothing so far.
+    pub(super) fn is_unused(&self) -> bool {
+        self.sent.is_empty() && self.last.is_none()
+    }
+
     /// How many items it has been sent and has not answered.
     pub(super) fn outstanding(&self) -> u64 {
         self.sent.iter().map(|sent| sent.chunk.len() - sent.done).sum()
