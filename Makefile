@@ -97,7 +97,7 @@ deny: ## Check licences, advisories and sources of the dependencies, if cargo-de
 
 .PHONY: bench
 bench: guests build ## Run the benchmarks
-	cargo bench --locked --bench '*'
+	cargo bench --locked --bench bench
 
 .PHONY: ci
 ci: lint doc test ## Everything that must hold before a change is merged

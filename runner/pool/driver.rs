@@ -37,6 +37,9 @@ const SENT_AHEAD: Duration = Duration::from_millis(4);
 /// Reads from one pipe before the others get their turn.
 const READS_PER_TURN: usize = 16;
 
+/// Reads that take in whatever a pipe can hold, at 4 KiB each or more.
+const READS_PER_PIPE: usize = 256;
+
 /// How long a worker may take to end when asked to, or when it has closed its pipe.
 const END_LIMIT: Duration = Duration::from_secs(1);
 
@@ -79,6 +82,8 @@ enum End {
     NeverReady(String),
     /// It ended, or had to be ended.
     Lost(Cause),
+    /// It ended before it was given anything to do.
+    LostIdle(Cause),
 }
 
 /// What a look at the descriptors found.
@@ -101,6 +106,13 @@ impl Driver {
             match end {
                 End::Finished | End::Stopped | End::Refused => break,
                 End::Lost(_) => failures = 0,
+                // A program that ends whenever it is ready would be started again and again.
+                End::LostIdle(_) => {
+                    failures += 1;
+                    if !self.back_off(failures) {
+                        break;
+                    }
+                }
                 End::NeverReady(reason) => {
                     failures += 1;
                     self.tell(Event::NeverReady { reason });
@@ -142,13 +154,16 @@ impl Driver {
             hung_up: false,
             alone: false,
         };
-        let end = self.converse(&mut session);
+        let end = match self.converse(&mut session) {
+            End::Lost(cause) if session.state.is_unused() => End::LostIdle(cause),
+            end => end,
+        };
         self.pass_on(&mut session);
         match end {
             End::Finished => self.farewell(&mut session),
             // Dropping it kills it.
             End::Stopped | End::Refused | End::NeverReady(_) => {}
-            End::Lost(ref cause) => self.recover(session, cause),
+            End::Lost(ref cause) | End::LostIdle(ref cause) => self.recover(session, cause),
         }
         end
     }
@@ -288,9 +303,12 @@ impl Driver {
         }
     }
 
-    /// Reads everything that is in the pipe.
+    /// Reads everything that is in the pipe; a worker that goes on writing does not keep us here.
     fn drain(&self, session: &mut Session) -> Result<(), End> {
-        while session.link.read(&session.process.results) == Received::Some {
+        for _ in 0..READS_PER_PIPE {
+            if session.link.read(&session.process.results) != Received::Some {
+                break;
+            }
             let heard = session.hear();
             self.heard(session, heard)?;
         }
@@ -329,6 +347,11 @@ impl Driver {
         }
         let status = match session.process.wait() {
             Ok(status) => status,
+            // Somebody else has: this program ignores SIGCHLD, say.
+            Err(error) if session.state.is_ready() => {
+                let rule = format!("its end cannot be told: {error}");
+                return End::Lost(Cause::Violation(Violation(rule)));
+            }
             Err(error) => return End::NeverReady(format!("a worker cannot be waited for: {error}")),
         };
         self.listen(session);
@@ -370,7 +393,8 @@ impl Driver {
         self.dying.push(process);
 
         let Aftermath { completions, suspect, requeue } = state.bury(cause, hint);
-        self.suspect = suspect;
+        // One that is still to be tried has not been lost with a worker that was never given it.
+        self.suspect = suspect.or_else(|| self.suspect.take());
         if !requeue.is_empty() {
             self.shared.scheduler.push_front(requeue);
         }

@@ -9,7 +9,8 @@
 //!   was not due, and a bound that it cannot move stands behind it.
 //! - What a dead worker had not answered goes back to the queue uncounted, but for the first of it. If a worker was
 //!   running anything, it was that: what it finished before has been read, or salvaged. So this item has ended, or is
-//!   tried again alone, in a fresh worker, where no other can be the reason.
+//!   tried again alone, in a fresh worker, where no other can be the reason. That a worker ended before it started the
+//!   item is believed once for each item.
 
 use std::collections::VecDeque;
 use std::time::Duration;
@@ -108,6 +109,8 @@ pub(super) struct Suspicion {
     own: u32,
     /// Workers that were killed from outside while it ran.
     outside: u32,
+    /// A worker that had it said at its end that it was not running it, and was believed.
+    excused: bool,
 }
 
 /// The worker broke the protocol; the words say which rule.
@@ -171,6 +174,12 @@ impl Suspicion {
     pub(super) fn attempt(self) -> u32 {
         self.own + self.outside + 1
     }
+
+    /// Whether a worker that says it was not running the item is believed: once, or an item whose workers lie could
+    /// be tried for ever.
+    fn excuse(&mut self) -> bool {
+        !std::mem::replace(&mut self.excused, true)
+    }
 }
 
 impl WorkerState {
@@ -191,6 +200,11 @@ impl WorkerState {
     /// Whether it takes items.
     pub(super) fn is_ready(&self) -> bool {
         self.phase == Phase::Ready
+    }
+
+    /// Whether it has been sent nothing so far.
+    pub(super) fn is_unused(&self) -> bool {
+        self.sent.is_empty() && self.last.is_none()
     }
 
     /// How many items it has been sent and has not answered.
@@ -400,15 +414,14 @@ impl WorkerState {
             self.seen = Seen::Between(now);
             return if now >= bound { Judgement::TimedOut(front.next()) } else { Judgement::Wait };
         };
-        let Some(holder) = self.holder_of(item) else {
+        if !self.has(item) {
             return Judgement::Violation(violation("it says it is running an item it does not have"));
-        };
+        }
         let since = match self.seen {
             // What it said first counts: an item does not start anew.
             Seen::Running { item: seen, since } if seen == item => since,
-            Seen::Nothing | Seen::Between(_) | Seen::Running { .. } => {
-                hint.since.clamp(holder.at.min(now), now)
-            }
+            // A start in the future would put off the end.
+            Seen::Nothing | Seen::Between(_) | Seen::Running { .. } => hint.since.min(now),
         };
         self.seen = Seen::Running { item, since };
         if now >= since.after(limit) || now >= bound { Judgement::TimedOut(item) } else { Judgement::Wait }
@@ -417,14 +430,15 @@ impl WorkerState {
     /// What becomes of its items, now that it is gone. `hint` is what its status page said at the end.
     pub(super) fn bury(mut self, cause: &Cause, hint: Hint) -> Aftermath {
         let mut aftermath = Aftermath::default();
-        let was_between = self.was_between(cause, hint);
+        let says_idle = self.says_idle(cause, hint);
         let Some(front) = self.sent.pop_front() else { return aftermath };
         let (mut suspect, rest) = front.cut();
         aftermath.requeue.extend(rest);
         aftermath.requeue.extend(self.sent.drain(..).map(|sent| sent.chunk));
 
         let attempts = suspect.suspicion.attempt();
-        let outcome = if was_between { None } else { self.blame(&mut suspect, cause) };
+        let excused = says_idle && suspect.suspicion.excuse();
+        let outcome = if excused { None } else { self.blame(&mut suspect, cause) };
         match outcome {
             None => aftermath.suspect = Some(suspect),
             Some(outcome) => {
@@ -441,17 +455,14 @@ impl WorkerState {
         aftermath
     }
 
-    /// Whether it was between two items when it ended, as far as that is believed.
-    ///
-    /// It is believed of a worker that has got something done. Were it believed of every worker, one that lies could
-    /// have its item tried for ever; now that item is tried alone, and the worker that has it has got nothing done.
-    fn was_between(&self, cause: &Cause, hint: Hint) -> bool {
-        let says_so = match cause {
+    /// Whether its page says that no item was running when it ended, or when its time was up.
+    fn says_idle(&self, cause: &Cause, hint: Hint) -> bool {
+        match cause {
             Cause::Ended(_) => self.named(hint).is_none(),
             Cause::TimedOut(_) => matches!(self.seen, Seen::Between(_)),
+            // One lie is enough.
             Cause::Violation(_) => false,
-        };
-        says_so && self.last.is_some()
+        }
     }
 
     /// The item the page says is running. Until the next item starts it names the last one, which has been answered.
@@ -480,9 +491,9 @@ impl WorkerState {
         })
     }
 
-    /// The chunk that holds `item`, if it has not been answered.
-    fn holder_of(&self, item: ItemIndex) -> Option<&Sent> {
-        self.sent.iter().find(|sent| (sent.next()..sent.chunk.first() + sent.chunk.len()).contains(&item))
+    /// Whether it was sent `item` and has not answered it.
+    fn has(&self, item: ItemIndex) -> bool {
+        self.sent.iter().any(|sent| (sent.next()..sent.chunk.first() + sent.chunk.len()).contains(&item))
     }
 
     /// When the next result must have come, whatever the status page says.

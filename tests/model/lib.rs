@@ -1,5 +1,5 @@
-//! The concurrent protocols of `runner/scheduler`, run through every interleaving and every memory order that loom
-//! can tell apart: `cargo test -p wasmpool-model`.
+//! The concurrent protocols of `runner/scheduler` and `runner/pool`, run through every interleaving and every memory
+//! order that loom can tell apart: `cargo test -p wasmpool-model`.
 //!
 //! The files under test are the ones that ship. They name their locks and atomics through a `sync` module; here it
 //! holds loom's types, so neither wasmpool nor its dependencies have to be built again for it.
@@ -7,13 +7,29 @@
 #![cfg(test)]
 
 mod parking;
+mod report;
 mod sync;
 mod windows;
 
+#[path = "../../runner/error.rs"]
+#[expect(dead_code, reason = "the machine needs no more of it than the names of signals")]
+pub mod error;
+#[path = "../../runner/item.rs"]
+pub mod item;
+#[path = "../../runner/outcome.rs"]
+pub mod outcome;
 #[path = "../../runner/scheduler/park.rs"]
 pub mod park;
 #[path = "../../runner/scheduler/window.rs"]
 pub mod window;
+
+/// What is here is for the pool's folder only, so its model is here too.
+#[path = "../../runner/pool"]
+mod pool {
+    #[path = "../../tests/model/hand_over.rs"]
+    mod hand_over;
+    mod run_state;
+}
 
 /// Runs `model` through every interleaving with at most `preemptions` switches away from a thread that could go on.
 ///

@@ -12,7 +12,13 @@ use super::park::{Found, Parking, Sleeper, Wake};
 
 /// What an eventfd is to a driver; it also wakes up for no reason, as poll does for a pipe.
 #[derive(Default)]
-struct Bell(Notify);
+pub(crate) struct Bell(Notify);
+
+impl Bell {
+    pub(crate) fn wait(&self) {
+        self.0.wait();
+    }
+}
 
 impl Wake for Bell {
     fn wake(&self) {
@@ -64,7 +70,7 @@ impl Scene {
         loop {
             match sleeper.look_or_announce(&self.parking, || self.look()) {
                 Found::Work(()) => return true,
-                Found::Nothing => self.bells[slot].0.wait(),
+                Found::Nothing => self.bells[slot].wait(),
                 Found::Closed => return false,
             }
         }

@@ -1,8 +1,9 @@
-//! Tests of what the host believes of one worker.
+//! Tests of what the host believes of one worker; [`simulation`] runs many of them, and some mean harm.
 
 mod conversation;
 mod deadlines;
 mod ends;
+mod simulation;
 
 use super::*;
 use crate::item::MERGE_BIT;
@@ -33,7 +34,11 @@ fn page(item: ItemIndex, since: Nanos) -> Hint {
 
 /// A worker that was started at 0 and is ready.
 fn ready() -> WorkerState {
-    let mut worker = WorkerState::new(SLOT, PID, LIMITS, at(0));
+    ready_under(LIMITS)
+}
+
+fn ready_under(limits: Limits) -> WorkerState {
+    let mut worker = WorkerState::new(SLOT, PID, limits, at(0));
     worker.greeted().unwrap();
     worker.ready().unwrap();
     worker

@@ -27,9 +27,7 @@ fn a_worker_without_items_has_no_deadline() {
 
 #[test]
 fn without_a_limit_there_is_no_deadline() {
-    let mut worker = WorkerState::new(SLOT, PID, Limits { wall: None, output: OUTPUT }, at(0));
-    worker.greeted().unwrap();
-    worker.ready().unwrap();
+    let mut worker = ready_under(Limits { wall: None, output: OUTPUT });
     worker.assign(items(0, 1), at(0));
     assert_eq!(worker.deadline(), None);
     assert_eq!(worker.judge(page(0, at(0)), at(1_000_000)), Judgement::Wait);
@@ -158,16 +156,33 @@ fn w29_a_page_that_jumps_back_and_forth_ends_at_the_bound() {
 
 #[test]
 fn w29_a_start_in_the_future_is_taken_for_now() {
-    let mut worker = with_items(1);
-    assert_eq!(worker.judge(page(0, Nanos(u64::MAX)), at(10)), Judgement::Wait);
-    assert_eq!(worker.deadline(), Some(at(GRACED)));
+    let limits = Limits { wall: Some(Duration::from_nanos(100)), output: OUTPUT };
+    let mut worker = ready_under(limits);
+    worker.assign(items(0, 1), at(0));
+    assert_eq!(worker.judge(page(0, at(1000)), Nanos(100)), Judgement::Wait);
+    assert_eq!(worker.deadline(), Some(Nanos(200)));
 }
 
 #[test]
-fn w29_an_item_cannot_have_started_before_it_was_sent() {
+fn w29_an_item_that_claims_to_have_started_long_ago_has_its_time_since_the_last_result() {
     let mut worker = ready();
     worker.assign(items(0, 1), at(100));
     assert_eq!(doom(&mut worker, |_| page(0, at(0))), (at(110), Judgement::TimedOut(0)));
+}
+
+#[test]
+fn a_chunk_sent_ahead_gives_the_one_before_it_no_more_time() {
+    let mut worker = with_items(1);
+    worker.assign(items(1, 1), at(5));
+    assert_eq!(worker.deadline(), Some(at(10)));
+}
+
+#[test]
+fn what_was_seen_before_a_result_is_forgotten() {
+    let mut worker = with_items(2);
+    assert_eq!(worker.judge(page(0, Nanos(500_000_000)), at(10)), Judgement::Wait);
+    answered(&mut worker, 0, 1, at(10));
+    assert_eq!(worker.deadline(), Some(at(20)));
 }
 
 #[test]
@@ -180,10 +195,7 @@ fn an_item_does_not_start_anew() {
 
 #[test]
 fn an_absurdly_long_limit_is_no_limit() {
-    let limits = Limits { wall: Some(Duration::MAX), output: OUTPUT };
-    let mut worker = WorkerState::new(SLOT, PID, limits, at(0));
-    worker.greeted().unwrap();
-    worker.ready().unwrap();
+    let mut worker = ready_under(Limits { wall: Some(Duration::MAX), output: OUTPUT });
     worker.assign(items(0, u64::MAX >> 1), at(1));
     assert_eq!(worker.deadline(), Some(Nanos(u64::MAX)));
 }

@@ -216,9 +216,9 @@ fn a_worker_that_ends_when_its_last_result_is_in_the_outbox_costs_no_attempt() {
 }
 
 #[test]
-fn w29_a_worker_that_got_nothing_done_is_not_believed_to_have_been_idle() {
-    let expected = (Some((items(0, 1), 2)), vec![items(1, 1)], vec![]);
-    assert_eq!(bury(with_items(2), &ABORTED, IDLE), expected);
+fn a_worker_that_ends_before_its_first_item_costs_no_attempt() {
+    let expected = (Some((items(0, 1), 1)), vec![items(1, 1)], vec![]);
+    assert_eq!(bury(with_items(2), &KILLED, IDLE), expected);
 }
 
 #[test]
@@ -281,12 +281,13 @@ fn an_item_that_a_stalled_worker_had_not_started_is_not_timed_out_with_it() {
 }
 
 #[test]
-fn w29_an_item_whose_worker_claims_to_be_idle_is_timed_out_when_it_is_alone() {
+fn w29_an_item_whose_worker_claims_to_be_idle_again_is_timed_out() {
+    let suspect = with_items(1).bury(&ABORTED, IDLE).suspect.unwrap();
     let mut worker = ready();
-    worker.assign_suspect(Suspect { chunk: items(10, 1), suspicion: Suspicion::default() }, at(0));
+    worker.assign_suspect(suspect, at(0));
     assert_eq!(worker.judge(IDLE, at(10)), Judgement::Wait);
-    assert_eq!(worker.judge(IDLE, at(11)), Judgement::TimedOut(10));
-    assert_eq!(bury(worker, &Cause::TimedOut(10), IDLE), (None, vec![], vec![(10, "timeout")]));
+    assert_eq!(worker.judge(IDLE, at(11)), Judgement::TimedOut(0));
+    assert_eq!(bury(worker, &Cause::TimedOut(0), IDLE), (None, vec![], vec![(0, "timeout")]));
 }
 
 fn cause() -> impl Strategy<Value = Cause> {
