@@ -4,6 +4,8 @@
 //! A fake worker is this very test program, started again through `fake_worker/worker.sh`: the script sets a
 //! variable and runs the one test [`entry`], which then speaks the protocol as its [`Script`] says.
 
+#![expect(clippy::unwrap_used, reason = "a worker or a test that cannot go on fails")]
+
 mod actor;
 mod bytes;
 mod compiling;
@@ -17,9 +19,7 @@ mod serving;
 mod starts;
 
 pub(crate) use self::fake::{Fake, Ran, job, numbers};
-pub(crate) use self::script::{
-    Compiler, Death, Lie, Misdeed, Page, Results, Script, Start, When,
-};
+pub(crate) use self::script::{Compiler, Death, Lie, Misdeed, Page, Results, Script, Start, When};
 
 /// Names the folder of the test that started this process as a worker.
 const STAGE: &str = "WASMPOOL_FAKE";

@@ -161,9 +161,9 @@ impl Actor {
             }
             Start::CloseResults => return Err(stay_without("4>&-")),
             Start::ReadyThenExit => return self.write(&ready).map(|()| 9),
+            Start::Deaf => return self.write(&ready).and_then(|()| Err(stay_without(""))),
             Start::DeafOnce if self.is_first() => {
-                self.write(&ready)?;
-                return Err(stay_without(""));
+                return self.write(&ready).and_then(|()| Err(stay_without("")));
             }
             Start::ReadyTwice => return self.write(&[&*ready, &*ready].concat()).and_then(|()| self.hang()),
             Start::ReadyThenResult => {

@@ -27,7 +27,7 @@ const PATIENCE: Duration = Duration::from_secs(60);
 const OUT_OF_PATIENCE: i32 = 14;
 
 /// The most output an item may have here.
-pub(crate) const MAX_OUTPUT: u64 = 4 << 20;
+pub(crate) const MAX_OUTPUT: u32 = 4 << 20;
 
 /// A program that becomes workers which follow a script, in a folder of its own.
 pub(crate) struct Fake {
@@ -63,7 +63,7 @@ pub(crate) fn job(source: Box<dyn Source>) -> Job {
     Job {
         workers: 2,
         source,
-        serve: Serve { exports: vec!["f".into()], meta: false, max_output: MAX_OUTPUT },
+        serve: Serve { exports: vec!["f".into()], meta: false, max_output: MAX_OUTPUT.into() },
         timeout: Some(Duration::from_secs(20)),
         chunk: Some(4),
         window_items: 64,
@@ -118,7 +118,8 @@ impl Fake {
         let mut heard = Heard::default();
         let options = Options {
             workers: job.workers,
-            spare: true,
+            // Without one, it is certain which process is the first to serve.
+            spare: job.workers > 1,
             worker_executable: Some(self.stage.join("worker")),
         };
         let _impatient = impatient(canceller);

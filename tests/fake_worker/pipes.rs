@@ -8,20 +8,30 @@ use wasmpool::pool::Job;
 use wasmpool::source::Lines;
 
 use super::fake::{alone, own_cpu_time};
-use super::{Fake, Misdeed, Script, Start, When, job, numbers};
+use super::{Fake, Misdeed, Ran, Script, Start, When, job, numbers};
 
 const LIMIT: Duration = Duration::from_millis(300);
 
 /// More than a pipe holds.
 const LONG: usize = 200_000;
 
+/// Texts longer than a pipe, for one worker.
+fn run_texts(start: Start, count: usize) -> Ran {
+    let texts = format!("{}\n", "x".repeat(LONG)).repeat(count);
+    let source = Box::new(Lines::new(Cursor::new(texts), "the texts".into()));
+    let fake = Fake::new(Script { start, ..Script::default() });
+    fake.run(Job { workers: 1, timeout: Some(LIMIT), ..job(source) })
+}
+
 #[test]
-fn w15_a_worker_that_does_not_read_its_requests() {
-    let fake = Fake::new(Script { start: Start::DeafOnce, ..Script::default() });
-    let text = format!("{}\n", "x".repeat(LONG)).repeat(8);
-    let source = Box::new(Lines::new(Cursor::new(text), "the texts".into()));
-    let ran = fake.run(Job { workers: 1, timeout: Some(LIMIT), chunk: Some(1), ..job(source) });
-    assert_eq!(ran.summary().counts.ok, 7);
+fn w15_a_worker_that_does_not_read_its_requests_is_replaced() {
+    let ran = run_texts(Start::DeafOnce, 8);
+    assert_eq!((ran.summary().counts.ok, ran.summary().replaced), (8, 1));
+}
+
+#[test]
+fn w15_workers_that_do_not_read_their_requests_cannot_keep_an_item_for_ever() {
+    let ran = run_texts(Start::Deaf, 1);
     assert_eq!(ran.end(0).0, &Outcome::Timeout { limit: LIMIT });
 }
 

@@ -69,7 +69,9 @@ pub(crate) enum Start {
     /// In one write.
     ReadyThenResult,
     ReadyThenExit,
-    /// The first process is ready and never reads a request.
+    /// Is ready and never reads a request.
+    Deaf,
+    /// As that, the first process.
     DeafOnce,
     ResultUnready,
     Refuse,

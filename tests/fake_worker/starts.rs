@@ -1,6 +1,7 @@
 //! Serving workers that are never ready, or only just.
 
 use wasmpool::error::{Error, ExitCode};
+use wasmpool::pool::Job;
 
 use super::{Fake, Ran, Script, Start, job, numbers};
 
@@ -31,7 +32,11 @@ fn w19_workers_that_exit_before_they_are_ready() {
 
 #[test]
 fn a_worker_that_exits_before_it_is_ready_is_replaced() {
-    run(Start::ExitOnce).check_ok_but(12, &[]);
+    let fake = Fake::new(Script { start: Start::ExitOnce, ..Script::default() });
+    let ran = fake.run(Job { workers: 1, ..job(numbers(12)) });
+    ran.check_ok_but(12, &[]);
+    // The compile worker, the one that exited, and another.
+    assert_eq!(ran.processes, 3);
 }
 
 #[test]
@@ -86,10 +91,7 @@ fn w11_workers_that_are_ready_twice() {
 
 #[test]
 fn w10_workers_with_results_before_they_are_ready() {
-    check_broken(
-        Start::ResultUnready,
-        "a worker broke the protocol at its start: a result nobody asked for",
-    );
+    check_broken(Start::ResultUnready, "a worker broke the protocol at its start: a result nobody asked for");
 }
 
 #[test]
