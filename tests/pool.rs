@@ -143,10 +143,6 @@ impl Play {
         };
         (play(ending, deed), (canceller, cancellation))
     }
-
-    fn emitted(&self) -> u64 {
-        self.sink.emitted.load(Ordering::SeqCst)
-    }
 }
 
 fn honest() -> Fake {

@@ -161,6 +161,10 @@ impl Actor {
             }
             Start::CloseResults => return Err(stay_without("4>&-")),
             Start::ReadyThenExit => return self.write(&ready).map(|()| 9),
+            Start::DeafOnce if self.is_first() => {
+                self.write(&ready)?;
+                return Err(stay_without(""));
+            }
             Start::ReadyTwice => return self.write(&[&*ready, &*ready].concat()).and_then(|()| self.hang()),
             Start::ReadyThenResult => {
                 return self.write(&[&*ready, &*single(0, 1, b"0", 0)].concat()).and_then(|()| self.hang());

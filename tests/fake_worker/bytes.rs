@@ -86,6 +86,7 @@ impl Lie {
             Self::LineBreak => single(b"[1,\n2]"),
             Self::NoUtf8 => single(b"\"\xff\""),
             Self::Nested(depth) => single(&[b"[".repeat(depth), b"]".repeat(depth)].concat()),
+            Self::Unclosed(depth) => single(&b"[".repeat(depth)),
             Self::Output(length) => batch(item, attempt, 1, &report(value, length)),
             Self::Hello => encoded(&Response::Hello(hello())),
             Self::Ready => encoded(&Response::Ready(Ready::default())),

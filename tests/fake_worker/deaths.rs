@@ -3,13 +3,14 @@
 use rustix::process::Signal;
 use wasmpool::outcome::{Outcome, WorkerEnd};
 
-use super::{Death, Fake, Misdeed, Ran, Results, Script, When, job, numbers};
+use super::{Death, Fake, Misdeed, Page, Ran, Results, Script, When, job, numbers};
 
 /// The item under which workers end.
 const BAD: u64 = 6;
 
 fn run(when: When, misdeed: Misdeed) -> Ran {
-    Fake::new(Script { misdeed: Some((when, misdeed)), ..Script::default() }).run(job(numbers(12)))
+    let script = Script { misdeed: Some((when, misdeed)), page: Page::Honest, ..Script::default() };
+    Fake::new(script).run(job(numbers(12)))
 }
 
 /// A worker that ends in this way at each attempt costs the item and no other.
@@ -68,6 +69,15 @@ fn w18_an_abort_at_the_first_attempt_costs_one_attempt() {
 #[test]
 fn w18_a_segmentation_fault_at_the_first_attempt_costs_one_attempt() {
     check_retried(Death::Signal(Signal::SEGV.as_raw()));
+}
+
+#[test]
+fn a_worker_that_says_it_was_between_two_items_is_believed_once() {
+    let misdeed = Some((When::Always(BAD), Misdeed::Die(Death::Exit(1))));
+    let ran = Fake::new(Script { misdeed, ..Script::default() }).run(job(numbers(12)));
+    ran.check_ok_but(12, &[BAD]);
+    assert_eq!(ran.end(BAD), (&Outcome::Crash { end: WorkerEnd::Exited(1) }, 2));
+    assert_eq!(ran.summary().replaced, 3);
 }
 
 #[test]

@@ -4,10 +4,12 @@ use std::collections::BTreeMap;
 use std::fs::{self, File};
 use std::os::unix::fs::symlink;
 use std::path::{Path, PathBuf};
+use std::process::Command;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::mpsc::{RecvTimeoutError, Sender, channel};
 use std::time::Duration;
 
+use rustix::time::{ClockId, clock_gettime};
 use wasmpool::error::Error;
 use wasmpool::guest::Description;
 use wasmpool::item::ItemIndex;
@@ -148,6 +150,25 @@ impl Drop for Fake {
         // A folder that is left behind is no reason to fail.
         let _ = fs::remove_dir_all(&self.stage);
     }
+}
+
+/// Runs a test in a process of its own, where what is measured of the process is the test's alone. `name` is the
+/// test's, from the top.
+pub(crate) fn alone(name: &str, test: impl FnOnce()) {
+    const ALONE: &str = "WASMPOOL_ALONE";
+    if std::env::var_os(ALONE).is_some() {
+        return test();
+    }
+    let mut again = Command::new(std::env::current_exe().unwrap());
+    let output = again.args([name, "--exact"]).env(ALONE, "1").output().unwrap();
+    let said = String::from_utf8_lossy(&output.stdout);
+    assert!(output.status.success() && said.contains("1 passed"), "{said}");
+}
+
+/// Processor time that this process, without its children, has used.
+pub(crate) fn own_cpu_time() -> Duration {
+    let time = clock_gettime(ClockId::ProcessCPUTime);
+    Duration::try_from(time).unwrap()
 }
 
 /// Fakes do not look at it.

@@ -7,7 +7,8 @@ use wasmpool::outcome::Outcome;
 use wasmpool::pool::Job;
 use wasmpool::source::Lines;
 
-use super::{Fake, Misdeed, Script, When, job, numbers};
+use super::fake::{alone, own_cpu_time};
+use super::{Fake, Misdeed, Script, Start, When, job, numbers};
 
 const LIMIT: Duration = Duration::from_millis(300);
 
@@ -16,8 +17,7 @@ const LONG: usize = 200_000;
 
 #[test]
 fn w15_a_worker_that_does_not_read_its_requests() {
-    let misdeed = Some((When::Once(0), Misdeed::Hang));
-    let fake = Fake::new(Script { misdeed, ..Script::default() });
+    let fake = Fake::new(Script { start: Start::DeafOnce, ..Script::default() });
     let text = format!("{}\n", "x".repeat(LONG)).repeat(8);
     let source = Box::new(Lines::new(Cursor::new(text), "the texts".into()));
     let ran = fake.run(Job { workers: 1, timeout: Some(LIMIT), chunk: Some(1), ..job(source) });
@@ -40,6 +40,30 @@ fn a_worker_that_closes_its_requests_and_goes_on() {
     let fake = Fake::new(Script { misdeed, ..Script::default() });
     let ran = fake.run(Job { timeout: Some(LIMIT), ..job(numbers(12)) });
     ran.check_ok_but(12, &[5]);
+}
+
+/// The host waits for a worker that hangs, and does not use up a processor meanwhile.
+fn check_quiet(script: Script) {
+    let limit = LIMIT * 5;
+    let before = own_cpu_time();
+    let ran = Fake::new(script).run(Job { workers: 1, timeout: Some(limit), ..job(numbers(1)) });
+    assert!(matches!(ran.end(0).0, Outcome::Timeout { .. }), "{:?}", ran.end(0));
+    let used = own_cpu_time().saturating_sub(before);
+    assert!(used < limit / 3, "{used:?}");
+}
+
+#[test]
+fn waiting_for_a_worker_without_standard_error_costs_no_processor_time() {
+    let name = "fake_worker::pipes::waiting_for_a_worker_without_standard_error_costs_no_processor_time";
+    let misdeed = Some((When::Always(0), Misdeed::Hang));
+    alone(name, || check_quiet(Script { misdeed, mute: true, ..Script::default() }));
+}
+
+#[test]
+fn waiting_for_a_worker_that_closed_its_requests_costs_no_processor_time() {
+    let name = "fake_worker::pipes::waiting_for_a_worker_that_closed_its_requests_costs_no_processor_time";
+    let misdeed = Some((When::Always(0), Misdeed::CloseRequests));
+    alone(name, || check_quiet(Script { misdeed, ..Script::default() }));
 }
 
 #[test]

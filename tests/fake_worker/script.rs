@@ -69,6 +69,8 @@ pub(crate) enum Start {
     /// In one write.
     ReadyThenResult,
     ReadyThenExit,
+    /// The first process is ready and never reads a request.
+    DeafOnce,
     ResultUnready,
     Refuse,
 }
@@ -111,8 +113,6 @@ pub(crate) enum When {
     First(ItemIndex),
     /// At each item.
     Everywhere,
-    /// By the first process that comes to this item.
-    Once(ItemIndex),
 }
 
 /// What a fake worker does instead of giving an item's result.
@@ -180,6 +180,8 @@ pub(crate) enum Lie {
     NoUtf8,
     /// Arrays in each other, so many.
     Nested(usize),
+    /// The first half of that.
+    Unclosed(usize),
     /// So many bytes of standard output.
     Output(usize),
     Hello,

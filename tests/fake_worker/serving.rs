@@ -139,7 +139,6 @@ impl Actor {
             When::Always(bad) => item == bad,
             When::First(bad) => item == bad && attempt == 1,
             When::Everywhere => true,
-            When::Once(bad) => item == bad && self.is_first(),
         };
         due.then_some(misdeed)
     }
