@@ -17,9 +17,7 @@ mod serving;
 mod starts;
 
 pub(crate) use self::fake::{Fake, Ran, job, numbers};
-pub(crate) use self::script::{
-    Compiler, Death, Lie, Misdeed, Page, Results, Script, Start, When,
-};
+pub(crate) use self::script::{Compiler, Death, Lie, Misdeed, Page, Results, Script, Start, When};
 
 /// Names the folder of the test that started this process as a worker.
 const STAGE: &str = "WASMPOOL_FAKE";

@@ -120,12 +120,8 @@ struct Play {
 
 fn play(ending: Ending, deed: impl FnMut(u64) -> Result<(), Error> + 'static) -> Play {
     let (emitted, most_ahead) = (Arc::default(), Arc::default());
-    let source = Numbers {
-        next: 0,
-        emitted: Arc::clone(&emitted),
-        most_ahead: Arc::clone(&most_ahead),
-        ending,
-    };
+    let source =
+        Numbers { next: 0, emitted: Arc::clone(&emitted), most_ahead: Arc::clone(&most_ahead), ending };
     let job = Job { window_items: WINDOW, chunk: None, ..job(Box::new(source)) };
     Play { job, sink: Counting { emitted, failed: Vec::new(), deed: Box::new(deed) }, most_ahead }
 }

@@ -116,11 +116,8 @@ impl Fake {
         (canceller, cancellation): (Canceller, pool::Cancellation),
     ) -> (Result<Summary, Error>, Heard) {
         let mut heard = Heard::default();
-        let options = Options {
-            workers: job.workers,
-            spare: true,
-            worker_executable: Some(self.stage.join("worker")),
-        };
+        let options =
+            Options { workers: job.workers, spare: true, worker_executable: Some(self.stage.join("worker")) };
         let _impatient = impatient(canceller);
         let result = pool::open(Path::new("fake.wasm"), &guest(), options)
             .and_then(|opening| opening.run(job, sink, &mut heard, cancellation));

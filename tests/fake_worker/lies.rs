@@ -19,7 +19,10 @@ fn check(lie: Lie, rule: &str) {
     let ran = run(When::Always(BAD), lie);
     ran.check_ok_but(12, &[BAD]);
     assert_eq!(ran.end(BAD), (&Outcome::Protocol { error: rule.into() }, 2));
-    assert_eq!(ran.heard.replaced, [format!("broke the protocol: {rule}"), format!("broke the protocol: {rule}")]);
+    assert_eq!(
+        ran.heard.replaced,
+        [format!("broke the protocol: {rule}"), format!("broke the protocol: {rule}")]
+    );
 }
 
 #[test]
@@ -140,7 +143,11 @@ fn w13_a_value_of_a_million_nested_arrays_is_json_and_harms_nobody() {
     let ran = run(When::Always(BAD), Lie::Nested(1_000_000));
     ran.check_ok_but(12, &[BAD]);
     let end = ran.end(BAD);
-    assert!(matches!(end, (Outcome::Ok(output), 1) if output.json().len() == 2_000_000), "{}", end.0.status());
+    assert!(
+        matches!(end, (Outcome::Ok(output), 1) if output.json().len() == 2_000_000),
+        "{}",
+        end.0.status()
+    );
 }
 
 #[test]
@@ -164,7 +171,11 @@ fn a_message_longer_than_any_result() {
     let ran = run(When::Always(BAD), Lie::Output(2 * MAX_OUTPUT as usize));
     ran.check_ok_but(12, &[BAD]);
     let rule = format!("bytes where at most {limit} are allowed");
-    assert!(matches!(ran.end(BAD).0, Outcome::Protocol { error } if error.ends_with(&rule)), "{:?}", ran.end(BAD));
+    assert!(
+        matches!(ran.end(BAD).0, Outcome::Protocol { error } if error.ends_with(&rule)),
+        "{:?}",
+        ran.end(BAD)
+    );
 }
 
 #[test]

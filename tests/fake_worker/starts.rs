@@ -86,10 +86,7 @@ fn w11_workers_that_are_ready_twice() {
 
 #[test]
 fn w10_workers_with_results_before_they_are_ready() {
-    check_broken(
-        Start::ResultUnready,
-        "a worker broke the protocol at its start: a result nobody asked for",
-    );
+    check_broken(Start::ResultUnready, "a worker broke the protocol at its start: a result nobody asked for");
 }
 
 #[test]
