@@ -278,7 +278,12 @@ impl Driver {
     }
 
     fn listen(&self, session: &mut Session) {
-        for line in session.talk.read(&session.process.stderr) {
+        let lines = session.talk.read(&session.process.stderr);
+        self.quote(lines);
+    }
+
+    fn quote(&self, lines: Vec<String>) {
+        for line in lines {
             self.tell(Event::WorkerSaid { worker: self.slot, line });
         }
     }
@@ -296,6 +301,7 @@ impl Driver {
             }
             let heard = session.hear();
             self.heard(session, heard)?;
+            self.quote(session.talk.lines());
         }
         Ok(())
     }

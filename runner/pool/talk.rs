@@ -42,6 +42,11 @@ impl Talk {
                 Err(_) => break,
             }
         }
+        self.lines()
+    }
+
+    /// The lines that are complete and have not been asked for.
+    pub(super) fn lines(&mut self) -> Vec<String> {
         std::mem::take(&mut self.lines)
     }
 

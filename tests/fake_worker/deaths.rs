@@ -96,6 +96,23 @@ fn workers_that_end_under_every_item_fail_every_item_and_end_the_run_well() {
 }
 
 #[test]
+fn a_result_in_the_outbox_of_an_item_that_was_not_its_turn_is_not_believed() {
+    check_retried_forger(Misdeed::DieForging(1, Death::Abort));
+}
+
+#[test]
+fn garbage_in_the_outbox_is_not_believed() {
+    check_retried_forger(Misdeed::DieScribbling(Death::Abort));
+}
+
+#[track_caller]
+fn check_retried_forger(misdeed: Misdeed) {
+    let ran = run(When::First(BAD), misdeed);
+    ran.check_ok_but(12, &[]);
+    assert_eq!([4, 5, 6, 7].map(|item| ran.end(item).1), [1, 1, 2, 1]);
+}
+
+#[test]
 fn results_in_the_outbox_outlive_their_worker() {
     let misdeed = Some((When::First(BAD), Misdeed::Die(Death::Abort)));
     let script = Script { misdeed, results: Results::Outbox, ..Script::default() };

@@ -87,6 +87,14 @@ fn w17_a_flood_on_standard_error_is_capped_and_costs_no_item() {
 }
 
 #[test]
+fn lines_for_the_log_are_passed_on_although_nothing_is_on_standard_error() {
+    let misdeed = Some((When::Everywhere, Misdeed::Log));
+    let ran = Fake::new(Script { misdeed, mute: true, ..Script::default() }).run(job(numbers(12)));
+    ran.check_ok_but(12, &[]);
+    assert_eq!(ran.heard.said, ["a line for the log"; 12]);
+}
+
+#[test]
 fn a_worker_without_standard_error_gets_everything_done() {
     Fake::new(Script { mute: true, ..Script::default() }).run(job(numbers(20))).check_ok_but(20, &[]);
 }

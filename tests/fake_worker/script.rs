@@ -130,12 +130,18 @@ pub(crate) enum Misdeed {
     DieAfter(Death),
     /// Gives the results of the chunk and ends before it clears the outbox.
     DieUncleared(Death),
+    /// Leaves the result of an item so far ahead in the outbox and ends.
+    DieForging(u64, Death),
+    /// Leaves garbage in the outbox and ends.
+    DieScribbling(Death),
     /// Says nothing more.
     Hang,
     /// Sends half of the result and says nothing more.
     HangMidFrame,
     /// Sends the result byte by byte, each after a pause.
     Trickle(Duration),
+    /// Logs a line, and gives the result.
+    Log,
     /// Logs without a pause, for good.
     LogForEver,
     /// Closes its result pipe and stays.

@@ -12,7 +12,7 @@ use wasmpool::shm::segment::{Segment, SegmentMap};
 use wasmpool::wire::msg::{Call, Response};
 
 use super::actor::{Actor, Asked, die, open, stay_without};
-use super::bytes::{batch, encoded, report, single, value};
+use super::bytes::{GARBAGE, batch, encoded, report, single, value};
 use super::script::{Misdeed, Page, Results, When};
 
 /// How often a page that never keeps still is written.
@@ -71,7 +71,7 @@ impl Actor {
                     self.answer(&mut held, call.attempt, &value, segment)?;
                     at_the_end = Some(death);
                 }
-                Some(misdeed) => match self.misbehave(misdeed, item, call.attempt, &value)? {
+                Some(misdeed) => match self.misbehave(misdeed, (item, call.attempt), &value, segment)? {
                     // A liar that is still believed goes on behind the item.
                     Served::Well => held.first = item + 1,
                     end => return Ok(end),
@@ -146,9 +146,9 @@ impl Actor {
     fn misbehave(
         &mut self,
         misdeed: Misdeed,
-        item: ItemIndex,
-        attempt: u32,
+        (item, attempt): (ItemIndex, u32),
         value: &str,
+        segment: &Segment<SegmentMap>,
     ) -> io::Result<Served> {
         let honest = single(item, attempt, value.as_bytes(), self.script.stdout);
         self.show(item, attempt);
@@ -163,6 +163,16 @@ impl Actor {
                 self.write(&honest)?;
                 return Ok(Served::Ending(die(death)));
             }
+            Misdeed::DieForging(ahead, death) => {
+                segment.begin(item + ahead, attempt);
+                segment.append(0, &report(b"\"forged\"", 0), 1);
+                return Ok(Served::Ending(die(death)));
+            }
+            Misdeed::DieScribbling(death) => {
+                segment.begin(item, attempt);
+                segment.append(0, &GARBAGE, 1);
+                return Ok(Served::Ending(die(death)));
+            }
             Misdeed::Hang => return Ok(Served::Silent),
             Misdeed::HangMidFrame => {
                 self.write(&honest[..honest.len() / 2])?;
@@ -173,6 +183,10 @@ impl Actor {
                     self.write(std::slice::from_ref(byte))?;
                     rest(pause);
                 }
+            }
+            Misdeed::Log => {
+                self.send(&Response::Log(b"a line for the log"))?;
+                self.write(&honest)?;
             }
             Misdeed::LogForEver => {
                 let lines = encoded(&Response::Log(b"still here")).repeat(1000);
