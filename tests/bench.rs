@@ -15,10 +15,13 @@ const WASMPOOL: &str = env!("CARGO_BIN_EXE_wasmpool");
 /// Numbers that the main job looks at: a second of work or so for two processors.
 const NUMBERS: u32 = 20_000_000;
 
+/// Runs something once and says how long that took.
+type Run = fn() -> Result<Duration>;
+
 /// One thing that is timed.
 struct Contender {
     name: &'static str,
-    run: fn() -> Result<Duration>,
+    run: Run,
     times: Vec<Duration>,
 }
 
@@ -34,13 +37,13 @@ fn main() -> Result<()> {
         Contest::new(
             "process start to first record, no cache, hostile.wasm",
             21,
-            [("a process that does nothing", nothing as fn() -> _), ("wasmpool run", first_record)],
+            [("a process that does nothing", nothing as Run), ("wasmpool run", first_record)],
         ),
         Contest::new(
             "primes below 20,000,000",
             5,
             [
-                ("native, 2 threads", native_primes as fn() -> _),
+                ("native, 2 threads", native_primes as Run),
                 ("wasmpool -j 2", || primes("2")),
                 ("wasmpool -j 1", || primes("1")),
             ],
@@ -48,7 +51,7 @@ fn main() -> Result<()> {
         Contest::new(
             "300,000 items of a few microseconds, a fresh instance each",
             5,
-            [("wasmpool -j 2", || divisors("2") as Result<_>), ("wasmpool -j 1", || divisors("1"))],
+            [("wasmpool -j 2", (|| divisors("2")) as Run), ("wasmpool -j 1", || divisors("1"))],
         ),
     ];
     let mut figures = Vec::new();
@@ -64,11 +67,7 @@ fn main() -> Result<()> {
 }
 
 impl Contest {
-    fn new<const N: usize>(
-        title: &'static str,
-        runs: usize,
-        contenders: [(&'static str, fn() -> Result<Duration>); N],
-    ) -> Self {
+    fn new<const N: usize>(title: &'static str, runs: usize, contenders: [(&'static str, Run); N]) -> Self {
         let contenders =
             contenders.into_iter().map(|(name, run)| Contender { name, run, times: Vec::new() }).collect();
         Self { title, runs, contenders }

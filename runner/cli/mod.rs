@@ -23,7 +23,7 @@ pub use exit::Ending;
 
 const EXAMPLES: &str = "\
 Examples:
-  wasmpool run primes.wasm count-primes --range 1..800000
+  wasmpool run primes.wasm --range 1..800000
   wasmpool run text.wasm analyze --lines notes.txt > records.jsonl
   wasmpool call primes.wasm count-primes 1 100";
 

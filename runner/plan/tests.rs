@@ -235,16 +235,23 @@ fn the_only_function_that_takes_the_input_need_not_be_named() {
 
 #[test]
 fn several_functions_that_take_the_input_are_listed() {
+    let number = |name| export(None, name, &[("n", ValueType::U8)], ValueType::Bool);
     check_refused(
-        &primes(),
+        &guest(vec![number("f"), number("g")]),
         None,
         range(1, 9),
         (
             2,
             "several functions of `g.wasm` take `--range`",
-            "name one of them: `count-primes(start: u64, end: u64) -> u64` or `count-divisors(n: u64) -> u64`",
+            "name one of them: `f(n: u8) -> bool` or `g(n: u8) -> bool`",
         ),
     );
+}
+
+#[test]
+fn a_range_without_a_name_means_the_function_of_two_integers() {
+    let bound = plan(None, range(1, 9)).bind(&primes()).unwrap();
+    assert_eq!(bound.export.function, "count-primes");
 }
 
 #[test]

@@ -55,6 +55,8 @@ pub(super) struct Compiling<'a> {
     link: Link,
     talk: Talk,
     said: Vec<String>,
+    /// It has said which build it is.
+    greeted: bool,
     deadline: Nanos,
     killed: u32,
 }
@@ -94,6 +96,7 @@ impl<'a> Compiling<'a> {
             link: Link::new(MAX_MESSAGE),
             talk: Talk::default(),
             said: Vec::new(),
+            greeted: false,
             deadline: now().after(COMPILE_LIMIT),
             killed: 0,
         })
@@ -159,14 +162,16 @@ impl<'a> Compiling<'a> {
             let seconds = COMPILE_LIMIT.as_secs();
             return Err(self.refused(&format!("takes longer than {seconds} s to compile")));
         }
-        let stderr = if self.talk.is_open() { PollFlags::IN } else { PollFlags::empty() };
-        let mut fds =
-            [PollFd::new(&self.process.results, PollFlags::IN), PollFd::new(&self.process.stderr, stderr)];
+        let mut fds = vec![PollFd::new(&self.process.results, PollFlags::IN)];
+        // A closed pipe would end every poll at once.
+        if self.talk.is_open() {
+            fds.push(PollFd::new(&self.process.stderr, PollFlags::IN));
+        }
         match poll(&mut fds, Timespec::try_from(left).ok().as_ref()) {
             Ok(_) | Err(Errno::INTR) => {}
             Err(error) => return Err(keep(error.into())),
         }
-        if !fds[1].revents().is_empty() && self.talk.is_open() {
+        if fds.get(1).is_some_and(|stderr| !stderr.revents().is_empty()) {
             self.said.extend(self.talk.read(&self.process.stderr));
         }
         Ok(())
@@ -175,6 +180,11 @@ impl<'a> Compiling<'a> {
     fn hear(&mut self) -> Result<Option<Step>, Error> {
         let message = self.link.decoder.next_message().map_err(|error| error.to_string());
         match message.and_then(|message| message.map_or(Ok(None), understand)) {
+            Ok(Some(Step::Greeted)) => {
+                self.greeted = true;
+                Ok(Some(Step::Greeted))
+            }
+            Ok(Some(_)) if !self.greeted => Err(self.broken("it did not greet first")),
             Ok(Some(Step::Refused { message, hint })) => Err(Error::guest(self.name, message, hint)),
             Ok(step) => Ok(step),
             Err(rule) => Err(self.broken(&rule)),
@@ -190,6 +200,7 @@ impl<'a> Compiling<'a> {
             self.process = start(&self.launcher, &self.wasm, self.describe_only)?;
             self.link = Link::new(MAX_MESSAGE);
             self.talk = Talk::default();
+            self.greeted = false;
             return Ok(Step::Restarted);
         }
         Err(self.died(end))

@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use super::Shared;
 use super::run_state::RunState;
+use super::spawn::Hatch;
 use crate::error::Error;
 use crate::item::ItemIndex;
 use crate::outcome::Completion;
@@ -52,6 +53,8 @@ pub(super) struct Dispatcher<'a> {
     pub(super) state: RunState,
     /// What the sink holds back.
     pub(super) held_bytes: u64,
+    /// Where a spare is to be ordered, as long as there is none: not before there is a worker at work.
+    pub(super) spare: Option<Hatch>,
 }
 
 impl Dispatcher<'_> {
@@ -94,7 +97,12 @@ impl Dispatcher<'_> {
 
     fn handle(&mut self, event: Event, input_error: &mut Option<Error>) -> Result<(), Error> {
         match event {
-            Event::Ready => self.state.worker_ready(),
+            Event::Ready => {
+                self.state.worker_ready();
+                if let Some(hatch) = self.spare.take() {
+                    hatch.prepare_spare();
+                }
+            }
             Event::NeverReady { reason } => {
                 if self.state.worker_never_ready(self.shared.workers) {
                     let hint = Some("`wasmpool call` with the same guest runs a single worker".to_owned());

@@ -37,6 +37,9 @@ const SENT_AHEAD: Duration = Duration::from_millis(4);
 /// Reads from one pipe before the others get their turn.
 const READS_PER_TURN: usize = 16;
 
+/// Reads that take in whatever a pipe can hold, at 4 KiB each or more.
+const READS_PER_PIPE: usize = 256;
+
 /// How long a worker may take to end when asked to, or when it has closed its pipe.
 const END_LIMIT: Duration = Duration::from_secs(1);
 
@@ -63,6 +66,8 @@ struct Session {
     /// Ends of items, read and not yet passed on.
     ended: Vec<(ItemIndex, Completion)>,
     hung_up: bool,
+    /// It has been ready for a whole turn; until then it counts as one that is starting.
+    started: bool,
     /// It runs an item under suspicion, and nothing beside it.
     alone: bool,
 }
@@ -79,6 +84,8 @@ enum End {
     NeverReady(String),
     /// It ended, or had to be ended.
     Lost(Cause),
+    /// It ended before it was given anything to do.
+    LostIdle(Cause),
 }
 
 /// What a look at the descriptors found.
@@ -101,6 +108,13 @@ impl Driver {
             match end {
                 End::Finished | End::Stopped | End::Refused => break,
                 End::Lost(_) => failures = 0,
+                // A program that ends whenever it is ready would be started again and again.
+                End::LostIdle(_) => {
+                    failures += 1;
+                    if !self.back_off(failures) {
+                        break;
+                    }
+                }
                 End::NeverReady(reason) => {
                     failures += 1;
                     self.tell(Event::NeverReady { reason });
@@ -140,15 +154,19 @@ impl Driver {
             process,
             ended: Vec::new(),
             hung_up: false,
+            started: false,
             alone: false,
         };
-        let end = self.converse(&mut session);
+        let end = match self.converse(&mut session) {
+            End::Lost(cause) if session.state.is_unused() => End::LostIdle(cause),
+            end => end,
+        };
         self.pass_on(&mut session);
         match end {
             End::Finished => self.farewell(&mut session),
             // Dropping it kills it.
             End::Stopped | End::Refused | End::NeverReady(_) => {}
-            End::Lost(ref cause) => self.recover(session, cause),
+            End::Lost(ref cause) | End::LostIdle(ref cause) => self.recover(session, cause),
         }
         end
     }
@@ -158,6 +176,7 @@ impl Driver {
             if self.shared.is_stopping() || self.shared.is_over() && !session.state.is_ready() {
                 return End::Stopped;
             }
+            self.welcome(session);
             let closed = self.fill(session);
             if closed && session.state.outstanding() == 0 {
                 return End::Finished;
@@ -179,6 +198,15 @@ impl Driver {
             if let Err(end) = self.judge(session) {
                 return end;
             }
+        }
+    }
+
+    /// Tells that a worker takes items from now on. Had it said so and ended in one breath, it would never have been
+    /// of any use: such workers break the pool, as those do that are never ready.
+    fn welcome(&self, session: &mut Session) {
+        if session.state.is_ready() && !session.started {
+            session.started = true;
+            self.tell(Event::Ready);
         }
     }
 
@@ -219,14 +247,16 @@ impl Driver {
 
     /// Waits until something happens, or a deadline is reached.
     fn look(&mut self, session: &Session) -> Found {
-        let write = if session.link.wants_write() { PollFlags::OUT } else { PollFlags::empty() };
-        let stderr = if session.talk.is_open() { PollFlags::IN } else { PollFlags::empty() };
+        // A pipe whose other end is closed ends every poll at once, whatever it was to be polled for; so those that
+        // nothing is wanted from are left out.
+        let nothing = || PollFd::new(&*self.wake, PollFlags::empty());
+        let Process { requests, results, stderr, .. } = &session.process;
         let mut fds = vec![
-            PollFd::new(&session.process.results, PollFlags::IN),
-            PollFd::new(&session.process.stderr, stderr),
+            PollFd::new(results, PollFlags::IN),
+            if session.talk.is_open() { PollFd::new(stderr, PollFlags::IN) } else { nothing() },
             PollFd::new(session.process.pidfd(), PollFlags::IN),
             PollFd::new(&*self.wake, PollFlags::IN),
-            PollFd::new(&session.process.requests, write),
+            if session.link.wants_write() { PollFd::new(requests, PollFlags::OUT) } else { nothing() },
         ];
         fds.extend(self.dying.iter().map(|process| PollFd::new(process.pidfd(), PollFlags::IN)));
         let timeout = session.state.deadline().map(|deadline| deadline.since(now()));
@@ -234,7 +264,7 @@ impl Driver {
 
         let found = Found {
             responses: !fds[0].revents().is_empty(),
-            stderr: !fds[1].revents().is_empty() && session.talk.is_open(),
+            stderr: !fds[1].revents().is_empty(),
             ended: !fds[2].revents().is_empty(),
         };
         if !fds[3].revents().is_empty() {
@@ -272,25 +302,21 @@ impl Driver {
 
     fn heard(&self, session: &Session, heard: Result<Heard, Violation>) -> Result<(), End> {
         match heard {
-            Ok(Heard::Ready) => {
-                self.tell(Event::Ready);
-                Ok(())
-            }
             Ok(Heard::Nothing) => Ok(()),
             Ok(Heard::Refused { message, hint }) => {
                 self.tell(Event::Refused { message, hint });
                 Err(End::Refused)
             }
-            Err(violation) if session.state.is_ready() => Err(End::Lost(Cause::Violation(violation))),
-            Err(violation) => {
-                Err(End::NeverReady(format!("a worker broke the protocol at its start: {violation}")))
-            }
+            Err(violation) => Err(session.broken(violation)),
         }
     }
 
-    /// Reads everything that is in the pipe.
+    /// Reads everything that is in the pipe; a worker that goes on writing does not keep us here.
     fn drain(&self, session: &mut Session) -> Result<(), End> {
-        while session.link.read(&session.process.results) == Received::Some {
+        for _ in 0..READS_PER_PIPE {
+            if session.link.read(&session.process.results) != Received::Some {
+                break;
+            }
             let heard = session.hear();
             self.heard(session, heard)?;
         }
@@ -322,17 +348,22 @@ impl Driver {
         wait(&mut fds, Some(END_LIMIT));
         let ended = !fds[0].revents().is_empty();
         if !ended {
-            return End::Lost(Cause::Violation(Violation("it closed its pipe and went on".into())));
+            return session.broken(Violation("it closed its pipe and went on".into()));
         }
         if let Err(end) = self.drain(session) {
             return end;
         }
         let status = match session.process.wait() {
             Ok(status) => status,
+            // Somebody else has: this program ignores SIGCHLD, say.
+            Err(error) if session.started => {
+                let rule = format!("its end cannot be told: {error}");
+                return End::Lost(Cause::Violation(Violation(rule)));
+            }
             Err(error) => return End::NeverReady(format!("a worker cannot be waited for: {error}")),
         };
         self.listen(session);
-        if session.state.is_ready() {
+        if session.started {
             End::Lost(Cause::Ended(status))
         } else {
             End::NeverReady(format!("a worker {status} before it was ready"))
@@ -370,7 +401,8 @@ impl Driver {
         self.dying.push(process);
 
         let Aftermath { completions, suspect, requeue } = state.bury(cause, hint);
-        self.suspect = suspect;
+        // One that is still to be tried has not been lost with a worker that was never given it.
+        self.suspect = suspect.or_else(|| self.suspect.take());
         if !requeue.is_empty() {
             self.shared.scheduler.push_front(requeue);
         }
@@ -403,7 +435,6 @@ impl Driver {
 /// What a worker's messages led to.
 enum Heard {
     Nothing,
-    Ready,
     Refused { message: String, hint: Option<String> },
 }
 
@@ -414,14 +445,22 @@ impl Session {
         self.link.queue(&request);
     }
 
+    /// What it means that the worker broke the protocol.
+    fn broken(&self, violation: Violation) -> End {
+        if self.started {
+            End::Lost(Cause::Violation(violation))
+        } else {
+            End::NeverReady(format!("a worker broke the protocol at its start: {violation}"))
+        }
+    }
+
     /// Takes in every message that has arrived whole.
     fn hear(&mut self) -> Result<Heard, Violation> {
         let at = now();
-        let mut heard = Heard::Nothing;
         loop {
             let message = match self.link.decoder.next_message() {
                 Ok(Some(message)) => message,
-                Ok(None) => return Ok(heard),
+                Ok(None) => return Ok(Heard::Nothing),
                 Err(error) => return Err(Violation(error.to_string())),
             };
             let response = Response::parse(message).map_err(|error| Violation(error.to_string()))?;
@@ -430,10 +469,7 @@ impl Session {
                     version::check(&hello).map_err(|error| Violation(error.to_string()))?;
                     self.state.greeted()?;
                 }
-                Response::Ready(_) => {
-                    self.state.ready()?;
-                    heard = Heard::Ready;
-                }
+                Response::Ready(_) => self.state.ready()?,
                 Response::Refused(refused) => {
                     self.state.may_refuse()?;
                     return Ok(Heard::Refused {

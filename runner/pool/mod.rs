@@ -187,9 +187,6 @@ impl Opening<'_> {
         self.compiling.code(&mut self.code)?;
         let start_up = self.started.elapsed();
         self.spawner.load(Load::Serve(job.serve.clone()));
-        if self.options.spare {
-            self.spawner.prepare(1);
-        }
 
         let (wakes, queues, shared) = share(&job, workers).map_err(cannot_start)?;
         let window = Arc::new(Window::new(job.window_items, job.window_bytes));
@@ -219,6 +216,7 @@ impl Opening<'_> {
             reporter,
             state: RunState::default(),
             held_bytes: 0,
+            spare: self.options.spare.then(|| self.spawner.hatch()),
         };
         let ended = dispatcher.run();
         let wall = self.started.elapsed();

@@ -43,7 +43,6 @@ impl RunState {
     /// An item or a merge has ended.
     pub(super) fn ended(&mut self, item: ItemIndex, completion: &Completion) {
         let ok = completion.outcome.is_ok();
-        self.attempts += u64::from(completion.meta.attempts);
         self.busy += completion.meta.wall;
         if item & MERGE_BIT != 0 {
             self.merges_ended += 1;
@@ -51,6 +50,7 @@ impl RunState {
             assert!(self.merges_ended <= self.merges, "a merge ends once");
         } else {
             self.ended += 1;
+            self.attempts += u64::from(completion.meta.attempts);
             self.ok += u64::from(ok);
             self.failed += u64::from(!ok && completion.outcome != Outcome::Cancelled);
             assert!(self.total.is_none_or(|total| self.ended <= total), "an item ends once");

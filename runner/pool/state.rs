@@ -9,7 +9,8 @@
 //!   was not due, and a bound that it cannot move stands behind it.
 //! - What a dead worker had not answered goes back to the queue uncounted, but for the first of it. If a worker was
 //!   running anything, it was that: what it finished before has been read, or salvaged. So this item has ended, or is
-//!   tried again alone, in a fresh worker, where no other can be the reason.
+//!   tried again alone, in a fresh worker, where no other can be the reason. That a worker ended before it started the
+//!   item is believed once for each item.
 
 use std::collections::VecDeque;
 use std::time::Duration;
@@ -199,6 +200,11 @@ impl WorkerState {
     /// Whether it takes items.
     pub(super) fn is_ready(&self) -> bool {
         self.phase == Phase::Ready
+    }
+
+    /// Whether it has been sent nothing so far.
+    pub(super) fn is_unused(&self) -> bool {
+        self.sent.is_empty() && self.last.is_none()
     }
 
     /// How many items it has been sent and has not answered.

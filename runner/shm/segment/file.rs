@@ -34,8 +34,8 @@ impl SegmentFile {
         Ok(self.words()?.status())
     }
 
-    /// What is in the outbox; none if it is empty or says what cannot be. To be read once the worker is dead: a live
-    /// one may begin the next batch in between.
+    /// What is in the outbox; none if it is empty, says what cannot be, or became another batch while it was read, as
+    /// it may in the moment between a SIGKILL and the worker's end.
     ///
     /// # Errors
     /// If the file cannot be read.
@@ -43,7 +43,11 @@ impl SegmentFile {
         let Some((mut copy, length)) = self.words()?.outbox() else { return Ok(None) };
         copy.reports.resize(length, 0);
         self.read(OUTBOX_AT, &mut copy.reports)?;
-        Ok(Some(copy))
+        // A batch only grows until the next one begins, and that one is of other items.
+        let same = self.words()?.outbox().is_some_and(|(now, _)| {
+            (now.first, now.attempt) == (copy.first, copy.attempt) && now.count >= copy.count
+        });
+        Ok(same.then_some(copy))
     }
 
     fn words(&self) -> io::Result<Words> {

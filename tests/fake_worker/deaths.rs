@@ -1,0 +1,118 @@
+//! Workers that end while they have items.
+
+use rustix::process::Signal;
+use wasmpool::outcome::{Outcome, WorkerEnd};
+
+use super::{Death, Fake, Misdeed, Page, Ran, Results, Script, When, job, numbers};
+
+/// The item under which workers end.
+const BAD: u64 = 6;
+
+fn run(when: When, misdeed: Misdeed) -> Ran {
+    let script = Script { misdeed: Some((when, misdeed)), page: Page::Honest, ..Script::default() };
+    Fake::new(script).run(job(numbers(12)))
+}
+
+/// A worker that ends in this way at each attempt costs the item and no other.
+#[track_caller]
+fn check(death: Death, end: WorkerEnd, attempts: u32) {
+    let ran = run(When::Always(BAD), Misdeed::Die(death));
+    ran.check_ok_but(12, &[BAD]);
+    assert_eq!(ran.end(BAD), (&Outcome::Crash { end }, attempts));
+    assert_eq!(ran.heard.replaced, vec![end.to_string(); attempts as usize]);
+}
+
+#[track_caller]
+fn check_retried(death: Death) {
+    let ran = run(When::First(BAD), Misdeed::Die(death));
+    ran.check_ok_but(12, &[]);
+    assert_eq!(ran.end(BAD).1, 2);
+}
+
+#[test]
+fn w18_an_exit_at_every_attempt_is_a_crash() {
+    check(Death::Exit(1), WorkerEnd::Exited(1), 2);
+}
+
+#[test]
+fn w18_a_good_exit_at_every_attempt_is_a_crash() {
+    check(Death::Exit(0), WorkerEnd::Exited(0), 2);
+}
+
+#[test]
+fn w18_an_abort_at_every_attempt_is_a_crash() {
+    check(Death::Abort, WorkerEnd::Signalled(Signal::ABORT.as_raw()), 2);
+}
+
+#[test]
+fn w18_a_segmentation_fault_at_every_attempt_is_a_crash() {
+    let signal = Signal::SEGV.as_raw();
+    check(Death::Signal(signal), WorkerEnd::Signalled(signal), 2);
+}
+
+#[test]
+fn a_kill_from_outside_is_forgiven_four_times() {
+    let signal = Signal::KILL.as_raw();
+    check(Death::Signal(signal), WorkerEnd::Signalled(signal), 5);
+}
+
+#[test]
+fn w18_an_exit_at_the_first_attempt_costs_one_attempt() {
+    check_retried(Death::Exit(1));
+}
+
+#[test]
+fn w18_an_abort_at_the_first_attempt_costs_one_attempt() {
+    check_retried(Death::Abort);
+}
+
+#[test]
+fn w18_a_segmentation_fault_at_the_first_attempt_costs_one_attempt() {
+    check_retried(Death::Signal(Signal::SEGV.as_raw()));
+}
+
+#[test]
+fn a_worker_that_says_it_was_between_two_items_is_believed_once() {
+    let misdeed = Some((When::Always(BAD), Misdeed::Die(Death::Exit(1))));
+    let ran = Fake::new(Script { misdeed, ..Script::default() }).run(job(numbers(12)));
+    ran.check_ok_but(12, &[BAD]);
+    assert_eq!(ran.end(BAD), (&Outcome::Crash { end: WorkerEnd::Exited(1) }, 2));
+    assert_eq!(ran.summary().replaced, 3);
+}
+
+#[test]
+fn workers_that_end_after_each_result_get_everything_done() {
+    let ran = run(When::Everywhere, Misdeed::DieAfter(Death::Exit(0)));
+    ran.check_ok_but(12, &[]);
+}
+
+#[test]
+fn workers_that_end_under_every_item_fail_every_item_and_end_the_run_well() {
+    let ran = run(When::Everywhere, Misdeed::Die(Death::Exit(1)));
+    let all: Vec<_> = (0..12).collect();
+    ran.check_ok_but(12, &all);
+    let end = WorkerEnd::Exited(1);
+    assert!(all.iter().all(|item| ran.end(*item) == (&Outcome::Crash { end }, 2)), "{:?}", ran.ends);
+}
+
+#[test]
+fn results_in_the_outbox_outlive_their_worker() {
+    let misdeed = Some((When::First(BAD), Misdeed::Die(Death::Abort)));
+    let script = Script { misdeed, results: Results::Outbox, ..Script::default() };
+    let ran = Fake::new(script).run(job(numbers(12)));
+    ran.check_ok_but(12, &[]);
+    assert_eq!([4, 5, 6, 7].map(|item| ran.end(item).1), [1, 1, 2, 1]);
+    // Run again, they would have another process.
+    let pid = |item: u64| ran.ends[&item].meta.pid;
+    assert_eq!(pid(4), pid(5));
+    assert_ne!(pid(5), pid(6));
+}
+
+#[test]
+fn results_in_the_outbox_that_were_written_too_count_once() {
+    let misdeed = Some((When::First(BAD), Misdeed::DieUncleared(Death::Abort)));
+    let script = Script { misdeed, results: Results::Outbox, ..Script::default() };
+    let ran = Fake::new(script).run(job(numbers(12)));
+    ran.check_ok_but(12, &[]);
+    assert_eq!([4, 5, 6, 7].map(|item| ran.end(item).1), [1; 4]);
+}

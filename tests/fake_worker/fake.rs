@@ -1,0 +1,255 @@
+//! The host's side: a pool whose workers are fakes, and what came of it.
+
+use std::collections::BTreeMap;
+use std::fs::{self, File};
+use std::os::unix::fs::symlink;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::mpsc::{RecvTimeoutError, Sender, channel};
+use std::time::Duration;
+
+use rustix::time::{ClockId, clock_gettime};
+use wasmpool::error::Error;
+use wasmpool::guest::Description;
+use wasmpool::item::ItemIndex;
+use wasmpool::outcome::{Completion, Outcome};
+use wasmpool::pool::{self, Canceller, Job, Options};
+use wasmpool::report::{Reporter, RunEvent, Summary};
+use wasmpool::sink::{Accepted, Sink};
+use wasmpool::source::{Range, Source};
+use wasmpool::wire::msg::Serve;
+
+use super::script::Script;
+
+/// When a run counts as hung; it is ended by this signal then.
+const PATIENCE: Duration = Duration::from_secs(60);
+const OUT_OF_PATIENCE: i32 = 14;
+
+/// The most output an item may have here.
+pub(crate) const MAX_OUTPUT: u64 = 4 << 20;
+
+/// A program that becomes workers which follow a script, in a folder of its own.
+pub(crate) struct Fake {
+    stage: PathBuf,
+}
+
+/// How a run went.
+pub(crate) struct Ran {
+    pub(crate) result: Result<Summary, Error>,
+    /// How each item ended.
+    pub(crate) ends: BTreeMap<ItemIndex, Completion>,
+    pub(crate) heard: Heard,
+    /// How many processes there were.
+    pub(crate) processes: usize,
+}
+
+/// What a reporter was told.
+#[derive(Debug, Default)]
+pub(crate) struct Heard {
+    /// Why workers were replaced.
+    pub(crate) replaced: Vec<String>,
+    /// What workers said.
+    pub(crate) said: Vec<String>,
+    pub(crate) finished: Option<Summary>,
+}
+
+/// Keeps how items end.
+#[derive(Debug, Default)]
+struct Ends(BTreeMap<ItemIndex, Completion>);
+
+/// Two workers, four items in a chunk, twenty seconds for each.
+pub(crate) fn job(source: Box<dyn Source>) -> Job {
+    Job {
+        workers: 2,
+        source,
+        serve: Serve { exports: vec!["f".into()], meta: false, max_output: MAX_OUTPUT },
+        timeout: Some(Duration::from_secs(20)),
+        chunk: Some(4),
+        window_items: 64,
+        window_bytes: 16 << 20,
+    }
+}
+
+/// The numbers from 0 on, `count` of them.
+pub(crate) fn numbers(count: u64) -> Box<dyn Source> {
+    Box::new(Range::numbers(0, count.into()).unwrap())
+}
+
+impl Fake {
+    pub(crate) fn new(script: Script) -> Self {
+        static NUMBER: AtomicU32 = AtomicU32::new(0);
+        let number = NUMBER.fetch_add(1, Ordering::Relaxed);
+        let stage = std::env::temp_dir().join(format!("wasmpool-fake-{}-{number}", std::process::id()));
+        fs::create_dir(&stage).unwrap();
+        // Links, because a program that has just been written cannot be started while a child of another thread still
+        // has it open.
+        let starter = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fake_worker/worker.sh");
+        symlink(starter, stage.join("worker")).unwrap();
+        symlink(std::env::current_exe().unwrap(), stage.join("program")).unwrap();
+        fs::write(stage.join("script"), serde_json::to_vec(&script).unwrap()).unwrap();
+        if script.mute {
+            fs::write(stage.join("mute"), "").unwrap();
+        }
+        Self { stage }
+    }
+
+    /// What the fake guest is said to offer.
+    pub(crate) fn describe(&self) -> Result<Description, Error> {
+        let description = pool::describe(Path::new("fake.wasm"), &guest(), Some(self.stage.join("worker")));
+        self.check_none_left();
+        description
+    }
+
+    /// Runs a job and keeps how its items end.
+    pub(crate) fn run(&self, job: Job) -> Ran {
+        let mut ends = Ends::default();
+        let (result, heard) = self.run_into(job, &mut ends, Canceller::new());
+        Ran { result, ends: ends.0, heard, processes: self.pids().len() }
+    }
+
+    /// Runs a job into a sink. When it is over, so are all its processes.
+    pub(crate) fn run_into(
+        &self,
+        job: Job,
+        sink: &mut dyn Sink,
+        (canceller, cancellation): (Canceller, pool::Cancellation),
+    ) -> (Result<Summary, Error>, Heard) {
+        let mut heard = Heard::default();
+        let options =
+            Options { workers: job.workers, spare: true, worker_executable: Some(self.stage.join("worker")) };
+        let _impatient = impatient(canceller);
+        let result = pool::open(Path::new("fake.wasm"), &guest(), options)
+            .and_then(|opening| opening.run(job, sink, &mut heard, cancellation));
+        self.check_none_left();
+        if let Err(Error::Interrupted { signal: OUT_OF_PATIENCE }) = result {
+            panic!("the run hangs; {heard:?}");
+        }
+        (result, heard)
+    }
+
+    /// The processes that have been started.
+    fn pids(&self) -> Vec<u32> {
+        let pids = fs::read_to_string(self.stage.join("pids")).unwrap_or_default();
+        pids.lines().map(|pid| pid.parse().unwrap()).collect()
+    }
+
+    /// Checks that every process has been waited for.
+    #[track_caller]
+    pub(crate) fn check_none_left(&self) {
+        let left: Vec<_> = self.pids().into_iter().filter(|pid| is_child(*pid)).collect();
+        assert!(left.is_empty(), "processes {left:?} are left");
+    }
+}
+
+impl Drop for Fake {
+    fn drop(&mut self) {
+        // A folder that is left behind is no reason to fail.
+        let _ = fs::remove_dir_all(&self.stage);
+    }
+}
+
+/// Runs a test in a process of its own, where what is measured of the process is the test's alone. `name` is the
+/// test's, from the top.
+pub(crate) fn alone(name: &str, test: impl FnOnce()) {
+    const ALONE: &str = "WASMPOOL_ALONE";
+    if std::env::var_os(ALONE).is_some() {
+        return test();
+    }
+    let mut again = Command::new(std::env::current_exe().unwrap());
+    let output = again.args([name, "--exact"]).env(ALONE, "1").output().unwrap();
+    let said = String::from_utf8_lossy(&output.stdout);
+    assert!(output.status.success() && said.contains("1 passed"), "{said}");
+}
+
+/// Processor time that this process, without its children, has used.
+pub(crate) fn own_cpu_time() -> Duration {
+    let time = clock_gettime(ClockId::ProcessCPUTime);
+    Duration::try_from(time).unwrap()
+}
+
+/// Fakes do not look at it.
+fn guest() -> File {
+    File::open("/dev/null").unwrap()
+}
+
+/// Whether there is such a child of this process, a zombie too.
+fn is_child(pid: u32) -> bool {
+    let Ok(stat) = fs::read_to_string(format!("/proc/{pid}/stat")) else { return false };
+    // The name before it, in parentheses, may have spaces.
+    let parent = stat.rsplit(')').next().and_then(|rest| rest.split_whitespace().nth(1));
+    parent == Some(&std::process::id().to_string())
+}
+
+/// Ends a run that takes too long, unless the guard is dropped before.
+fn impatient(canceller: Canceller) -> Sender<()> {
+    let (guard, dropped) = channel();
+    std::thread::spawn(move || {
+        if dropped.recv_timeout(PATIENCE) == Err(RecvTimeoutError::Timeout) {
+            canceller.cancel(OUT_OF_PATIENCE);
+        }
+    });
+    guard
+}
+
+impl Sink for Ends {
+    fn accept(&mut self, index: ItemIndex, completion: Completion) -> Result<Accepted, Error> {
+        let before = self.0.insert(index, completion);
+        assert_eq!(before, None, "item {index} ended twice");
+        Ok(Accepted { emitted: 1, ..Accepted::default() })
+    }
+
+    fn input_ended(&mut self, _total: u64) -> Result<Accepted, Error> {
+        Ok(Accepted::default())
+    }
+
+    fn flush(&mut self) -> Result<(), Error> {
+        Ok(())
+    }
+}
+
+impl Reporter for Heard {
+    fn report(&mut self, event: RunEvent<'_>) {
+        match event {
+            RunEvent::Started { .. } | RunEvent::Progress { .. } => {}
+            RunEvent::WorkerReplaced { reason, .. } => self.replaced.push(reason.to_owned()),
+            RunEvent::WorkerSaid { line, .. } => self.said.push(line.to_owned()),
+            RunEvent::Finished { summary } => self.finished = Some(summary.clone()),
+        }
+    }
+}
+
+impl Ran {
+    /// The summary of a run that came to its end.
+    #[track_caller]
+    pub(crate) fn summary(&self) -> &Summary {
+        self.result.as_ref().unwrap_or_else(|error| panic!("{error}; {:?}", self.heard))
+    }
+
+    /// The error that ended the run.
+    #[track_caller]
+    pub(crate) fn error(&self) -> &Error {
+        self.result.as_ref().expect_err("the run should not have come to its end")
+    }
+
+    /// Checks that the items from 0 to the one before `total` and no others ended, and that they ended well, but for
+    /// those in `bad`.
+    #[track_caller]
+    pub(crate) fn check_ok_but(&self, total: u64, bad: &[ItemIndex]) {
+        self.summary();
+        assert!(self.ends.keys().copied().eq(0..total), "{:?}", self.ends.keys());
+        for (item, end) in self.ends.iter().filter(|(item, _)| !bad.contains(item)) {
+            match &end.outcome {
+                Outcome::Ok(output) => assert_eq!(output.json(), item.to_string()),
+                outcome => panic!("item {item}: {outcome:?}"),
+            }
+        }
+    }
+
+    /// How an item ended, and at which attempt.
+    #[track_caller]
+    pub(crate) fn end(&self, item: ItemIndex) -> (&Outcome, u32) {
+        let end = self.ends.get(&item).expect("the item ended");
+        (&end.outcome, end.meta.attempts)
+    }
+}
