@@ -2,12 +2,30 @@
 //!
 //! | file | what belongs there |
 //! |---|---|
+//! | `harness.rs` | runs the command and compares everything it gives back |
+//! | `run.rs` | `wasmpool run`: values, records, and the same bytes however the work is shared out |
+//! | `lines.rs` | `wasmpool run --lines`: what a line is, and streams of them |
+//! | `call.rs` | `wasmpool call`: one call and its value |
+//! | `inspect.rs` | `wasmpool inspect`: what a guest offers |
+//! | `faults.rs` | guests that misbehave, workers that die: what becomes of their items |
+//! | `errors.rs` | bad usage, guests and inputs: the texts and the exit codes |
+//! | `signals.rs` | how a run ends at a signal, and what is left of it: nothing |
+//! | `help.rs` | the help, and that what it says is so |
 //! | `fake_worker.rs` | the pool against worker processes that misbehave in every way there is |
 //! | `pool.rs` | runs as a program starts them: sources and sinks that are slow, endless or broken, and ends from outside |
 //! | `tidy.rs` | what must hold for the text of the project: who may name what, what every file has, what documents say |
 //!
 //! `model/` is a package of its own: the scheduler's protocols under a model checker, which needs its own atomics.
 
+mod call;
+mod errors;
 mod fake_worker;
+mod faults;
+mod harness;
+mod help;
+mod inspect;
+mod lines;
 mod pool;
+mod run;
+mod signals;
 mod tidy;

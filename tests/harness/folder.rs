@@ -1,0 +1,67 @@
+//! A folder that one test has for itself.
+
+use std::fs;
+use std::os::unix::fs::symlink;
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicU64, Ordering};
+
+/// Gone with everything in it when it is dropped.
+pub(super) struct Folder(PathBuf);
+
+impl Folder {
+    /// A folder where the guests of this project are.
+    ///
+    /// # Panics
+    /// If the guests have not been built.
+    pub(super) fn with_guests() -> Self {
+        static COUNT: AtomicU64 = AtomicU64::new(0);
+        let count = COUNT.fetch_add(1, Ordering::Relaxed);
+        let path = std::env::temp_dir().join(format!("wasmpool-test-{}-{count}", std::process::id()));
+        fs::create_dir(&path).unwrap_or_else(|error| panic!("{}: {error}", path.display()));
+        let folder = Self(path);
+        for name in ["primes.wasm", "text.wasm", "hello.wasm", "hostile.wasm"] {
+            symlink(guest(name), folder.path().join(name)).expect("the folder is new");
+        }
+        folder
+    }
+
+    pub(super) fn path(&self) -> &Path {
+        &self.0
+    }
+
+    pub(super) fn write(&self, name: &str, content: &[u8]) {
+        fs::write(self.0.join(name), content).expect("the folder is ours");
+    }
+
+    /// Copies a file into it; returns the path of the copy.
+    pub(super) fn copy(&self, file: &Path, name: &str) -> PathBuf {
+        let copy = self.0.join(name);
+        fs::copy(file, &copy).unwrap_or_else(|error| panic!("{}: {error}", file.display()));
+        copy
+    }
+
+    /// Copies the guests themselves to where only their links are.
+    pub(super) fn unlink_guests(&self) {
+        for entry in fs::read_dir(&self.0).expect("the folder is ours") {
+            let link = entry.expect("the folder is ours").path();
+            if let Ok(guest) = fs::read_link(&link) {
+                fs::remove_file(&link).expect("the folder is ours");
+                fs::copy(guest, link).expect("the guest has been found");
+            }
+        }
+    }
+}
+
+impl Drop for Folder {
+    fn drop(&mut self) {
+        // What is left lies where it is cleaned up some day.
+        let _ = fs::remove_dir_all(&self.0);
+    }
+}
+
+/// The path of a guest of this project.
+pub(crate) fn guest(name: &str) -> PathBuf {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("guests").join(name);
+    assert!(path.is_file(), "{} is missing: run `make guests` first", path.display());
+    path
+}
