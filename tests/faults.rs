@@ -294,7 +294,7 @@ fn workers_killed_between_items_cost_nothing() {
 #[test]
 fn h24_workers_are_replaced_although_the_program_has_been_deleted() {
     let mut running = run("hostile.wasm echo-string --lines - --format text -j 1")
-        .from_copy()
+        .copied()
         .stdin_open()
         .stdout_is(|stdout| stdout.ends_with("two\n"))
         .stderr_is(|stderr| stderr.contains("was killed by SIGKILL; replaced"))

@@ -133,8 +133,8 @@ impl Wasmpool {
         self
     }
 
-    /// From a copy of the program, `wasmpool` in the folder that it runs in.
-    pub(crate) fn from_copy(mut self) -> Self {
+    /// A copy of the program is run, `wasmpool` in the folder that it runs in.
+    pub(crate) fn copied(mut self) -> Self {
         self.setting = Setting::Copy;
         self
     }
@@ -146,7 +146,7 @@ impl Wasmpool {
     }
 
     /// As a user without any rights; nothing where this test may not become one.
-    pub(crate) fn as_nobody(mut self) -> Option<Self> {
+    pub(crate) fn by_nobody(mut self) -> Option<Self> {
         if !rustix::process::geteuid().is_root() {
             return None;
         }
