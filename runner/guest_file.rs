@@ -147,7 +147,7 @@ fn not_wasm(path: &Path, head: &[u8]) -> Refusal {
         ),
         [0x7f, b'E', b'L', b'F', ..] => (
             "is a program for this system (ELF), not a WebAssembly binary",
-            "build it for WebAssembly, for example with `cargo build --target wasm32-wasip2`",
+            "build it for WebAssembly, for example with `cargo build --target wasm32-wasip1`",
         ),
         [0x89, b'P', b'N', b'G', ..] => ("is a PNG image, not a WebAssembly binary", ""),
         [0x1f, 0x8b, ..] => {
@@ -242,7 +242,7 @@ mod tests {
 
     #[test]
     fn m2_a_program_for_this_system_is_named() {
-        let hint = "build it for WebAssembly, for example with `cargo build --target wasm32-wasip2`";
+        let hint = "build it for WebAssembly, for example with `cargo build --target wasm32-wasip1`";
         check_refused(
             b"\x7fELF\x02\x01\x01\0rest",
             "is a program for this system (ELF), not a WebAssembly binary",

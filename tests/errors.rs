@@ -39,7 +39,7 @@ fn m2_what_is_no_webassembly_is_named() {
     run("g.wasm --range 1..5").file("g.wasm", b"\x7fELF\x02\x01\x01\0").refused(
         3,
         "error: `g.wasm` is a program for this system (ELF), not a WebAssembly binary\n\n\
-         hint: build it for WebAssembly, for example with `cargo build --target wasm32-wasip2`\n",
+         hint: build it for WebAssembly, for example with `cargo build --target wasm32-wasip1`\n",
     );
     run("g.wasm --range 1..5").file("g.wasm", "(module)").refused(
         3,
