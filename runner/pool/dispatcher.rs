@@ -5,7 +5,7 @@ use std::sync::mpsc::{Receiver, RecvTimeoutError, TryRecvError};
 use std::time::Duration;
 
 use super::Shared;
-use super::run_state::RunState;
+use super::run_state::{RunState, StartFault};
 use super::spawn::Hatch;
 use crate::error::Error;
 use crate::item::ItemIndex;
@@ -23,7 +23,7 @@ pub(super) enum Event {
     /// A worker takes items.
     Ready,
     /// A worker ended before it was ready.
-    NeverReady { reason: String },
+    NeverReady { reason: String, fault: StartFault },
     /// A worker says that the guest cannot be used.
     Refused { message: String, hint: Option<String> },
     /// A worker is gone and another takes its place.
@@ -103,8 +103,8 @@ impl Dispatcher<'_> {
                     hatch.prepare_spare();
                 }
             }
-            Event::NeverReady { reason } => {
-                if self.state.worker_never_ready(self.shared.workers) {
+            Event::NeverReady { reason, fault } => {
+                if self.state.worker_never_ready(fault, self.shared.workers) {
                     let hint = Some("`wasmpool call` with the same guest runs a single worker".to_owned());
                     return Err(Error::Pool { message: reason, hint });
                 }

@@ -16,14 +16,17 @@ use super::clock::now;
 use super::dispatcher::Event;
 use super::link::{Link, Received};
 use super::process::Process;
+use super::run_state::StartFault;
 use super::spawn::Hatch;
-use super::state::{Aftermath, Cause, Hint, Judgement, Limits, Nanos, Suspect, Violation, WorkerState};
+use super::state::{
+    Aftermath, Cause, Hint, Judgement, Limits, Nanos, SIGKILL, Suspect, Violation, WorkerState,
+};
 use super::talk::Talk;
 use super::wake::WakeFd;
 use super::{Shared, max_message};
 use crate::chunk::{Chunk, Inputs};
 use crate::item::ItemIndex;
-use crate::outcome::{Completion, Outcome};
+use crate::outcome::{Completion, Outcome, WorkerEnd};
 use crate::scheduler::{LocalQueue, Next};
 use crate::wire::msg::{Call, Request, Response};
 use crate::wire::version;
@@ -82,6 +85,8 @@ enum End {
     Refused,
     /// It ended before it was ready.
     NeverReady(String),
+    /// It was killed from outside before it was ready.
+    KilledAtStart(String),
     /// It ended, or had to be ended.
     Lost(Cause),
     /// It ended before it was given anything to do.
@@ -115,9 +120,12 @@ impl Driver {
                         break;
                     }
                 }
+                End::KilledAtStart(reason) => {
+                    self.tell(Event::NeverReady { reason, fault: StartFault::Outside });
+                }
                 End::NeverReady(reason) => {
                     failures += 1;
-                    self.tell(Event::NeverReady { reason });
+                    self.tell(Event::NeverReady { reason, fault: StartFault::Own });
                     if !self.back_off(failures) {
                         break;
                     }
@@ -165,7 +173,7 @@ impl Driver {
         match end {
             End::Finished => self.farewell(&mut session),
             // Dropping it kills it.
-            End::Stopped | End::Refused | End::NeverReady(_) => {}
+            End::Stopped | End::Refused | End::NeverReady(_) | End::KilledAtStart(_) => {}
             End::Lost(ref cause) | End::LostIdle(ref cause) => self.recover(session, cause),
         }
         end
@@ -372,7 +380,11 @@ impl Driver {
         if session.started {
             End::Lost(Cause::Ended(status))
         } else {
-            End::NeverReady(format!("a worker {status} before it was ready"))
+            let reason = format!("a worker {status} before it was ready");
+            match status {
+                WorkerEnd::Signalled(signal) if signal == SIGKILL => End::KilledAtStart(reason),
+                WorkerEnd::Signalled(_) | WorkerEnd::Exited(_) => End::NeverReady(reason),
+            }
         }
     }
 

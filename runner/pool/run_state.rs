@@ -11,6 +11,19 @@ use crate::report::Counts;
 /// Starts that may fail in a row, for each worker slot, before the pool counts as broken.
 const START_FAILURES: u64 = 3;
 
+/// The same for workers that were killed from outside while they started: that says nothing about the next one, but
+/// the kernel kills too, and a machine without memory is no place to go on for ever.
+const START_KILLS: u64 = 30;
+
+/// Who ended a worker that was never ready.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum StartFault {
+    /// Itself, or whatever keeps it from starting.
+    Own,
+    /// A SIGKILL that was not ours.
+    Outside,
+}
+
 /// Counts of a run, and what is still to come.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(super) struct RunState {
@@ -31,6 +44,7 @@ pub(super) struct RunState {
     pub(super) replaced: u64,
     /// Starts that failed since the last one that did not.
     start_failures: u64,
+    start_kills: u64,
 }
 
 impl RunState {
@@ -66,13 +80,17 @@ impl RunState {
 
     /// A worker has become ready.
     pub(super) fn worker_ready(&mut self) {
-        self.start_failures = 0;
+        (self.start_failures, self.start_kills) = (0, 0);
     }
 
     /// A worker ended before it was ready; `true` if the pool of `workers` counts as broken.
-    pub(super) fn worker_never_ready(&mut self, workers: usize) -> bool {
-        self.start_failures += 1;
-        self.start_failures >= START_FAILURES * workers as u64
+    pub(super) fn worker_never_ready(&mut self, fault: StartFault, workers: usize) -> bool {
+        match fault {
+            StartFault::Own => self.start_failures += 1,
+            StartFault::Outside => self.start_kills += 1,
+        }
+        let workers = workers as u64;
+        self.start_failures >= START_FAILURES * workers || self.start_kills >= START_KILLS * workers
     }
 
     /// Whether nothing is outstanding any more.

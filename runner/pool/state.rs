@@ -530,7 +530,7 @@ impl Sent {
 }
 
 /// SIGKILL, the signal nobody sends by mistake and no guest sends itself.
-const SIGKILL: i32 = rustix::process::Signal::KILL.as_raw();
+pub(super) const SIGKILL: i32 = rustix::process::Signal::KILL.as_raw();
 
 /// Which of the exports a worker was told at its start runs this chunk.
 fn export_of(chunk: &Chunk) -> u32 {

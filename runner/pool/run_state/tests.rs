@@ -115,16 +115,23 @@ fn every_attempt_at_an_item_counts_and_the_time_of_the_last_of_merges_too() {
 #[test]
 fn w19_a_pool_is_broken_after_three_failed_starts_for_each_worker_in_a_row() {
     let mut state = RunState::default();
-    let broken: Vec<bool> = (0..6).map(|_| state.worker_never_ready(2)).collect();
+    let broken: Vec<bool> = (0..6).map(|_| state.worker_never_ready(StartFault::Own, 2)).collect();
     assert_eq!(broken, [false, false, false, false, false, true]);
+}
+
+#[test]
+fn starts_that_were_killed_from_outside_break_a_pool_ten_times_later() {
+    let mut state = RunState::default();
+    let n_starts = (1..).find(|_| state.worker_never_ready(StartFault::Outside, 2));
+    assert_eq!(n_starts, Some(60));
 }
 
 #[test]
 fn w19_a_worker_that_becomes_ready_mends_the_pool() {
     let mut state = RunState::default();
     for _ in 0..2 {
-        assert!(!state.worker_never_ready(1));
-        assert!(!state.worker_never_ready(1));
+        assert!(!state.worker_never_ready(StartFault::Own, 1));
+        assert!(!state.worker_never_ready(StartFault::Own, 1));
         state.worker_ready();
     }
 }
