@@ -153,6 +153,17 @@ fn g3_an_item_that_sleeps_too_long_is_stopped_and_the_others_go_on() {
 }
 
 #[test]
+fn m7_a_start_function_that_never_ends_is_stopped_at_the_items_limit() {
+    let looping = r#"(module (func $s (loop br 0)) (start $s) (func (export "f") (param i64)))"#;
+    run("looping.wasm f --range 0..1 --timeout 300ms")
+        .wat("looping.wasm", looping)
+        .stdout(timeout(0, 0, 300))
+        .stderr_is(says_replaced("was killed: its item used up its time"))
+        .code(1)
+        .check();
+}
+
+#[test]
 fn m7_a_start_function_that_traps_is_a_trap_of_each_item() {
     let trap = |index| format!("{{\"v\":1,\"index\":{index},\"input\":{index},{UNREACHABLE}}}\n");
     run("trap.wasm f --range 0..2")

@@ -44,12 +44,6 @@ impl Program {
         Ok(Self { pre, waiting: Waiting::start(imports), functions, arguments: Vec::new() })
     }
 
-    /// Makes an instance and drops it.
-    pub(super) fn instantiate(&self, store: &mut Store<State>) -> wasmtime::Result<()> {
-        let _waiting = self.waiting.enter();
-        self.pre.instantiate(store).map(drop)
-    }
-
     /// Calls an export in a fresh instance and appends what it returns, as JSON, to `value`.
     pub(super) fn call(
         &mut self,

@@ -108,19 +108,6 @@ impl Guest {
         Ok(Self { engine, program, capture: Arc::new(Capture::new(max_output)), meta: serve.meta })
     }
 
-    /// Makes one instance and drops it, so that the first item finds its memory mapped. Runs the guest's start
-    /// function, so only in a closed jail; how that ends is for the items to tell.
-    pub fn warm_up(&mut self) {
-        let mut store = self.store();
-        match &self.program {
-            Program::Component(program) => program.instantiate(&mut store),
-            Program::Module(program) => program.instantiate(&mut store),
-        }
-        .ok();
-        drop(store);
-        self.capture.lock().clear();
-    }
-
     /// Calls the export at place `export` of [`Serve::exports`] in a fresh instance.
     ///
     /// # Panics

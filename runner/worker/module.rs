@@ -51,12 +51,6 @@ impl Program {
         Ok(Self { pre, waiting: Waiting::start(imports), initialize, functions, arguments: Vec::new() })
     }
 
-    /// Makes an instance and drops it.
-    pub(super) fn instantiate(&self, store: &mut Store<State>) -> wasmtime::Result<()> {
-        let _waiting = self.waiting.enter();
-        self.initialized(store).map(drop)
-    }
-
     fn initialized(&self, store: &mut Store<State>) -> wasmtime::Result<Instance> {
         let instance = self.pre.instantiate(&mut *store)?;
         if let Some(initialize) = &self.initialize

@@ -103,8 +103,9 @@ impl Loader for Process {
     fn load(self, serve: &Serve) -> Result<(Serving, Enforced), Refusal> {
         let Self { configured, guest } = self;
         fds::check_sealed(&guest).map_err(cannot_be_read)?;
-        let (mut guest, enforced) = configured.load(|| Guest::load(&guest, serve))?.lock();
-        guest.warm_up();
+        // No instance is made ahead of the first item: its start function is the guest's code, and belongs to items and
+        // their limits.
+        let (guest, enforced) = configured.load(|| Guest::load(&guest, serve))?.lock();
         Ok((Serving { guest, record: CallRecord::default() }, enforced))
     }
 }

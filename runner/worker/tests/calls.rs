@@ -27,13 +27,6 @@ fn every_call_finds_globals_and_memory_as_they_were() {
 }
 
 #[test]
-fn a_warmed_up_guest_answers_like_any_other() {
-    let mut guest = guest(COUNTER, "count");
-    guest.warm_up();
-    check(&mut guest, Input::Number(0), "11");
-}
-
-#[test]
 fn a_number_that_does_not_fit_is_the_inputs_fault() {
     let ended = call(&mut guest(ADD, "add"), Input::Span { start: 0, end: 1 << 63 });
     assert!(matches!(ended, Ended::Input(_)), "{ended:?}");
