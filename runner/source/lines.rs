@@ -6,6 +6,8 @@ use std::io::{self, BufRead, BufReader, Read};
 use std::os::fd::AsFd;
 use std::path::Path;
 
+use memchr::memchr;
+
 use super::Source;
 use crate::chunk::{Inputs, Packed};
 use crate::error::Error;
@@ -69,7 +71,7 @@ impl<R: Read> Lines<R> {
 
     /// Whether the next line has to be waited for: whoever writes it has written no more so far.
     fn must_wait(&self) -> bool {
-        self.reader.get_ref().drained && !self.reader.buffer().contains(&b'\n')
+        self.reader.get_ref().drained && memchr(b'\n', self.reader.buffer()).is_none()
     }
 
     /// Reads the next line into `self.line`; `false` at the end.
