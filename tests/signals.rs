@@ -86,7 +86,8 @@ fn h6_a_second_signal_ends_the_run_at_once() {
     let (running, _stdout) = stuck();
     let started = Instant::now();
     running.signal(Signal::INT);
-    // Another one, for two of the same kind may become one.
+    // The first decides the exit code, so it has to have been taken before the second is sent.
+    assert!(!running.ends_within(Duration::from_millis(100)), "it is waited for at first");
     running.signal(Signal::TERM);
     running.check();
     // The run would have been waited for so long.
