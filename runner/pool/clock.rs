@@ -1,17 +1,13 @@
-//! The clock that times are taken from: monotonic, the same for host and workers.
+//! The host's times: moments of the clock that it shares with its workers.
 
 use std::time::Duration;
 
-use rustix::time::{ClockId, clock_gettime};
-
 use super::state::Nanos;
+use crate::clock::monotonic_ns;
 
 /// What the monotonic clock shows.
 pub(super) fn now() -> Nanos {
-    let time = clock_gettime(ClockId::Monotonic);
-    let seconds = u64::try_from(time.tv_sec).unwrap_or_default();
-    let nanos = u64::try_from(time.tv_nsec).unwrap_or_default();
-    Nanos(seconds.saturating_mul(1_000_000_000).saturating_add(nanos))
+    Nanos(monotonic_ns())
 }
 
 impl Nanos {

@@ -7,12 +7,11 @@ use std::io;
 use std::os::fd::AsFd;
 use std::os::unix::fs::FileExt;
 
-use rustix::time::{ClockId, clock_gettime};
-
 use super::compile::Prepared;
 use super::guest::{CallRecord, Guest};
 use super::main_loop::{self, Engine, Loader};
 use super::{Refusal, compile};
+use crate::clock::monotonic_ns;
 use crate::error::ExitCode;
 use crate::guest::Description;
 use crate::guest_file;
@@ -51,7 +50,7 @@ fn serve(arguments: &[OsString]) -> Result<main_loop::End, Failure> {
     let Descriptors { requests, results, guest, segment } = descriptors;
     let segment = SegmentMap::new(segment.as_fd()).map_err(Failure::Segment)?;
     let loader = Process { configured, guest };
-    Ok(main_loop::run(requests, results, Segment::new(segment), now_ns, loader)?)
+    Ok(main_loop::run(requests, results, Segment::new(segment), monotonic_ns, loader)?)
 }
 
 fn parent(arguments: &[OsString]) -> Option<u32> {
@@ -59,14 +58,6 @@ fn parent(arguments: &[OsString]) -> Option<u32> {
         [_, _, flag, pid] if flag == "--parent" => pid.to_str()?.parse().ok(),
         _ => None,
     }
-}
-
-/// The clock the host takes times from, too.
-fn now_ns() -> u64 {
-    let now = clock_gettime(ClockId::Monotonic);
-    let seconds = u64::try_from(now.tv_sec).unwrap_or_default();
-    let nanos = u64::try_from(now.tv_nsec).unwrap_or_default();
-    seconds.saturating_mul(1_000_000_000).saturating_add(nanos)
 }
 
 /// A worker that has not been told what to be.
