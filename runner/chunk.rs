@@ -30,8 +30,22 @@ pub enum Inputs {
     },
     /// A text for each item.
     Texts(Packed),
+    /// A file for each item: as many names as contents.
+    Files {
+        /// The files' names.
+        names: Packed,
+        /// What is in them.
+        contents: Packed,
+    },
     /// A JSON array of arguments for each item.
     Arguments(Packed),
+    /// JSON for each item.
+    Json {
+        /// The line of the first, from 1, if each stands on a line of its own, one behind the other; else 0.
+        line: u64,
+        /// The JSON.
+        texts: Packed,
+    },
     /// A JSON array of values to merge for each item.
     Folds(Packed),
 }
@@ -86,12 +100,30 @@ impl Chunk {
         self.inputs.input(position)
     }
 
+    /// The name of the file that the item `first + position` comes from, if it comes from one.
+    #[must_use]
+    pub fn file(&self, position: u64) -> Option<Box<[u8]>> {
+        match &self.inputs {
+            Inputs::Files { names, .. } => names.get(position).map(Into::into),
+            Inputs::Spans { .. }
+            | Inputs::Numbers { .. }
+            | Inputs::Texts(_)
+            | Inputs::Arguments(_)
+            | Inputs::Json { .. }
+            | Inputs::Folds(_) => None,
+        }
+    }
+
     /// How many bytes of input it holds in memory.
     #[must_use]
     pub fn bytes(&self) -> usize {
         match &self.inputs {
             Inputs::Spans { .. } | Inputs::Numbers { .. } => 0,
-            Inputs::Texts(packed) | Inputs::Arguments(packed) | Inputs::Folds(packed) => packed.bytes.len(),
+            Inputs::Texts(packed)
+            | Inputs::Arguments(packed)
+            | Inputs::Json { texts: packed, .. }
+            | Inputs::Folds(packed) => packed.bytes.len(),
+            Inputs::Files { names, contents } => names.bytes.len() + contents.bytes.len(),
         }
     }
 
@@ -120,7 +152,11 @@ impl Inputs {
                 u64::try_from(numbers.div_ceil(u128::from((*step).max(1)))).unwrap_or(u64::MAX)
             }
             Self::Numbers { count, .. } => *count,
-            Self::Texts(packed) | Self::Arguments(packed) | Self::Folds(packed) => packed.count(),
+            Self::Texts(packed)
+            | Self::Files { contents: packed, .. }
+            | Self::Arguments(packed)
+            | Self::Json { texts: packed, .. }
+            | Self::Folds(packed) => packed.count(),
         }
     }
 
@@ -137,7 +173,14 @@ impl Inputs {
             }
             Self::Numbers { start, .. } => Input::Number(start + i128::from(position)),
             Self::Texts(packed) => Input::Text(packed.get(position)?),
+            Self::Files { names, contents } => {
+                Input::File { name: names.get(position)?, content: contents.get(position)? }
+            }
             Self::Arguments(packed) => Input::Arguments(packed.get(position)?),
+            Self::Json { line, texts } => {
+                let line = if *line == 0 { 0 } else { line.saturating_add(position) };
+                Input::Json { line, text: texts.get(position)? }
+            }
             Self::Folds(packed) => Input::Fold(packed.get(position)?),
         })
     }
@@ -156,7 +199,14 @@ impl Inputs {
                 rest
             }
             Self::Texts(packed) => Self::Texts(packed.split_off(at)),
+            Self::Files { names, contents } => {
+                Self::Files { names: names.split_off(at), contents: contents.split_off(at) }
+            }
             Self::Arguments(packed) => Self::Arguments(packed.split_off(at)),
+            Self::Json { line, texts } => {
+                let rest = if *line == 0 { 0 } else { line.saturating_add(at) };
+                Self::Json { line: rest, texts: texts.split_off(at) }
+            }
             Self::Folds(packed) => Self::Folds(packed.split_off(at)),
         }
     }
@@ -264,7 +314,9 @@ mod tests {
             (any::<i64>(), 1..200_u64)
                 .prop_map(|(start, count)| Inputs::Numbers { start: start.into(), count }),
             texts().prop_map(move |t| Inputs::Texts(pack(t))),
+            texts().prop_map(move |t| Inputs::Files { names: pack(t.clone()), contents: pack(t) }),
             texts().prop_map(move |t| Inputs::Arguments(pack(t))),
+            (0..9_u64, texts()).prop_map(move |(line, t)| Inputs::Json { line, texts: pack(t) }),
             texts().prop_map(move |t| Inputs::Folds(pack(t))),
         ]
     }

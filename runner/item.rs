@@ -23,8 +23,23 @@ pub enum Input<'a> {
     Number(i128),
     /// One text, not yet known to be UTF-8: the call is `f(text)`.
     Text(&'a [u8]),
+    /// The content of a file, as a text is.
+    File {
+        /// The file's name, as it was given.
+        name: &'a [u8],
+        /// What is in it.
+        content: &'a [u8],
+    },
     /// A JSON array with one element for each parameter.
     Arguments(&'a [u8]),
+    /// JSON, not yet known to be any: the value itself for a function of one parameter; for any other an array with
+    /// one element for each parameter, or an object with a member for each, by name.
+    Json {
+        /// The line of a file that it stands on, from 1; 0 if it comes from no file.
+        line: u64,
+        /// The JSON.
+        text: &'a [u8],
+    },
     /// A JSON array of values to be folded from the left with the guest's merge function.
     Fold(&'a [u8]),
 }

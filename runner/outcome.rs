@@ -124,6 +124,8 @@ pub struct Meta {
 /// The end of one item: its outcome and what goes with it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Completion {
+    /// The file that its input was read from, where it was one.
+    pub file: Option<Box<[u8]>>,
     /// How it ended.
     pub outcome: Outcome,
     /// What the guest wrote to its standard output.
@@ -164,6 +166,14 @@ impl Output {
     #[must_use]
     pub fn json(&self) -> &str {
         &self.json
+    }
+}
+
+impl Completion {
+    /// The end of an item of which there is nothing else to tell.
+    #[must_use]
+    pub fn new(outcome: Outcome) -> Self {
+        Self { file: None, outcome, stdout: Box::default(), stderr: Box::default(), meta: Box::default() }
     }
 }
 

@@ -121,7 +121,8 @@ fn append_input(input: Input<'_>, out: &mut Vec<u8>) {
         Input::Span { start, end } => append_member("input", &[start, end], out),
         Input::Number(number) => append_member("input", &number, out),
         Input::Text(text) => append_text("input", text, out),
-        Input::Arguments(json) | Input::Fold(json) => {
+        Input::File { name, .. } => append_text("input", name, out),
+        Input::Arguments(json) | Input::Json { text: json, .. } | Input::Fold(json) => {
             append_key("input", out);
             out.extend_from_slice(json);
         }
@@ -217,7 +218,7 @@ mod tests {
     use crate::outcome::TrapKind;
 
     fn ended(outcome: Outcome) -> Completion {
-        Completion { outcome, stdout: Box::default(), stderr: Box::default(), meta: Box::default() }
+        Completion::new(outcome)
     }
 
     fn ok(json: &str) -> Completion {

@@ -14,7 +14,7 @@ use wasmpool::item::ItemIndex;
 use wasmpool::outcome::{Completion, Outcome};
 use wasmpool::pool::{Canceller, Job};
 use wasmpool::sink::{Accepted, Sink};
-use wasmpool::source::Source;
+use wasmpool::source::{Next, Source};
 
 use crate::fake_worker::{Fake, Misdeed, Script, When, job, numbers};
 
@@ -44,7 +44,7 @@ enum Ending {
 }
 
 impl Source for Numbers {
-    fn next(&mut self, max_items: u64, _max_bytes: usize) -> Result<Option<Inputs>, Error> {
+    fn next(&mut self, max_items: u64, _max_bytes: usize) -> Result<Option<Next>, Error> {
         let end = match &self.ending {
             Ending::Never => u64::MAX,
             Ending::End(end) | Ending::Fail(end) | Ending::Panic(end) | Ending::Wait(end, _) => *end,
@@ -56,7 +56,7 @@ impl Source for Numbers {
         let inputs = Inputs::Numbers { start: self.next.into(), count };
         self.next += count;
         self.most_ahead.fetch_max(self.next - self.emitted.load(Ordering::SeqCst), Ordering::SeqCst);
-        Ok(Some(inputs))
+        Ok(Some(Next::Inputs(inputs)))
     }
 
     fn total(&self) -> Option<u64> {
@@ -65,7 +65,7 @@ impl Source for Numbers {
 }
 
 impl Numbers {
-    fn end(&self) -> Result<Option<Inputs>, Error> {
+    fn end(&self) -> Result<Option<Next>, Error> {
         match &self.ending {
             Ending::Never | Ending::End(_) => Ok(None),
             Ending::Fail(_) => {

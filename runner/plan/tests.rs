@@ -4,6 +4,7 @@ use proptest::prelude::*;
 
 use super::*;
 use crate::item::Input;
+use crate::source::Next;
 
 fn export(
     interface: Option<&str>,
@@ -108,7 +109,9 @@ fn shown(bound: &Bound, index: u64) -> Option<String> {
     match bound.inputs.as_ref()?.input(index)? {
         Input::Span { start, end } => Some(format!("{start}..{end}")),
         Input::Number(number) => Some(number.to_string()),
-        Input::Text(_) | Input::Arguments(_) | Input::Fold(_) => None,
+        Input::Text(_) | Input::File { .. } | Input::Arguments(_) | Input::Json { .. } | Input::Fold(_) => {
+            None
+        }
     }
 }
 
@@ -122,7 +125,7 @@ fn check_item(guest: &Description, input: InputKind, index: u64, expected: Optio
 fn check_arguments(param: ValueType, text: &str, expected: &str) {
     let guest = guest(vec![export(None, "f", &[("x", param)], ValueType::Bool)]);
     let mut bound = plan(Some("f"), arguments(&[text])).bind(&guest).expect("the arguments fit");
-    let inputs = bound.source.next(1, 1).unwrap().expect("one item");
+    let Some(Next::Inputs(inputs)) = bound.source.next(1, 1).unwrap() else { panic!("one item") };
     assert_eq!(inputs.input(0), Some(Input::Arguments(expected.as_bytes())));
 }
 

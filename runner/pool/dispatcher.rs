@@ -30,6 +30,8 @@ pub(super) enum Event {
     Replaced { worker: u32, pid: u32, reason: String },
     /// A worker wrote a line to its standard error.
     WorkerSaid { worker: u32, line: String },
+    /// There is something to say about the input.
+    InputRemark { line: String },
     /// Items or merges have ended.
     Ended { items: Vec<(ItemIndex, Completion)> },
     /// The source has ended after this many items.
@@ -117,6 +119,7 @@ impl Dispatcher<'_> {
             Event::WorkerSaid { worker, line } => {
                 self.reporter.report(RunEvent::WorkerSaid { worker, line: &line });
             }
+            Event::InputRemark { line } => self.reporter.report(RunEvent::InputRemark { line: &line }),
             Event::Ended { items } => {
                 for (item, completion) in items {
                     self.end_item(item, completion)?;

@@ -8,8 +8,10 @@ use super::Shared;
 use super::dispatcher::Event;
 use crate::chunk::Chunk;
 use crate::error::Error;
+use crate::item::ItemIndex;
+use crate::outcome::{Completion, Outcome};
 use crate::scheduler::Window;
-use crate::source::Source;
+use crate::source::{Next, Refused, Source};
 
 /// Bytes of input put into one chunk. Longer single items are one chunk each.
 const CHUNK_BYTES: usize = 256 << 10;
@@ -37,8 +39,7 @@ impl Feeder {
                 Err(error) => break Event::InputFailed { total: next, error },
             }
         };
-        // A dispatcher that is gone does not wait for it.
-        let _ = self.events.send(event);
+        self.tell(event);
     }
 
     /// Feeds one chunk, whose first item is `first`.
@@ -46,7 +47,15 @@ impl Feeder {
         let wanted = self.shared.chunk_size.suggest();
         let Ok(room) = self.window.wait_admissible(wanted) else { return Ok(Fed::Closed) };
         let most = room.min(wanted).max(1);
-        let Some(inputs) = self.source.next(most, CHUNK_BYTES)? else { return Ok(Fed::End) };
+        let inputs = match self.source.next(most, CHUNK_BYTES)? {
+            None => return Ok(Fed::End),
+            Some(Next::Inputs(inputs)) => inputs,
+            Some(Next::Refused(refused)) => return Ok(self.refuse(first, refused)),
+            Some(Next::Remark(line)) => {
+                self.tell(Event::InputRemark { line });
+                return Ok(Fed::Items(0));
+            }
+        };
         let chunk = Chunk::new(first, inputs);
         let items = chunk.len();
         if self.window.acquire(items, chunk.bytes() as u64).is_err() {
@@ -54,6 +63,22 @@ impl Feeder {
         }
         self.shared.scheduler.push(chunk);
         Ok(Fed::Items(items))
+    }
+
+    /// Ends an item that no worker will see.
+    fn refuse(&self, item: ItemIndex, Refused { file, error }: Refused) -> Fed {
+        if self.window.acquire(1, 0).is_err() {
+            return Fed::Closed;
+        }
+        let error = format!("item {item}, {error}");
+        let completion = Completion { file, ..Completion::new(Outcome::Input { error }) };
+        self.tell(Event::Ended { items: vec![(item, completion)] });
+        Fed::Items(1)
+    }
+
+    /// A dispatcher that is gone does not wait for it.
+    fn tell(&self, event: Event) {
+        let _ = self.events.send(event);
     }
 }
 

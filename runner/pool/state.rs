@@ -337,6 +337,7 @@ impl WorkerState {
         let outcome = self.outcome(report)?;
         let front = self.sent.front_mut().expect("the caller has seen the item");
         let item = front.next();
+        let file = front.chunk.file(front.done);
         let attempts = front.suspicion.attempt();
         let most = now.since(front.at);
         front.done += 1;
@@ -355,6 +356,7 @@ impl WorkerState {
             backtrace: report.backtrace.lines().map(str::to_owned).collect(),
         };
         let completion = Completion {
+            file,
             outcome,
             stdout: report.stdout.into(),
             stderr: report.stderr.into(),
@@ -444,10 +446,9 @@ impl WorkerState {
             Some(outcome) => {
                 let meta = Meta { attempts, worker: self.slot, pid: self.pid, ..Meta::default() };
                 let completion = Completion {
-                    outcome,
-                    stdout: Box::default(),
-                    stderr: Box::default(),
+                    file: suspect.chunk.file(0),
                     meta: Box::new(meta),
+                    ..Completion::new(outcome)
                 };
                 aftermath.completions.push((suspect.chunk.first(), completion));
             }

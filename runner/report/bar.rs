@@ -47,7 +47,7 @@ impl<W: Write> Bar<W> {
                 self.due = Some(now + PATIENCE);
             }
             RunEvent::Progress { counts } => self.progress(counts, now),
-            RunEvent::WorkerReplaced { .. } | RunEvent::WorkerSaid { .. } => {
+            RunEvent::WorkerReplaced { .. } | RunEvent::WorkerSaid { .. } | RunEvent::InputRemark { .. } => {
                 if let Some(line) = self.lines.about(event) {
                     self.bar.suspend(|| say(&mut self.talk, &line));
                 }

@@ -35,6 +35,7 @@ impl Lines {
                 let line = || format!("worker {worker}: {}", shortened(&escaped(line)));
                 limited(&mut self.said, MOST_SAID, line, "warning: more lines of workers are not shown")
             }
+            RunEvent::InputRemark { line } => Some(format!("warning: {}", escaped(line))),
             RunEvent::Started { .. } | RunEvent::Progress { .. } | RunEvent::Finished { .. } => None,
         }
     }

@@ -61,6 +61,11 @@ pub enum RunEvent<'a> {
         /// The line, without its end.
         line: &'a str,
     },
+    /// Something about the input that the user should know: one lower-case line.
+    InputRemark {
+        /// The line.
+        line: &'a str,
+    },
     /// The run is over.
     Finished {
         /// Everything counted.
@@ -88,7 +93,7 @@ pub struct Summary {
     pub counts: Counts,
     /// How many merges failed.
     pub failed_merges: u64,
-    /// How often an item was started; at least once for each that ended `ok` or `failed`.
+    /// How often an item was started; not at all where its input could not be read.
     pub attempts: u64,
     /// From the first worker asked for to the last item emitted.
     pub wall: Duration,

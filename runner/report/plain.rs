@@ -31,7 +31,7 @@ impl<W: Write> Plain<W> {
                 self.times = Some((now, now + PAUSE));
             }
             RunEvent::Progress { counts } => self.progress(counts, now),
-            RunEvent::WorkerReplaced { .. } | RunEvent::WorkerSaid { .. } => {
+            RunEvent::WorkerReplaced { .. } | RunEvent::WorkerSaid { .. } | RunEvent::InputRemark { .. } => {
                 if let Some(line) = self.lines.about(event) {
                     say(&mut self.talk, &line);
                 }

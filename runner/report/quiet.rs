@@ -32,7 +32,7 @@ impl<W: Write> Reporter for Quiet<W> {
     fn report(&mut self, event: RunEvent<'_>) {
         match event {
             RunEvent::Started { .. } | RunEvent::Progress { .. } => {}
-            RunEvent::WorkerReplaced { .. } | RunEvent::WorkerSaid { .. } => {
+            RunEvent::WorkerReplaced { .. } | RunEvent::WorkerSaid { .. } | RunEvent::InputRemark { .. } => {
                 if let Some(line) = self.lines.about(event) {
                     say(&mut self.talk, &line);
                 }

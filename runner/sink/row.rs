@@ -75,7 +75,11 @@ pub(super) fn key_width(inputs: &Inputs) -> usize {
         Inputs::Numbers { start, count } => {
             digits(*start).max(digits(start.saturating_add(i128::from(*count) - 1)))
         }
-        Inputs::Texts(_) | Inputs::Arguments(_) | Inputs::Folds(_) => 0,
+        Inputs::Texts(_)
+        | Inputs::Files { .. }
+        | Inputs::Arguments(_)
+        | Inputs::Json { .. }
+        | Inputs::Folds(_) => 0,
     }
 }
 
@@ -92,8 +96,10 @@ fn input_text(input: Input<'_>) -> String {
     match input {
         Input::Span { start, end } => format!("{start}..{end}"),
         Input::Number(number) => number.to_string(),
-        Input::Text(text) => escaped(&String::from_utf8_lossy(text)).into_owned(),
-        Input::Arguments(json) | Input::Fold(json) => {
+        Input::Text(text) | Input::File { name: text, .. } => {
+            escaped(&String::from_utf8_lossy(text)).into_owned()
+        }
+        Input::Arguments(json) | Input::Json { text: json, .. } | Input::Fold(json) => {
             escaped_json(&String::from_utf8_lossy(json)).into_owned()
         }
     }
@@ -146,7 +152,7 @@ mod tests {
     use crate::outcome::{TrapKind, WorkerEnd};
 
     fn ended(outcome: Outcome) -> Completion {
-        Completion { outcome, stdout: Box::default(), stderr: Box::default(), meta: Box::default() }
+        Completion::new(outcome)
     }
 
     fn ok(json: &str) -> Completion {

@@ -20,7 +20,7 @@ const EACH: SinkOptions = SinkOptions {
 const MERGED: SinkOptions = SinkOptions { merged: true, ..EACH };
 
 fn ended(outcome: Outcome) -> Completion {
-    Completion { outcome, stdout: Box::default(), stderr: Box::default(), meta: Box::default() }
+    Completion::new(outcome)
 }
 
 fn ok(json: &str) -> Completion {

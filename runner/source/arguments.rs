@@ -1,6 +1,6 @@
 //! One item: the arguments of a single call.
 
-use super::Source;
+use super::{Next, Source};
 use crate::chunk::{Inputs, Packed};
 use crate::error::Error;
 
@@ -25,8 +25,8 @@ impl Arguments {
 }
 
 impl Source for Arguments {
-    fn next(&mut self, _max_items: u64, _max_bytes: usize) -> Result<Option<Inputs>, Error> {
-        Ok(self.inputs.take())
+    fn next(&mut self, _max_items: u64, _max_bytes: usize) -> Result<Option<Next>, Error> {
+        Ok(self.inputs.take().map(Next::Inputs))
     }
 
     fn total(&self) -> Option<u64> {
@@ -42,7 +42,7 @@ mod tests {
     #[test]
     fn the_arguments_of_a_call_are_one_item() {
         let mut source = Arguments::new("[1,\"a\"]");
-        let inputs = source.next(9, 9).unwrap().unwrap();
+        let Some(Next::Inputs(inputs)) = source.next(9, 9).unwrap() else { panic!("inputs") };
         assert_eq!(inputs.count(), 1);
         assert_eq!(inputs.input(0), Some(Input::Arguments(b"[1,\"a\"]")));
         assert_eq!(source.next(9, 9).unwrap(), None);

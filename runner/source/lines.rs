@@ -8,7 +8,7 @@ use std::path::Path;
 
 use memchr::memchr;
 
-use super::Source;
+use super::{Next, Source};
 use crate::chunk::{Inputs, Packed};
 use crate::error::Error;
 
@@ -116,7 +116,7 @@ impl<R: Read> Lines<R> {
 }
 
 impl<R: Read + Send> Source for Lines<R> {
-    fn next(&mut self, max_items: u64, max_bytes: usize) -> Result<Option<Inputs>, Error> {
+    fn next(&mut self, max_items: u64, max_bytes: usize) -> Result<Option<Next>, Error> {
         if let Some(failure) = self.failure.take() {
             return Err(failure);
         }
@@ -128,7 +128,7 @@ impl<R: Read + Send> Source for Lines<R> {
             (_, gathered) => {
                 // What was read before the failure still counts.
                 self.failure = gathered.err();
-                Ok(Some(Inputs::Texts(packed)))
+                Ok(Some(Next::Inputs(Inputs::Texts(packed))))
             }
         }
     }
@@ -197,7 +197,8 @@ mod tests {
         Lines::new(input, "`f`".to_owned())
     }
 
-    fn texts(inputs: &Inputs) -> Vec<Vec<u8>> {
+    fn texts(next: &Next) -> Vec<Vec<u8>> {
+        let Next::Inputs(inputs) = next else { panic!("inputs, not {next:?}") };
         let text = |k| match inputs.input(k) {
             Some(Input::Text(text)) => text.to_vec(),
             other => panic!("a text, not {other:?}"),
@@ -210,9 +211,10 @@ mod tests {
         let mut items = Vec::new();
         loop {
             match source.next(max_items, max_bytes) {
-                Ok(Some(inputs)) => {
-                    assert!((1..=max_items).contains(&inputs.count()));
-                    items.extend(texts(&inputs));
+                Ok(Some(next)) => {
+                    let texts = texts(&next);
+                    assert!((1..=max_items).contains(&(texts.len() as u64)));
+                    items.extend(texts);
                 }
                 Ok(None) => return (items, None),
                 Err(error) => return (items, Some(error)),

@@ -14,14 +14,36 @@ pub use arguments::Arguments;
 pub use lines::{Lines, MAX_LINE};
 pub use range::{Range, TooManyItems};
 
+/// What a source hands out.
+#[derive(Debug, PartialEq, Eq)]
+pub enum Next {
+    /// The inputs of some items.
+    Inputs(Inputs),
+    /// One item that cannot be called with anything: its input is too long, or cannot be read.
+    Refused(Refused),
+    /// No item, but something about the input that the user should know: one lower-case line.
+    Remark(String),
+}
+
+/// An item that has failed before it ran.
+#[derive(Debug, PartialEq, Eq)]
+pub struct Refused {
+    /// The file that it should have been read from, where it was one.
+    pub file: Option<Box<[u8]>>,
+    /// What was expected, what was found, and where.
+    pub error: String,
+}
+
 /// A stream of inputs, in item order.
 pub trait Source: Send {
-    /// The next inputs: at least one and at most `max_items` (which is at least 1); fewer when it has gathered
-    /// `max_bytes` of them, or when it would have to wait for more; `None` at the end of the stream.
+    /// What comes next; `None` at the end of the stream.
+    ///
+    /// Inputs are at least one and at most `max_items` (which is at least 1); fewer when it has gathered `max_bytes`
+    /// of them, when something else comes next, or when it would have to wait for more.
     ///
     /// # Errors
     /// If the input cannot be read. Items handed out before stay valid; the source is not asked again.
-    fn next(&mut self, max_items: u64, max_bytes: usize) -> Result<Option<Inputs>, Error>;
+    fn next(&mut self, max_items: u64, max_bytes: usize) -> Result<Option<Next>, Error>;
 
     /// How many items there are in all, where that is known before reading.
     fn total(&self) -> Option<u64>;

@@ -2,7 +2,7 @@
 
 use std::num::NonZero;
 
-use super::Source;
+use super::{Next, Source};
 use crate::chunk::{Chunk, Inputs};
 use crate::error::Error;
 use crate::item::MERGE_BIT;
@@ -55,10 +55,10 @@ impl Range {
 }
 
 impl Source for Range {
-    fn next(&mut self, max_items: u64, _max_bytes: usize) -> Result<Option<Inputs>, Error> {
+    fn next(&mut self, max_items: u64, _max_bytes: usize) -> Result<Option<Next>, Error> {
         let Some(mut chunk) = self.rest.take() else { return Ok(None) };
         self.rest = chunk.split_off(max_items);
-        Ok(Some(chunk.inputs().clone()))
+        Ok(Some(Next::Inputs(chunk.inputs().clone())))
     }
 
     fn total(&self) -> Option<u64> {
@@ -76,7 +76,7 @@ mod tests {
     /// Every item of a source that is asked for `max_items` at a time.
     fn items(source: &mut Range, max_items: u64) -> Vec<String> {
         let mut items = Vec::new();
-        while let Some(inputs) = source.next(max_items, 0).unwrap() {
+        while let Some(Next::Inputs(inputs)) = source.next(max_items, 0).unwrap() {
             assert!((1..=max_items).contains(&inputs.count()));
             items.extend((0..inputs.count()).map(|k| format!("{:?}", inputs.input(k).unwrap())));
         }

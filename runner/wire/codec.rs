@@ -227,6 +227,7 @@ impl<'a> Message<'a> {
             (false, Encoding::Numbers) => self.numbers()?,
             (false, Encoding::Texts) => Inputs::Texts(self.packed()?),
             (false, Encoding::Arguments) => Inputs::Arguments(self.packed()?),
+            (false, Encoding::Json) => self.json()?,
             (true, Encoding::Folds) => Inputs::Folds(self.packed()?),
             (false | true, _) => return Err(WireError::Encoding(encoding as u8)),
         };
@@ -249,6 +250,11 @@ impl<'a> Message<'a> {
         let (start, count): (i128, u64) = self.postcard()?;
         let reachable = start.checked_add(count.into()).is_some();
         if reachable { Ok(Inputs::Numbers { start, count }) } else { Err(self.malformed()) }
+    }
+
+    fn json(self) -> Result<Inputs, WireError> {
+        let (line, payload) = self.payload.split_first_chunk().ok_or(WireError::Count(self.header.kind))?;
+        Ok(Inputs::Json { line: u64::from_le_bytes(*line), texts: Self { payload, ..self }.packed()? })
     }
 
     fn packed(self) -> Result<Packed, WireError> {
@@ -333,8 +339,10 @@ fn put_call(kind: Kind, call: &Call, out: &mut Vec<u8>) {
     let encoding = match call.chunk.inputs() {
         Inputs::Spans { .. } => Encoding::Spans,
         Inputs::Numbers { .. } => Encoding::Numbers,
-        Inputs::Texts(_) => Encoding::Texts,
+        // What a file is called is nothing to a worker.
+        Inputs::Texts(_) | Inputs::Files { .. } => Encoding::Texts,
         Inputs::Arguments(_) => Encoding::Arguments,
+        Inputs::Json { .. } => Encoding::Json,
         Inputs::Folds(_) => Encoding::Folds,
     };
     let &Call { group, export, attempt, ref chunk } = call;
@@ -343,15 +351,18 @@ fn put_call(kind: Kind, call: &Call, out: &mut Vec<u8>) {
     match chunk.inputs() {
         Inputs::Spans { start, end, step } => put_postcard(header, &(start, end, step), out),
         Inputs::Numbers { start, count } => put_postcard(header, &(start, count), out),
-        Inputs::Texts(packed) | Inputs::Arguments(packed) | Inputs::Folds(packed) => {
-            put_packed(header, packed, out);
-        }
+        Inputs::Texts(packed)
+        | Inputs::Files { contents: packed, .. }
+        | Inputs::Arguments(packed)
+        | Inputs::Folds(packed) => put_packed(header, &[], packed, out),
+        Inputs::Json { line, texts } => put_packed(header, &line.to_le_bytes(), texts, out),
     }
 }
 
-fn put_packed(header: Header, packed: &Packed, out: &mut Vec<u8>) {
-    out.reserve(packed.ends().len() * 4 + packed.bytes().len());
+fn put_packed(header: Header, head: &[u8], packed: &Packed, out: &mut Vec<u8>) {
+    out.reserve(head.len() + packed.ends().len() * 4 + packed.bytes().len());
     let mut writer = FrameWriter::new(out, header);
+    writer.put(head);
     for ends in packed.ends().chunks(256) {
         let mut bytes = [[0; 4]; 256];
         for (bytes, end) in bytes.iter_mut().zip(ends) {

@@ -74,6 +74,8 @@ pub enum Encoding {
     Reports = 7,
     /// Bytes that mean nothing to the protocol.
     Raw = 8,
+    /// A `u64`, the line of the first or 0; then as texts, with the JSON of an item each.
+    Json = 9,
 }
 
 /// What the header says about a message; the same in each of its frames.
@@ -149,7 +151,7 @@ impl Kind {
 }
 
 impl Encoding {
-    const ALL: [Self; 9] = [
+    const ALL: [Self; 10] = [
         Self::None,
         Self::Postcard,
         Self::Spans,
@@ -159,6 +161,7 @@ impl Encoding {
         Self::Folds,
         Self::Reports,
         Self::Raw,
+        Self::Json,
     ];
 
     fn from_number(number: u8) -> Result<Self, WireError> {

@@ -74,7 +74,12 @@ impl Program {
         let function = &self.functions[export];
         let returned = match input {
             Input::Fold(json) => Some(self.fold(store, function, json)?),
-            Input::Span { .. } | Input::Number(_) | Input::Text(_) | Input::Arguments(_) => {
+            Input::Span { .. }
+            | Input::Number(_)
+            | Input::Text(_)
+            | Input::File { .. }
+            | Input::Arguments(_)
+            | Input::Json { .. } => {
                 value::arguments(&function.params, input, &mut self.arguments).map_err(Stop::Input)?;
                 let instance = self.initialized(store)?;
                 function.call(store, instance, &self.arguments)?

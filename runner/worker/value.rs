@@ -47,11 +47,11 @@ pub fn arguments(params: &[(String, Shape)], input: Input<'_>, vals: &mut Vec<Va
             let [only] = params else { return Err(wrong_count(params.len(), 1)) };
             vals.push(integer(only, number)?);
         }
-        Input::Text(bytes) => {
+        Input::Text(bytes) | Input::File { content: bytes, .. } => {
             let [only] = params else { return Err(wrong_count(params.len(), 1)) };
             vals.push(text(only, bytes)?);
         }
-        Input::Arguments(json) => read::arguments(params, json, vals)?,
+        Input::Arguments(json) | Input::Json { text: json, .. } => read::arguments(params, json, vals)?,
         Input::Fold(_) => return Err("values to merge are no arguments".to_owned()),
     }
     Ok(())

@@ -27,7 +27,11 @@ pub(super) fn value(input: Input<'_>) -> String {
     match input {
         Input::Span { start, .. } => start.to_string(),
         Input::Number(number) => number.to_string(),
-        Input::Text(bytes) | Input::Arguments(bytes) | Input::Fold(bytes) => bytes.len().to_string(),
+        Input::Text(bytes)
+        | Input::File { content: bytes, .. }
+        | Input::Arguments(bytes)
+        | Input::Json { text: bytes, .. }
+        | Input::Fold(bytes) => bytes.len().to_string(),
     }
 }
 

@@ -215,7 +215,7 @@ impl Sink for Ends {
 impl Reporter for Heard {
     fn report(&mut self, event: RunEvent<'_>) {
         match event {
-            RunEvent::Started { .. } | RunEvent::Progress { .. } => {}
+            RunEvent::Started { .. } | RunEvent::Progress { .. } | RunEvent::InputRemark { .. } => {}
             RunEvent::WorkerReplaced { reason, .. } => self.replaced.push(reason.to_owned()),
             RunEvent::WorkerSaid { line, .. } => self.said.push(line.to_owned()),
             RunEvent::Finished { summary } => self.finished = Some(summary.clone()),

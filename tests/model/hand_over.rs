@@ -120,12 +120,7 @@ impl Scene {
 
 fn completion() -> Completion {
     let meta = Meta { attempts: 1, ..Meta::default() };
-    Completion {
-        outcome: Outcome::Exit { code: 0 },
-        stdout: Box::default(),
-        stderr: Box::default(),
-        meta: Box::new(meta),
-    }
+    Completion { meta: Box::new(meta), ..Completion::new(Outcome::Exit { code: 0 }) }
 }
 
 fn tell(events: &Sender<Event>, event: Event) {

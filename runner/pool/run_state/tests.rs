@@ -11,7 +11,7 @@ fn crash() -> Outcome {
 
 fn completion(outcome: Outcome, attempts: u32) -> Completion {
     let meta = Meta { attempts, wall: Duration::from_secs(2), ..Meta::default() };
-    Completion { outcome, stdout: Box::default(), stderr: Box::default(), meta: Box::new(meta) }
+    Completion { meta: Box::new(meta), ..Completion::new(outcome) }
 }
 
 /// Ends an item, and emits it.

@@ -138,6 +138,17 @@ fn call_of_arguments() {
 }
 
 #[test]
+fn call_of_json() {
+    check_request(
+        &Request::Call(call(2, Inputs::Json { line: 7, texts: packed(&["[1,2]", "{}"]) })),
+        "
+        7770 01 04 0000 09 00 17000000 af6709ab
+        00000000 00000000 0200000000000000 01000000 02000000
+        070000000000000005000000070000005b312c325d7b7d",
+    );
+}
+
+#[test]
 fn merge_of_folds() {
     check_request(
         &Request::Merge(call(MERGE_BIT | 5, Inputs::Folds(packed(&["[1,2]", "[3]"])))),

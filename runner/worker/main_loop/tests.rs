@@ -55,10 +55,12 @@ impl Engine for Fake {
             status.started_ns
         ));
         self.value = match input {
-            Input::Text(text) => text.to_vec(),
+            Input::Text(text) | Input::File { content: text, .. } => text.to_vec(),
             Input::Span { start, end } => format!("{export}:{start}..{end}").into_bytes(),
             Input::Number(number) => format!("{export}:{number}").into_bytes(),
-            Input::Arguments(json) | Input::Fold(json) => [format!("{export}:").as_bytes(), json].concat(),
+            Input::Arguments(json) | Input::Json { text: json, .. } | Input::Fold(json) => {
+                [format!("{export}:").as_bytes(), json].concat()
+            }
         };
         let text = str::from_utf8(&self.value).expect("the tests send UTF-8").to_owned();
         let mut end = CallEnd::Ok(&[]);
