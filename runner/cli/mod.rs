@@ -13,6 +13,7 @@ use crate::error::ExitCode;
 
 mod call;
 mod exit;
+mod input;
 mod inspect;
 mod job;
 mod parse;

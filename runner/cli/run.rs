@@ -5,9 +5,10 @@ use std::path::PathBuf;
 
 use clap::Args;
 
+use super::input::{InputArgs, RunningArgs};
 use super::parse;
 use crate::error::Error;
-use crate::plan::{self, InputKind, Plan};
+use crate::plan::{self, Plan};
 use crate::report::Progress;
 use crate::sink::Format;
 
@@ -24,28 +25,14 @@ pub(super) struct RunArgs {
     /// Its function; may be left out when only one fits
     export: Option<String>,
 
-    /// Integers from A to before B; A..=B includes B
-    #[arg(long, value_name = "A..B", allow_hyphen_values = true, help_heading = "Input")]
-    range: Option<String>,
-    /// Numbers per item [default: for at most 1,000 items]
-    #[arg(long, value_name = "N", allow_hyphen_values = true, help_heading = "Input")]
-    step: Option<String>,
-    /// The lines of a file; - is standard input
-    #[arg(long, value_name = "FILE", help_heading = "Input")]
-    lines: Option<PathBuf>,
+    #[command(flatten)]
+    input: InputArgs,
 
     /// How many workers; auto is one per usable CPU
     #[arg(short = 'j', long, value_name = "N|N%|auto", default_value = "auto", help_heading = "Running")]
     workers: String,
-    /// Wall time per item, such as 500ms or 1m30s, or none
-    #[arg(long, value_name = "TIME", default_value = "60s", help_heading = "Running")]
-    timeout: String,
-    /// How many items travel together
-    #[arg(long, value_name = "N|auto", default_value = "auto", help_heading = "Running")]
-    chunk: String,
-    /// How many items may be read and not yet printed
-    #[arg(long, value_name = "N", default_value_t = plan::DEFAULT_WINDOW.to_string(), help_heading = "Running")]
-    window: String,
+    #[command(flatten)]
+    running: RunningArgs,
 
     /// Print items as they end, not in input order
     #[arg(short, long, help_heading = "Output")]
@@ -67,40 +54,22 @@ pub(super) struct RunArgs {
 impl RunArgs {
     /// What these arguments mean on a machine with so many usable CPUs.
     pub(super) fn plan(self, usable_cpus: NonZero<usize>) -> Result<Plan, Error> {
-        let input = input(self.range.as_deref(), self.step.as_deref(), self.lines)?;
+        let input = self.input.kind()?;
         let workers = parse::workers(&self.workers, usable_cpus)?;
         Ok(Plan {
             guest: self.guest,
             export: self.export,
             workers: plan::at_most_one_per_item(workers, input.most_items()),
             input,
-            chunk: parse::count_or_auto("--chunk", &self.chunk)?,
-            window: parse::count("--window", &self.window)?,
+            chunk: self.running.chunk()?,
+            window: self.running.window()?,
             ordered: !self.unordered,
             each: self.each,
-            timeout: parse::timeout(&self.timeout)?,
+            timeout: self.running.timeout()?,
             format: self.format,
             meta: self.meta,
             progress: self.progress,
         })
-    }
-}
-
-fn input(range: Option<&str>, step: Option<&str>, lines: Option<PathBuf>) -> Result<InputKind, Error> {
-    match (range, step, lines) {
-        (Some(range), step, None) => {
-            let (start, end) = parse::range(range)?;
-            let step = step.map(|step| parse::count("--step", step)).transpose()?;
-            Ok(InputKind::Range { start, end, step })
-        }
-        (None, None, Some(lines)) => Ok(InputKind::Lines(lines)),
-        (None, None, None) => Err(Error::usage("no input is given", "add `--range A..B` or `--lines FILE`")),
-        (Some(_), _, Some(_)) => {
-            Err(Error::usage("two kinds of input are given", "take either `--range` or `--lines`"))
-        }
-        (None, Some(_), _) => {
-            Err(Error::usage("`--step` goes with `--range` alone", "leave it out, or add `--range A..B`"))
-        }
     }
 }
 
@@ -111,6 +80,7 @@ mod tests {
     use clap::Parser;
 
     use super::*;
+    use crate::plan::InputKind;
 
     #[derive(Parser)]
     struct Only {
@@ -131,18 +101,6 @@ mod tests {
         let mut expected = plan("--range 0..99").unwrap();
         change(&mut expected);
         assert_eq!(plan(&format!("--range 0..99 {arguments}")).unwrap(), expected);
-    }
-
-    #[track_caller]
-    fn check_input(arguments: &str, expected: &InputKind) {
-        assert_eq!(plan(arguments).unwrap().input, *expected);
-    }
-
-    #[track_caller]
-    fn check_refused(arguments: &str, message: &str, hint: &str) {
-        let error = plan(arguments).unwrap_err();
-        assert_eq!((error.to_string().as_str(), error.hint().unwrap_or_default()), (message, hint));
-        assert_eq!(error.exit_code().code(), 2);
     }
 
     #[test]
@@ -179,46 +137,6 @@ mod tests {
         check("--format jsonl", |plan| plan.format = Format::Jsonl);
         check("--meta", |plan| plan.meta = true);
         check("--progress plain", |plan| plan.progress = Progress::Plain);
-    }
-
-    #[test]
-    fn a_range_may_start_below_zero() {
-        let expected = InputKind::Range { start: -5, end: 5, step: None };
-        check_input("--range=-5..5", &expected);
-        check_input("--range -5..5", &expected);
-    }
-
-    #[test]
-    fn a_step_belongs_to_the_range() {
-        check_input(
-            "--range 1..800_000 --step 10_000",
-            &InputKind::Range { start: 1, end: 800_000, step: NonZero::new(10_000) },
-        );
-    }
-
-    #[test]
-    fn lines_come_from_a_file_or_standard_input() {
-        check_input("--lines notes.txt", &InputKind::Lines("notes.txt".into()));
-        check_input("--lines -", &InputKind::Lines("-".into()));
-    }
-
-    #[test]
-    fn there_is_exactly_one_kind_of_input() {
-        check_refused("", "no input is given", "add `--range A..B` or `--lines FILE`");
-        check_refused(
-            "--range 1..2 --lines f",
-            "two kinds of input are given",
-            "take either `--range` or `--lines`",
-        );
-    }
-
-    #[test]
-    fn a_step_without_a_range_is_refused() {
-        check_refused(
-            "--lines f --step 2",
-            "`--step` goes with `--range` alone",
-            "leave it out, or add `--range A..B`",
-        );
     }
 
     #[test]
