@@ -22,6 +22,17 @@ pub enum GuestKind {
     Module,
 }
 
+/// What a plain core module's integers are taken for. Its `i32` and `i64` are bits without a sign; only who wrote the
+/// module knows. The types of a component say it themselves.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Integers {
+    /// `s32` and `s64`.
+    #[default]
+    Signed,
+    /// `u32` and `u64`.
+    Unsigned,
+}
+
 /// Everything the host knows about a guest.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Description {

@@ -11,7 +11,7 @@ use std::{fmt, iter};
 
 use crate::chunk::Inputs;
 use crate::error::Error;
-use crate::guest::{Description, Export, ValueType};
+use crate::guest::{Description, Export, Integers, ValueType};
 use crate::report::Progress;
 use crate::sink::Format;
 use crate::source::{Arguments, Lines, Range, Source, TooManyItems};
@@ -112,6 +112,7 @@ impl Plan {
             exports: iter::once(export).chain(merge).map(Export::full_name).collect(),
             meta: self.meta,
             max_output: MAX_OUTPUT,
+            integers: Integers::Signed,
         };
         Ok(Bound { export: export.clone(), merge: merge.cloned(), source, inputs, serve })
     }

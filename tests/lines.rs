@@ -76,7 +76,7 @@ fn i5_blank_lines_are_items() {
 #[test]
 fn i2_a_line_that_is_no_text_fails_by_itself() {
     let refused = "{\"v\":1,\"index\":1,\"status\":\"input\",\
-                   \"error\":\"parameter \\\"text\\\": expected UTF-8, found 0xff at byte 2\"}\n";
+                   \"error\":\"item 1, parameter \\\"text\\\": expected UTF-8, found 0xff at byte 3\"}\n";
     analyze(b"one\nab\xff\nthree\n")
         .stdout(analysis(0, 1, 1, "3.0") + refused + &analysis(2, 1, 1, "5.0"))
         .code(1)

@@ -31,8 +31,8 @@
 //!
 //! # What a task may take and return
 //!
-//! `bool`, integers up to 64 bits, `f32`, `f64`, `char`, `String`, and `Vec`, `Option` and tuples of these. It may
-//! take `&str` and `&[T]` instead of `String` and `Vec<T>`. See [`macro@task`]. For records, and for interfaces
+//! `bool`, integers up to 64 bits, `f32`, `f64`, `char`, `String`, and `Vec`, `Option`, `Result` and tuples of these. It
+//! may take `&str` and `&[T]` instead of `String` and `Vec<T>`. See [`macro@task`]. For records, and for interfaces
 //! that several guests implement, write WIT and name it with [`world!`].
 //!
 //! # Results that are parts of one
@@ -56,8 +56,19 @@
 //!
 //! # Failing
 //!
-//! A task has no way to return an error, because it needs none: it panics. That costs its item and nothing else;
-//! the item's record says `trap`, and carries the message of the panic as what the guest printed.
+//! A task that cannot go on panics. That costs its item and nothing else; the item's record says `trap`, and carries
+//! the message of the panic as what the guest printed.
+//!
+//! Where an error is an answer, a task returns a `Result`, whose error is a `String` or any other type that a task may
+//! return. The call has then done its work: the item's record says `ok`, and the value is `{"ok": …}` or `{"err": …}`.
+//! ```
+//! /// The number that the text is, or why it is none.
+//! #[wasmpool_guest::task]
+//! fn parse(text: &str) -> Result<i64, String> {
+//!     text.trim().parse().map_err(|error| format!("{text:?}: {error}"))
+//! }
+//! # fn main() {}
+//! ```
 //!
 //! # State
 //!

@@ -6,6 +6,7 @@
 use serde::{Deserialize, Serialize, Serializer};
 
 use crate::chunk::Chunk;
+use crate::guest::Integers;
 use crate::item::ItemIndex;
 use crate::outcome::TrapKind;
 
@@ -91,6 +92,8 @@ pub struct Serve {
     pub meta: bool,
     /// The most bytes that an item's value, standard output and standard error may have together.
     pub max_output: u64,
+    /// How a plain module's integers are read and written. Components do not ask.
+    pub integers: Integers,
 }
 
 /// A chunk to run.

@@ -101,7 +101,9 @@ impl Guest {
             Code::Component(code) => {
                 Program::Component(component::Program::new(&engine, &code, &serve.exports)?)
             }
-            Code::Module(code) => Program::Module(module::Program::new(&engine, &code, &serve.exports)?),
+            Code::Module(code) => {
+                Program::Module(module::Program::new(&engine, &code, &serve.exports, serve.integers)?)
+            }
         };
         Engine::tls_eager_initialize();
         let max_output = usize::try_from(serve.max_output).unwrap_or(usize::MAX);

@@ -6,11 +6,11 @@ use std::io::{self, Read, Write};
 use super::Refusal;
 use super::outbox::{Outbox, Sender};
 use crate::guest::Description;
-use crate::item::Input;
+use crate::item::{Input, ItemIndex};
 use crate::sandbox::Enforced;
 use crate::shm::segment::{Area, Segment};
 use crate::wire::frame::FRAME_CAP;
-use crate::wire::msg::{Call, Hello, Load, Ready, Refused, Report, Request, Response, Serve};
+use crate::wire::msg::{Call, CallEnd, Hello, Load, Ready, Refused, Report, Request, Response, Serve};
 use crate::wire::version::{self, Mismatch};
 use crate::wire::{Decoder, ReadError, WireError, read_message};
 
@@ -243,7 +243,11 @@ impl<R: Read, W: Write, A: Area, C: Fn() -> u64, E: Engine> Server<'_, R, W, A, 
         let inputs = (0..).map_while(|position| call.chunk.input(position));
         for (item, input) in (call.chunk.first()..).zip(inputs) {
             self.outbox.running(item, call.attempt, now_ns);
-            let report = self.engine.call(export, input);
+            let mut report = self.engine.call(export, input);
+            let named = refused_item(&report.end, item, input);
+            if let Some(error) = &named {
+                report.end = CallEnd::Input { error };
+            }
             self.outbox.push(item, call.attempt, &report, sender)?;
             // Writing may take as long as the host likes, and is on nobody's account.
             self.outbox.idle();
@@ -256,6 +260,16 @@ impl<R: Read, W: Write, A: Area, C: Fn() -> u64, E: Engine> Server<'_, R, W, A, 
             }
         }
         Ok(())
+    }
+}
+
+/// Why an item was refused, with its name before it: whoever reads a file of refused items finds it by that. Arguments
+/// and merges are not numbered for anybody.
+fn refused_item(end: &CallEnd<'_>, item: ItemIndex, input: Input<'_>) -> Option<String> {
+    match (end, input) {
+        (CallEnd::Input { .. }, Input::Arguments(_) | Input::Fold(_)) => None,
+        (CallEnd::Input { error }, _) => Some(format!("item {item}, {error}")),
+        _ => None,
     }
 }
 

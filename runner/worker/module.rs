@@ -7,6 +7,7 @@ use super::guest::Stop;
 use super::value::{self, Shape};
 use super::wasi::{self, State, Waiting};
 use super::{Refusal, validate};
+use crate::guest::Integers;
 use crate::item::Input;
 
 /// A module with its imports met.
@@ -26,11 +27,17 @@ struct Function {
     results: Vec<ValType>,
     /// What is returned: a tuple if there are several results.
     result: Option<Shape>,
+    integers: Integers,
 }
 
 impl Program {
     /// Links a module and finds the functions with these names.
-    pub(super) fn new(engine: &Engine, module: &Module, exports: &[String]) -> Result<Self, Refusal> {
+    pub(super) fn new(
+        engine: &Engine,
+        module: &Module,
+        exports: &[String],
+        integers: Integers,
+    ) -> Result<Self, Refusal> {
         let imports = module.imports().len() > 0;
         let linker = if imports { wasi::module_linker(engine) } else { Ok(Linker::new(engine)) };
         let linked = linker.and_then(|linker| linker.instantiate_pre(module));
@@ -47,7 +54,8 @@ impl Program {
                 ty.func().is_some_and(takes_nothing).then(|| module.get_export_index("_initialize"))
             })
             .flatten();
-        let functions = exports.iter().map(|name| Function::find(module, name)).collect::<Result<_, _>>()?;
+        let functions =
+            exports.iter().map(|name| Function::find(module, name, integers)).collect::<Result<_, _>>()?;
         Ok(Self { pre, waiting: Waiting::start(imports), initialize, functions, arguments: Vec::new() })
     }
 
@@ -109,7 +117,7 @@ impl Program {
 }
 
 impl Function {
-    fn find(module: &Module, name: &str) -> Result<Self, Refusal> {
+    fn find(module: &Module, name: &str, integers: Integers) -> Result<Self, Refusal> {
         let ty = module.get_export(name).and_then(|ty| ty.func().cloned());
         let (Some(ty), Some(export)) = (ty, module.get_export_index(name)) else {
             return Err(Refusal::new(format!("has no export `{name}`")));
@@ -118,12 +126,13 @@ impl Function {
         let params = ty
             .params()
             .enumerate()
-            .map(|(position, ty)| Ok((format!("p{position}"), shape(&ty)?)))
+            .map(|(position, ty)| Ok((format!("p{position}"), shape(&ty, integers)?)))
             .collect::<Result<_, _>>()
             .map_err(refuse)?;
-        let mut results = ty.results().map(|ty| shape(&ty)).collect::<Result<Vec<_>, _>>().map_err(refuse)?;
+        let results = ty.results().map(|ty| shape(&ty, integers)).collect::<Result<Vec<_>, _>>();
+        let mut results = results.map_err(refuse)?;
         let result = if results.len() > 1 { Some(Shape::Tuple(results)) } else { results.pop() };
-        Ok(Self { export, params, results: ty.results().collect(), result })
+        Ok(Self { export, params, results: ty.results().collect(), result, integers })
     }
 
     fn call(
@@ -138,38 +147,48 @@ impl Function {
         let arguments = arguments.iter().map(lower).collect::<Option<Vec<_>>>().ok_or(Stop::NO_EXPORT)?;
         let mut results = self.results.iter().map(|_| Val::I32(0)).collect::<Vec<_>>();
         callee.call(&mut *store, &arguments, &mut results)?;
-        let mut results = results.iter().map(lift).collect::<Option<Vec<_>>>().ok_or(Stop::NO_EXPORT)?;
+        let mut results = results
+            .iter()
+            .map(|val| lift(val, self.integers))
+            .collect::<Option<Vec<_>>>()
+            .ok_or(Stop::NO_EXPORT)?;
         Ok(if results.len() > 1 { Some(ComponentVal::Tuple(results)) } else { results.pop() })
     }
 }
 
-/// The component type that a number is treated as; integers are signed.
-fn shape(ty: &ValType) -> Result<Shape, String> {
-    match ty {
-        ValType::I32 => Ok(Shape::S32),
-        ValType::I64 => Ok(Shape::S64),
-        ValType::F32 => Ok(Shape::F32),
-        ValType::F64 => Ok(Shape::F64),
-        ValType::V128 | ValType::Ref(_) => Err(ty.to_string()),
+/// The component type that a number is treated as.
+fn shape(ty: &ValType, integers: Integers) -> Result<Shape, String> {
+    match (ty, integers) {
+        (ValType::I32, Integers::Signed) => Ok(Shape::S32),
+        (ValType::I32, Integers::Unsigned) => Ok(Shape::U32),
+        (ValType::I64, Integers::Signed) => Ok(Shape::S64),
+        (ValType::I64, Integers::Unsigned) => Ok(Shape::U64),
+        (ValType::F32, _) => Ok(Shape::F32),
+        (ValType::F64, _) => Ok(Shape::F64),
+        (ValType::V128 | ValType::Ref(_), _) => Err(ty.to_string()),
     }
 }
 
 fn lower(val: &ComponentVal) -> Option<Val> {
     match val {
         ComponentVal::S32(value) => Some(Val::I32(*value)),
+        ComponentVal::U32(value) => Some(Val::I32(value.cast_signed())),
         ComponentVal::S64(value) => Some(Val::I64(*value)),
+        ComponentVal::U64(value) => Some(Val::I64(value.cast_signed())),
         ComponentVal::Float32(value) => Some(Val::F32(value.to_bits())),
         ComponentVal::Float64(value) => Some(Val::F64(value.to_bits())),
         _ => None,
     }
 }
 
-fn lift(val: &Val) -> Option<ComponentVal> {
-    match val {
-        Val::I32(value) => Some(ComponentVal::S32(*value)),
-        Val::I64(value) => Some(ComponentVal::S64(*value)),
-        Val::F32(bits) => Some(ComponentVal::Float32(f32::from_bits(*bits))),
-        Val::F64(bits) => Some(ComponentVal::Float64(f64::from_bits(*bits))),
+fn lift(val: &Val, integers: Integers) -> Option<ComponentVal> {
+    match (val, integers) {
+        (Val::I32(value), Integers::Signed) => Some(ComponentVal::S32(*value)),
+        (Val::I32(value), Integers::Unsigned) => Some(ComponentVal::U32(value.cast_unsigned())),
+        (Val::I64(value), Integers::Signed) => Some(ComponentVal::S64(*value)),
+        (Val::I64(value), Integers::Unsigned) => Some(ComponentVal::U64(value.cast_unsigned())),
+        (Val::F32(bits), _) => Some(ComponentVal::Float32(f32::from_bits(*bits))),
+        (Val::F64(bits), _) => Some(ComponentVal::Float64(f64::from_bits(*bits))),
         _ => None,
     }
 }

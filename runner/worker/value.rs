@@ -1,7 +1,8 @@
 //! JSON to component values and back, by the types of the guest's functions.
 //!
 //! This runs in the worker: the host never interprets a value. It refuses, with one line that says where, what was
-//! expected and what was found, every text that is not exactly of its type; nothing is rounded, cut or guessed.
+//! expected and what was found, every text that is not exactly of its type; nothing is rounded, cut or guessed. Where a
+//! text is no JSON at all, the line names the byte, counted from 1.
 //!
 //! | type | JSON |
 //! |---|---|
@@ -18,6 +19,8 @@
 //!
 //! Handles to resources, streams, futures and maps have no JSON.
 
+mod arguments;
+mod problem;
 mod read;
 mod shape;
 mod write;
@@ -51,7 +54,8 @@ pub fn arguments(params: &[(String, Shape)], input: Input<'_>, vals: &mut Vec<Va
             let [only] = params else { return Err(wrong_count(params.len(), 1)) };
             vals.push(text(only, bytes)?);
         }
-        Input::Arguments(json) | Input::Json { text: json, .. } => read::arguments(params, json, vals)?,
+        Input::Arguments(json) => arguments::array(params, json, vals)?,
+        Input::Json { line, text } => arguments::any_form(params, text, line, vals)?,
         Input::Fold(_) => return Err("values to merge are no arguments".to_owned()),
     }
     Ok(())
@@ -62,7 +66,7 @@ pub fn arguments(params: &[(String, Shape)], input: Input<'_>, vals: &mut Vec<Va
 /// # Errors
 /// If it is anything else; one line for the item's record.
 pub fn fold_values(shape: &Shape, json: &[u8]) -> Result<Vec<Val>, String> {
-    read::values(shape, json)
+    arguments::values(shape, json)
 }
 
 fn wrong_count(expected: usize, found: usize) -> String {
@@ -98,18 +102,37 @@ fn integer((name, shape): &(String, Shape), number: i128) -> Result<Val, String>
     val.ok_or_else(|| format!("parameter \"{name}\": expected {shape}, found {number}"))
 }
 
+/// A text for a `string`, and any bytes for a `list<u8>`.
 fn text((name, shape): &(String, Shape), bytes: &[u8]) -> Result<Val, String> {
-    if *shape != Shape::String {
-        return Err(format!("parameter \"{name}\": expected {shape}, found a text"));
-    }
-    match std::str::from_utf8(bytes) {
-        Ok(text) => Ok(Val::String(text.to_owned())),
-        Err(error) => {
-            let offset = error.valid_up_to();
-            Err(format!(
-                "parameter \"{name}\": expected UTF-8, found {:#04x} at byte {offset}",
-                bytes[offset]
-            ))
-        }
+    match shape {
+        Shape::String => match std::str::from_utf8(bytes) {
+            Ok(text) => Ok(Val::String(text.to_owned())),
+            Err(error) => {
+                let at = error.valid_up_to();
+                let found = format_args!("{:#04x} at byte {}", bytes[at], at + 1);
+                Err(format!("parameter \"{name}\": expected UTF-8, found {found}"))
+            }
+        },
+        Shape::Bytes => Ok(Val::List(bytes.iter().map(|byte| Val::U8(*byte)).collect())),
+        Shape::Bool
+        | Shape::S8
+        | Shape::U8
+        | Shape::S16
+        | Shape::U16
+        | Shape::S32
+        | Shape::U32
+        | Shape::S64
+        | Shape::U64
+        | Shape::F32
+        | Shape::F64
+        | Shape::Char
+        | Shape::List(_)
+        | Shape::Tuple(_)
+        | Shape::Record(_)
+        | Shape::Variant(_)
+        | Shape::Enum(_)
+        | Shape::Flags(_)
+        | Shape::Option(_)
+        | Shape::Result { .. } => Err(format!("parameter \"{name}\": expected {shape}, found a text")),
     }
 }

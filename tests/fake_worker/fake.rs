@@ -11,7 +11,7 @@ use std::time::Duration;
 
 use rustix::time::{ClockId, clock_gettime};
 use wasmpool::error::Error;
-use wasmpool::guest::Description;
+use wasmpool::guest::{Description, Integers};
 use wasmpool::item::ItemIndex;
 use wasmpool::outcome::{Completion, Outcome};
 use wasmpool::pool::{self, Canceller, Job, Options};
@@ -63,7 +63,12 @@ pub(crate) fn job(source: Box<dyn Source>) -> Job {
     Job {
         workers: 2,
         source,
-        serve: Serve { exports: vec!["f".into()], meta: false, max_output: MAX_OUTPUT.into() },
+        serve: Serve {
+            exports: vec!["f".into()],
+            meta: false,
+            max_output: MAX_OUTPUT.into(),
+            integers: Integers::Signed,
+        },
         timeout: Some(Duration::from_secs(20)),
         chunk: Some(4),
         window_items: 64,

@@ -22,6 +22,7 @@ use crate::signature::Signature;
 /// | `String`, as a parameter also `&str` | `string` |
 /// | `Vec<T>`, as a parameter also `&[T]` | `list<T>` |
 /// | `Option<T>`, `(T, …)` | `option<T>`, `tuple<T, …>` |
+/// | `Result<T, E>`, with `()` for a side without a value | `result<T, E>`, `result<T>`, `result<_, E>`, `result` |
 ///
 /// The function stays as it is: other code, and tests, call it as any other.
 #[proc_macro_attribute]

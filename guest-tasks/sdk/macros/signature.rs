@@ -7,8 +7,8 @@ use quote::quote;
 use syn::spanned::Spanned as _;
 use syn::{Error, FnArg, GenericArgument, Ident, ItemFn, Pat, PathArguments, ReturnType, Type};
 
-const TYPES: &str = "a task takes and returns bool, integers up to 64 bits, f32, f64, char, String, Vec, Option and \
-                     tuples of them, and takes &str and slices; for other types write WIT and use \
+const TYPES: &str = "a task takes and returns bool, integers up to 64 bits, f32, f64, char, String, Vec, Option, \
+                     Result and tuples of them, and takes &str and slices; for other types write WIT and use \
                      `wasmpool_guest::world!`";
 
 /// What has to be known of a function to export it.
@@ -137,10 +137,30 @@ fn wit_type(rust: &Type) -> Result<String, Error> {
                     let constructor = if name == "Vec" { "list" } else { "option" };
                     Ok(format!("{constructor}<{}>", wit_type(element)?))
                 }
+                (PathArguments::AngleBracketed(arguments), "Result") => {
+                    let sides: Vec<_> = arguments.args.iter().collect();
+                    let [GenericArgument::Type(ok), GenericArgument::Type(err)] = sides[..] else {
+                        return Err(refused());
+                    };
+                    Ok(match (wit_side(ok)?, wit_side(err)?) {
+                        (Some(ok), Some(err)) => format!("result<{ok}, {err}>"),
+                        (Some(ok), None) => format!("result<{ok}>"),
+                        (None, Some(err)) => format!("result<_, {err}>"),
+                        (None, None) => "result".to_owned(),
+                    })
+                }
                 (PathArguments::AngleBracketed(_) | PathArguments::Parenthesized(_), _) => Err(refused()),
             }
         }
         _ => Err(refused()),
+    }
+}
+
+/// The WIT name of what comes with one side of a result; none for `()`.
+fn wit_side(rust: &Type) -> Result<Option<String>, Error> {
+    match rust {
+        Type::Tuple(tuple) if tuple.elems.is_empty() => Ok(None),
+        _ => wit_type(rust).map(Some),
     }
 }
 
@@ -212,6 +232,46 @@ mod tests {
             "package wasmpool:task; world %f \
              { export %f: func(%a: list<option<tuple<s8, string>>>) -> tuple<bool, char, f64>; }",
         );
+    }
+
+    #[test]
+    fn a_result_has_one_type_for_each_side() {
+        check(
+            "fn f(n: u64) -> Result<Vec<u8>, String> {}",
+            "package wasmpool:task; world %f { export %f: func(%n: u64) -> result<list<u8>, string>; }",
+        );
+    }
+
+    #[test]
+    fn a_side_without_a_value_is_left_out() {
+        for (rust, wit) in [
+            ("Result<u64, ()>", "result<u64>"),
+            ("Result<(), u64>", "result<_, u64>"),
+            ("Result<(), ()>", "result"),
+        ] {
+            check(
+                &format!("fn f() -> {rust} {{}}"),
+                &format!("package wasmpool:task; world %f {{ export %f: func() -> {wit}; }}"),
+            );
+        }
+    }
+
+    #[test]
+    fn results_nest() {
+        check(
+            "fn f() -> Vec<(u8, std::result::Result<Option<char>, Result<(), bool>>)> {}",
+            "package wasmpool:task; world %f \
+             { export %f: func() -> list<tuple<u8, result<option<char>, result<_, bool>>>>; }",
+        );
+    }
+
+    #[test]
+    fn a_result_whose_error_is_not_written_down_is_refused() {
+        for function in
+            ["fn f() -> Result<u64> {}", "fn f() -> Result<u64, Box<dyn Error>> {}", "fn f() -> () {}"]
+        {
+            check_refused(function, "a task takes and returns");
+        }
     }
 
     #[test]

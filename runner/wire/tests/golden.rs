@@ -2,6 +2,7 @@
 //! other: raise [`PROTOCOL`](crate::wire::version::PROTOCOL).
 
 use super::*;
+use crate::guest::Integers;
 use crate::item::MERGE_BIT;
 use crate::outcome::TrapKind;
 use crate::wire::msg::{Hello, Load, Ready, Refused, Serve};
@@ -81,13 +82,18 @@ fn load_to_compile() {
 
 #[test]
 fn load_to_serve() {
-    let serve = Serve { exports: vec!["f".into(), "merge-f".into()], meta: true, max_output: 16 << 20 };
+    let serve = Serve {
+        exports: vec!["f".into(), "merge-f".into()],
+        meta: true,
+        max_output: 16 << 20,
+        integers: Integers::Unsigned,
+    };
     check_request(
         &Request::Load(Load::Serve(serve)),
         "
-        7770 01 03 0000 01 00 11000000 2b78fd0a
+        7770 01 03 0000 01 00 12000000 71f7915e
         00000000 00000000 0000000000000000 00000000 00000000
-        01020166076d657267652d660180808008",
+        01020166076d657267652d66018080800801",
     );
 }
 

@@ -7,6 +7,7 @@ use proptest::collection::vec;
 use proptest::prelude::*;
 
 use super::*;
+use crate::guest::Integers;
 use crate::item::MERGE_BIT;
 use crate::outcome::TrapKind;
 use crate::wire::frame::FRAME_CAP;
@@ -65,10 +66,13 @@ fn hellos() -> impl Strategy<Value = Hello<'static>> {
 }
 
 fn requests() -> impl Strategy<Value = Request<'static>> {
-    let serve = (vec(texts(), 0..3), any::<bool>(), any::<u64>()).prop_map(|(exports, meta, max_output)| {
-        let exports = exports.into_iter().map(str::to_owned).collect();
-        Request::Load(Load::Serve(Serve { exports, meta, max_output }))
-    });
+    let integers = prop_oneof![Just(Integers::Signed), Just(Integers::Unsigned)];
+    let serve = (vec(texts(), 0..3), any::<bool>(), any::<u64>(), integers).prop_map(
+        |(exports, meta, max_output, integers)| {
+            let exports = exports.into_iter().map(str::to_owned).collect();
+            Request::Load(Load::Serve(Serve { exports, meta, max_output, integers }))
+        },
+    );
     prop_oneof![
         5 => chunk_requests(),
         1 => hellos().prop_map(Request::Hello),

@@ -3,13 +3,14 @@ use std::rc::Rc;
 
 use super::*;
 use crate::chunk::{Chunk, Inputs};
-use crate::guest::GuestKind;
+use crate::guest::{GuestKind, Integers};
 use crate::item::{ItemIndex, MERGE_BIT};
 use crate::shm::segment::testing::{Life, Memory};
 use crate::wire::msg::{Batch, CallEnd};
 use crate::wire::{Reports, encode_request};
 
-/// Runs texts: `ms N` takes so long, `long N` returns so many bytes, `trap` traps; everything else comes back.
+/// Runs texts: `ms N` takes so long, `long N` returns so many bytes, `trap` traps, `refuse`
+/// is refused; everything else comes back.
 struct Fake {
     now_ns: Rc<Cell<u64>>,
     value: Vec<u8>,
@@ -73,6 +74,7 @@ impl Engine for Fake {
             _ if text == "trap" => {
                 end = CallEnd::Trap { kind: crate::outcome::TrapKind::Unreachable, error: "unreachable" };
             }
+            _ if text.ends_with("refuse") => end = CallEnd::Input { error: "expected u8" },
             _ => {}
         }
         if end == CallEnd::Ok(&[]) {
@@ -140,6 +142,7 @@ fn reports(batch: &Batch<'_>) -> String {
         CallEnd::Ok(value) if value.len() > 20 => format!("{} bytes", value.len()),
         CallEnd::Ok(value) => String::from_utf8_lossy(value).into_owned(),
         CallEnd::Trap { kind, .. } => format!("trap {}", kind.name()),
+        CallEnd::Input { error } => format!("refused: {error}"),
         other => format!("{other:?}"),
     });
     format!("{} attempt {}: {}", shown(batch.first), batch.attempt, ends.collect::<Vec<_>>().join(", "))
@@ -151,7 +154,12 @@ fn hello() -> Request<'static> {
 
 fn serve() -> Request<'static> {
     let exports = vec!["f".to_owned(), "merge-f".to_owned()];
-    Request::Load(Load::Serve(Serve { exports, meta: false, max_output: 1 << 20 }))
+    Request::Load(Load::Serve(Serve {
+        exports,
+        meta: false,
+        max_output: 1 << 20,
+        integers: Integers::Signed,
+    }))
 }
 
 fn compile(describe_only: bool) -> Request<'static> {
@@ -243,6 +251,26 @@ fn a_report_of_several_frames_arrives_whole() {
             "result item 1 attempt 1: 1000000 bytes",
             "result item 2 attempt 1: b",
         ],
+        End::Closed,
+    );
+}
+
+#[test]
+fn an_item_that_is_refused_is_named() {
+    check_ready(
+        vec![texts(16, &["a", "refuse"])],
+        &["result item 16 attempt 1: a, refused: item 17, expected u8"],
+        End::Closed,
+    );
+}
+
+#[test]
+fn arguments_that_are_refused_have_no_number() {
+    let arguments = Inputs::Arguments([b"refuse".as_slice()].into_iter().collect());
+    let call = Call { group: 0, export: 0, attempt: 1, chunk: Chunk::new(0, arguments) };
+    check_ready(
+        vec![Request::Call(call)],
+        &["result item 0 attempt 1: refused: expected u8"],
         End::Closed,
     );
 }

@@ -1,5 +1,7 @@
 use super::{Ended, STRINGS, binary, call, check, guest, load, serve};
+use crate::guest::Integers;
 use crate::item::Input;
+use crate::wire::msg::Serve;
 use crate::worker::guest::CallRecord;
 
 const ADD: &str = r#"(module (func (export "add") (param i64 i64) (result i64)
@@ -30,6 +32,25 @@ fn every_call_finds_globals_and_memory_as_they_were() {
 fn a_number_that_does_not_fit_is_the_inputs_fault() {
     let ended = call(&mut guest(ADD, "add"), Input::Span { start: 0, end: 1 << 63 });
     assert!(matches!(ended, Ended::Input(_)), "{ended:?}");
+}
+
+/// Gives back what it gets, as bits.
+const SAME: &str = r#"(module (func (export "f") (param i32 i64) (result i32 i64) (local.get 0) (local.get 1)))"#;
+
+#[test]
+fn a_modules_integers_have_signs() {
+    let ends = b"[-1,-9223372036854775808]";
+    check(&mut guest(SAME, "f"), Input::Arguments(ends), "[-1,-9223372036854775808]");
+}
+
+#[test]
+fn a_modules_integers_have_no_signs_when_that_is_said() {
+    let unsigned = Serve { integers: Integers::Unsigned, ..serve(&["f"]) };
+    let mut guest = load(&binary(SAME), &unsigned).expect("loads");
+    let ends = "[4294967295,18446744073709551615]";
+    check(&mut guest, Input::Arguments(ends.as_bytes()), ends);
+    let refused = Ended::Input("parameter \"p0\": expected u32, found -1".to_owned());
+    assert_eq!(call(&mut guest, Input::Arguments(b"[-1,0]")), refused);
 }
 
 #[test]

@@ -14,7 +14,7 @@ use rustix::fs::MemfdFlags;
 use super::Refusal;
 use super::compile::{compile, describe};
 use super::guest::{CallRecord, Guest};
-use crate::guest::Description;
+use crate::guest::{Description, Integers};
 use crate::item::Input;
 use crate::wire::msg::{CallEnd, Serve};
 
@@ -37,7 +37,7 @@ fn code(wasm: &[u8]) -> Result<Vec<u8>, Refusal> {
 
 fn serve(exports: &[&str]) -> Serve {
     let exports = exports.iter().map(|&export| export.to_owned()).collect();
-    Serve { exports, meta: false, max_output: 1 << 20 }
+    Serve { exports, meta: false, max_output: 1 << 20, integers: Integers::Signed }
 }
 
 fn load(wasm: &[u8], serve: &Serve) -> Result<Guest, Refusal> {

@@ -1,7 +1,6 @@
 //! JSON to component values, guided by the type: no tree of JSON is built in between, so integers stay exact, fields
 //! given twice are seen, and nesting is bounded by the type.
 
-use std::cell::RefCell;
 use std::fmt;
 use std::str::FromStr;
 
@@ -12,134 +11,14 @@ use serde::de::{DeserializeSeed, Deserializer, Error, IgnoredAny, MapAccess, Seq
 use serde_json::value::RawValue;
 use wasmtime::component::Val;
 
-use super::{Shape, wrong_count};
-
-/// How many characters of a wrong value an error shows.
-const SHOWN: usize = 40;
-
-/// How many bytes of the names that would do an error lists.
-const LISTED: usize = 200;
-
-/// Reads an array with one element for each parameter; appends the values.
-pub(super) fn arguments(params: &[(String, Shape)], json: &[u8], vals: &mut Vec<Val>) -> Result<(), String> {
-    let trace = Trace::default();
-    let shape_at = |position: usize| params.get(position).map(|(_, shape)| shape);
-    let read = Row { shape_at, vals, trace: &trace }.read(json);
-    let count = read.map_err(|error| {
-        trace.describe(&error, |position| format!("parameter \"{}\"", params[position].0))
-    })?;
-    if count == params.len() { Ok(()) } else { Err(wrong_count(params.len(), count)) }
-}
-
-/// Reads an array of values of one type.
-pub(super) fn values(shape: &Shape, json: &[u8]) -> Result<Vec<Val>, String> {
-    let trace = Trace::default();
-    let mut vals = Vec::new();
-    let read = Row { shape_at: |_| Some(shape), vals: &mut vals, trace: &trace }.read(json);
-    read.map_err(|error| trace.describe(&error, |position| format!("value {position}")))?;
-    Ok(vals)
-}
-
-/// What went wrong, and where. Filled only on the way out of a failure, so that success pays nothing for it.
-#[derive(Default)]
-struct Trace {
-    problem: RefCell<Option<String>>,
-    /// From the inside out.
-    path: RefCell<Vec<Step>>,
-}
-
-enum Step {
-    Index(usize),
-    Name(String),
-}
-
-impl Trace {
-    fn fail<E: Error>(&self, problem: String) -> E {
-        *self.problem.borrow_mut() = Some(problem);
-        E::custom("")
-    }
-
-    fn mismatch<E: Error>(&self, expected: impl fmt::Display, found: impl fmt::Display) -> E {
-        self.fail(format!("expected {expected}, found {found}"))
-    }
-
-    fn inside<T, E>(&self, result: Result<T, E>, step: impl FnOnce() -> Step) -> Result<T, E> {
-        if result.is_err() {
-            self.path.borrow_mut().push(step());
-        }
-        result
-    }
-
-    /// The error's line; `root` names what stands at a place of the outermost array.
-    fn describe(&self, error: &serde_json::Error, root: impl FnOnce(usize) -> String) -> String {
-        let problem = match self.problem.take() {
-            Some(problem) => problem,
-            None => return format!("no valid JSON: {error}"),
-        };
-        let mut steps = self.path.take().into_iter().rev();
-        let Some(Step::Index(position)) = steps.next() else { return problem };
-        let mut line = root(position);
-        for step in steps {
-            match step {
-                Step::Index(index) => line.push_str(&format!("[{index}]")),
-                Step::Name(name) => line.push_str(&format!(".{name}")),
-            }
-        }
-        line.push_str(": ");
-        line.push_str(&problem);
-        line
-    }
-}
-
-/// The outermost array.
-struct Row<'a, F> {
-    shape_at: F,
-    vals: &'a mut Vec<Val>,
-    trace: &'a Trace,
-}
-
-impl<'a, F: Fn(usize) -> Option<&'a Shape>> Row<'a, F> {
-    /// How many elements there are; all with a shape have been appended.
-    fn read(self, json: &[u8]) -> Result<usize, serde_json::Error> {
-        let text = std::str::from_utf8(json).map_err(|error| {
-            let offset = error.valid_up_to();
-            self.trace.mismatch("UTF-8", format_args!("{:#04x} at byte {offset}", json[offset]))
-        });
-        let text: &str = text?;
-        let mut deserializer = serde_json::Deserializer::from_str(text);
-        let count = deserializer.deserialize_seq(self)?;
-        deserializer.end()?;
-        Ok(count)
-    }
-}
-
-impl<'de, 'a, F: Fn(usize) -> Option<&'a Shape>> Visitor<'de> for Row<'a, F> {
-    type Value = usize;
-
-    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("an array")
-    }
-
-    fn visit_seq<A: SeqAccess<'de>>(self, mut elements: A) -> Result<usize, A::Error> {
-        let mut count = 0;
-        while let Some(shape) = (self.shape_at)(count) {
-            let element = elements.next_element_seed(Reader { shape, trace: self.trace });
-            let Some(val) = self.trace.inside(element, || Step::Index(count))? else { return Ok(count) };
-            self.vals.push(val);
-            count += 1;
-        }
-        while elements.next_element::<IgnoredAny>()?.is_some() {
-            count += 1;
-        }
-        Ok(count)
-    }
-}
+use super::Shape;
+use super::problem::{Found, Quoted, Step, Trace, unknown};
 
 /// Reads one value of `shape`.
 #[derive(Clone, Copy)]
-struct Reader<'a> {
-    shape: &'a Shape,
-    trace: &'a Trace,
+pub(super) struct Reader<'a> {
+    pub(super) shape: &'a Shape,
+    pub(super) trace: &'a Trace,
 }
 
 impl<'de> DeserializeSeed<'de> for Reader<'_> {
@@ -378,24 +257,10 @@ impl<'a> Reader<'a> {
     }
 }
 
-fn unknown<'c>(found: &str, names: impl Iterator<Item = &'c str>) -> String {
-    let mut expected = String::new();
-    for name in names {
-        let separator = if expected.is_empty() { "one of " } else { ", " };
-        expected.push_str(separator);
-        if expected.len() > LISTED {
-            expected.push('…');
-            break;
-        }
-        expected.push_str(&Quoted(name).to_string());
-    }
-    format!("expected {expected}, found {}", Quoted(found))
-}
-
 /// Reads an object's key by looking it up, without copying it.
-struct Key<'a, F> {
-    find: F,
-    trace: &'a Trace,
+pub(super) struct Key<'a, F> {
+    pub(super) find: F,
+    pub(super) trace: &'a Trace,
 }
 
 impl<'de, T, F: FnOnce(&str) -> Result<T, String>> DeserializeSeed<'de> for Key<'_, F> {
@@ -464,36 +329,5 @@ fn float<T: FromStr + Copy + Into<f64>>(json: &str) -> Option<T> {
     match json {
         "\"NaN\"" | "\"Infinity\"" | "\"-Infinity\"" => json.trim_matches('"').parse().ok(),
         _ => json.parse().ok().filter(|value: &T| (*value).into().is_finite()),
-    }
-}
-
-/// A wrong value's JSON as an error shows it: short, and on one line.
-struct Found<'a>(&'a str);
-
-impl fmt::Display for Found<'_> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self.0.as_bytes().first() {
-            Some(b'[') => f.write_str("an array"),
-            Some(b'{') => f.write_str("an object"),
-            _ => shortened(self.0, f),
-        }
-    }
-}
-
-/// A wrong string as an error shows it: as JSON, and short.
-struct Quoted<'a>(&'a str);
-
-impl fmt::Display for Quoted<'_> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        // Only what can be shown is escaped: the string may be long.
-        let shown = self.0.char_indices().nth(SHOWN + 1).map_or(self.0, |(end, _)| &self.0[..end]);
-        shortened(&serde_json::to_string(shown).map_err(|_| fmt::Error)?, f)
-    }
-}
-
-fn shortened(text: &str, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-    match text.char_indices().nth(SHOWN) {
-        Some((end, _)) => write!(f, "{}…", &text[..end]),
-        None => f.write_str(text),
     }
 }

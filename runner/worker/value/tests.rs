@@ -1,9 +1,11 @@
+mod arguments;
+
 use proptest::prelude::*;
 use wasmtime::component::types::ComponentItem;
 use wasmtime::component::{Component, Val};
 use wasmtime::{Config, Engine};
 
-use super::{Shape, arguments, fold_values, write_json};
+use super::{Shape, fold_values, write_json};
 use crate::item::Input;
 
 fn one(shape: Shape) -> Vec<(String, Shape)> {
@@ -13,7 +15,7 @@ fn one(shape: Shape) -> Vec<(String, Shape)> {
 fn read(shape: &Shape, json: &str) -> Result<Val, String> {
     let mut vals = Vec::new();
     let row = format!("[{json}]");
-    arguments(&one(shape.clone()), Input::Arguments(row.as_bytes()), &mut vals)?;
+    super::arguments(&one(shape.clone()), Input::Arguments(row.as_bytes()), &mut vals)?;
     Ok(vals.pop().expect("one argument for one parameter"))
 }
 
@@ -278,77 +280,6 @@ fn a_result_without_a_value_is_null_inside() {
     check_refused(outcome(None, None), r#"{"ok":1}"#, "parameter \"p\".ok: expected null, found 1");
 }
 
-#[track_caller]
-fn check_arguments(params: &[(&str, Shape)], input: Input<'_>, expected: Result<Vec<Val>, &str>) {
-    let mut vals = vec![Val::Bool(true)];
-    let result = arguments(&fields(params), input, &mut vals).map(|()| vals);
-    assert_eq!(result, expected.map_err(str::to_owned));
-}
-
-#[test]
-fn a_span_is_two_integers_of_the_parameters_types() {
-    let params = [("start", Shape::U64), ("end", Shape::S32)];
-    check_arguments(&params, Input::Span { start: 1, end: 2 }, Ok(vec![Val::U64(1), Val::S32(2)]));
-}
-
-#[test]
-fn a_number_outside_the_parameters_type_is_refused() {
-    check_arguments(&[("n", Shape::U64)], Input::Number(-1), Err("parameter \"n\": expected u64, found -1"));
-}
-
-#[test]
-fn a_text_is_one_string() {
-    check_arguments(
-        &[("t", Shape::String)],
-        Input::Text("hé".as_bytes()),
-        Ok(vec![Val::String("hé".to_owned())]),
-    );
-}
-
-#[test]
-fn a_text_that_is_not_utf8_is_refused_with_the_place() {
-    check_arguments(
-        &[("t", Shape::String)],
-        Input::Text(b"ab\xff"),
-        Err("parameter \"t\": expected UTF-8, found 0xff at byte 2"),
-    );
-}
-
-#[test]
-fn arguments_that_are_not_utf8_are_refused_with_the_place() {
-    check_arguments(
-        &[("t", Shape::String)],
-        Input::Arguments(b"[\"\xff\"]"),
-        Err("expected UTF-8, found 0xff at byte 2"),
-    );
-}
-
-#[test]
-fn a_wrong_number_of_arguments_is_refused() {
-    let params = [("a", Shape::U8), ("b", Shape::U8)];
-    check_arguments(&params, Input::Arguments(b"[1]"), Err("expected 2 arguments, found 1"));
-    check_arguments(&params, Input::Arguments(b"[1,2,3,4]"), Err("expected 2 arguments, found 4"));
-    check_arguments(&params, Input::Number(1), Err("expected 2 arguments, found 1"));
-}
-
-#[test]
-fn a_function_without_parameters_takes_an_empty_array() {
-    check_arguments(&[], Input::Arguments(b"[]"), Ok(Vec::new()));
-}
-
-#[test]
-fn text_behind_the_arguments_is_refused() {
-    let line = "no valid JSON: trailing characters at line 1 column 5";
-    check_arguments(&[("a", Shape::U8)], Input::Arguments(b"[1] 2"), Err(line));
-}
-
-#[test]
-fn values_to_fold_may_be_any_number() {
-    assert_eq!(fold_values(&Shape::U8, b"[]"), Ok(Vec::new()));
-    assert_eq!(fold_values(&Shape::U8, b"[1,2]"), Ok(vec![Val::U8(1), Val::U8(2)]));
-    assert_eq!(fold_values(&Shape::U8, b"[1,-2]"), Err("value 1: expected u8, found -2".to_owned()));
-}
-
 #[test]
 fn a_value_of_another_shape_is_not_written() {
     let line = "expected u8, found a value of another type".to_owned();
@@ -525,7 +456,7 @@ proptest! {
     #[test]
     fn no_bytes_make_reading_panic(shape in any_shape(), json in proptest::collection::vec(any::<u8>(), 0..60)) {
         let mut vals = Vec::new();
-        let _refused = arguments(&one(shape), Input::Arguments(&json), &mut vals);
+        let _refused = super::arguments(&one(shape), Input::Arguments(&json), &mut vals);
     }
 
     #[test]
