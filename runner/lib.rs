@@ -9,6 +9,7 @@ compile_error!("wasmpool runs on Linux only: its workers are held by Linux's own
 pub mod chunk;
 pub mod cli;
 mod clock;
+pub mod color;
 pub mod error;
 pub mod guest;
 pub mod guest_file;

@@ -55,6 +55,16 @@ pub struct Output {
     json: Box<str>,
 }
 
+/// What the value of an `ok` item can tell.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Returns {
+    /// That the function returned.
+    #[default]
+    Value,
+    /// The function returns a WIT `result`: whether it found what it was asked for, or why not.
+    Result,
+}
+
 /// How a worker process ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum WorkerEnd {
@@ -166,6 +176,13 @@ impl Output {
     #[must_use]
     pub fn json(&self) -> &str {
         &self.json
+    }
+
+    /// Whether the value, of a function that returns a WIT `result`, is the `err` of it.
+    #[must_use]
+    pub fn is_err(&self) -> bool {
+        // As workers write it: without white space.
+        self.json.starts_with(r#"{"err":"#)
     }
 }
 

@@ -7,6 +7,8 @@
 use std::borrow::Cow;
 use std::time::Duration;
 
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
 use serde::Serialize;
 
 use crate::error::signal_name;
@@ -31,7 +33,7 @@ pub enum Subject<'a> {
     Item {
         /// Its index.
         index: ItemIndex,
-        /// Its input, where records show it.
+        /// Its input, where records show it; the file that an input was read from is known from its end.
         input: Option<Input<'a>>,
     },
     /// The merge of some items' values.
@@ -46,8 +48,14 @@ pub enum Subject<'a> {
 impl Record<'_> {
     /// Appends the record and a line end to `out`.
     pub fn append_to(&self, out: &mut Vec<u8>) {
+        self.append_object(out);
+        out.push(b'\n');
+    }
+
+    /// Appends the record to `out`, without a line end.
+    pub(crate) fn append_object(&self, out: &mut Vec<u8>) {
         out.extend_from_slice(br#"{"v":1"#);
-        append_subject(self.subject, out);
+        append_subject(self.subject, self.completion.file.as_deref(), out);
         out.extend_from_slice(br#","status":""#);
         out.extend_from_slice(self.completion.outcome.status().as_bytes());
         out.push(b'"');
@@ -57,17 +65,17 @@ impl Record<'_> {
         if self.meta {
             append_meta(&self.completion.meta, out);
         }
-        out.extend_from_slice(b"}\n");
+        out.push(b'}');
     }
 }
 
-/// Appends the record of a merged value, and a line end, to `out`.
-pub fn append_merged(items: u64, value: &Output, out: &mut Vec<u8>) {
+/// Appends the record of a merged value to `out`, without a line end.
+pub(crate) fn append_merged(items: u64, value: &Output, out: &mut Vec<u8>) {
     out.extend_from_slice(br#"{"v":1,"status":"ok""#);
     append_member("items", &items, out);
     append_key("value", out);
     out.extend_from_slice(value.json().as_bytes());
-    out.extend_from_slice(b"}\n");
+    out.push(b'}');
 }
 
 /// A duration in milliseconds, to the microsecond, as a JSON number: `60000`, `12.340`.
@@ -104,12 +112,14 @@ pub(crate) fn escaped_json(json: &str) -> Cow<'_, str> {
     Cow::Owned(json.chars().map(escape).collect())
 }
 
-fn append_subject(subject: Subject<'_>, out: &mut Vec<u8>) {
+fn append_subject(subject: Subject<'_>, file: Option<&[u8]>, out: &mut Vec<u8>) {
     match subject {
         Subject::Item { index, input } => {
             append_member("index", &index, out);
-            if let Some(input) = input {
-                append_input(input, out);
+            match (input, file) {
+                (Some(input), _) => append_input(input, out),
+                (None, Some(name)) => append_text("input", name, out),
+                (None, None) => {}
             }
         }
         Subject::Merge { first, end } => append_member("merge", &[first, end], out),
@@ -182,7 +192,7 @@ fn append_bytes(key: &str, bytes: &[u8], out: &mut Vec<u8>) {
 fn append_text(key: &str, bytes: &[u8], out: &mut Vec<u8>) {
     match str::from_utf8(bytes) {
         Ok(text) => append_member(key, text, out),
-        Err(_) => append_member(&format!("{key}_base64"), &base64(bytes), out),
+        Err(_) => append_member(&format!("{key}_base64"), &STANDARD.encode(bytes), out),
     }
 }
 
@@ -195,21 +205,6 @@ fn append_key(key: &str, out: &mut Vec<u8>) {
     out.extend_from_slice(b",\"");
     out.extend_from_slice(key.as_bytes());
     out.extend_from_slice(b"\":");
-}
-
-/// RFC 4648, section 4, with padding.
-fn base64(bytes: &[u8]) -> String {
-    const ALPHABET: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
-    let mut text = String::with_capacity(bytes.len().div_ceil(3) * 4);
-    for group in bytes.chunks(3) {
-        let bits = group.iter().fold(0_usize, |bits, byte| (bits << 8) | usize::from(*byte));
-        let bits = bits << (8 * (3 - group.len()));
-        for place in 0..4 {
-            let digit = ALPHABET[(bits >> (18 - 6 * place)) & 63];
-            text.push(if place <= group.len() { char::from(digit) } else { '=' });
-        }
-    }
-    text
 }
 
 #[cfg(test)]
@@ -276,6 +271,13 @@ mod tests {
             &ok("null"),
             &format!(r#"{{"v":1,"index":0,"input":[1,2],{rest}"#),
         );
+    }
+
+    #[test]
+    fn an_item_that_is_a_file_shows_its_name() {
+        let of = |name: &[u8]| Completion { file: Some(name.into()), ..ok("1") };
+        check(ITEM, &of(b"a/b.txt"), r#"{"v":1,"index":18,"input":"a/b.txt","status":"ok","value":1}"#);
+        check(ITEM, &of(b"\xff"), r#"{"v":1,"index":18,"input_base64":"/w==","status":"ok","value":1}"#);
     }
 
     #[test]
@@ -390,22 +392,7 @@ mod tests {
     fn a_merged_value_tells_how_many_items_are_in_it() {
         let mut out = Vec::new();
         append_merged(800, &Output::from_untrusted(b"63951").unwrap(), &mut out);
-        assert_eq!(out, b"{\"v\":1,\"status\":\"ok\",\"items\":800,\"value\":63951}\n");
-    }
-
-    #[test]
-    fn base64_agrees_with_the_examples_of_its_standard() {
-        for (bytes, text) in [
-            ("", ""),
-            ("f", "Zg=="),
-            ("fo", "Zm8="),
-            ("foo", "Zm9v"),
-            ("foob", "Zm9vYg=="),
-            ("fooba", "Zm9vYmE="),
-            ("foobar", "Zm9vYmFy"),
-        ] {
-            assert_eq!(base64(bytes.as_bytes()), text);
-        }
+        assert_eq!(out, b"{\"v\":1,\"status\":\"ok\",\"items\":800,\"value\":63951}");
     }
 
     #[test]

@@ -155,7 +155,7 @@ mod tests {
     #[test]
     fn a_run_with_a_failed_item_or_merge_ends_with_1() {
         let code = |failed, cancelled, failed_merges| {
-            let counts = Counts { items: 9, ok: 9 - failed - cancelled, failed, cancelled };
+            let counts = Counts { items: 9, ok: 9 - failed - cancelled, err: 0, failed, cancelled };
             code_of(&Summary { counts, failed_merges, ..Summary::default() }).code()
         };
         assert_eq!([code(0, 0, 0), code(1, 0, 0), code(0, 1, 0), code(0, 0, 1)], [0, 1, 1, 1]);

@@ -5,12 +5,14 @@ use std::io::{self, IsTerminal, Write};
 
 use super::exit::{self, Ending};
 use super::signals;
+use crate::color::Color;
 use crate::error::{Error, ExitCode};
 use crate::guest::Description;
 use crate::guest_file::GuestFile;
+use crate::outcome::Returns;
 use crate::plan::{self, Bound, InputKind, Plan, WINDOW_BYTES};
 use crate::pool::{self, Cancellation, Canceller};
-use crate::report;
+use crate::report::{self, ReportOptions};
 use crate::sink::{self, Format, SinkOptions};
 
 /// Runs a plan to its end, or until a signal ends it.
@@ -25,7 +27,12 @@ fn run(plan: &Plan, cancellation: Cancellation) -> Result<ExitCode, Error> {
     let bound = plan.bind(opening.description())?;
     let stdout = io::stdout();
     let sink_options = sink_options(plan, &bound, stdout.is_terminal());
-    let mut reporter = report::for_run(plan.progress, io::stderr().is_terminal());
+    let mut reporter = report::for_run(ReportOptions {
+        progress: plan.progress,
+        stats: false,
+        terminal: io::stderr().is_terminal(),
+        color: Color::Off,
+    });
     let output: Box<dyn Write> = match stdout.is_terminal() {
         true => reporter.beside(Box::new(stdout.lock())),
         false => Box::new(stdout.lock()),
@@ -54,13 +61,17 @@ fn options(plan: &Plan) -> pool::Options {
 
 fn sink_options(plan: &Plan, bound: &Bound, terminal: bool) -> SinkOptions {
     // The value of a single call is printed like a merged one: plain, unless records are asked for.
-    let is_plain_value = is_single(plan) && plan.format != Format::Jsonl;
+    let is_plain_value = is_single(plan) && matches!(plan.format, Format::Auto | Format::Text);
     SinkOptions {
         merged: bound.merge.is_some() || is_plain_value,
         ordered: plan.ordered,
         format: plan.format,
         meta: plan.meta,
         terminal,
+        color: Color::Off,
+        output: "standard output".into(),
+        result: None,
+        files: false,
         inputs: bound.inputs.clone(),
     }
 }
@@ -75,6 +86,7 @@ fn job(plan: &Plan, bound: Bound) -> pool::Job {
         workers: plan::at_most_one_per_item(plan.workers, items).get(),
         source: bound.source,
         serve: bound.serve,
+        returns: Returns::Value,
         timeout: plan.timeout,
         chunk: plan.chunk.map(std::num::NonZero::get),
         window_items: plan.window.get(),

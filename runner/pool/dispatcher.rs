@@ -7,6 +7,7 @@ use std::time::Duration;
 use super::Shared;
 use super::run_state::{RunState, StartFault};
 use super::spawn::Hatch;
+use super::tally::Tally;
 use crate::error::Error;
 use crate::item::ItemIndex;
 use crate::outcome::Completion;
@@ -53,6 +54,7 @@ pub(super) struct Dispatcher<'a> {
     pub(super) sink: &'a mut dyn Sink,
     pub(super) reporter: &'a mut dyn Reporter,
     pub(super) state: RunState,
+    pub(super) tally: Tally,
     /// What the sink holds back.
     pub(super) held_bytes: u64,
     /// Where a spare is to be ordered, as long as there is none: not before there is a worker at work.
@@ -148,6 +150,7 @@ impl Dispatcher<'_> {
 
     fn end_item(&mut self, item: ItemIndex, completion: Completion) -> Result<(), Error> {
         self.state.ended(item, &completion);
+        self.tally.ended(item, &completion);
         let accepted = self.sink.accept(item, completion)?;
         self.accepted(accepted);
         Ok(())
@@ -169,6 +172,7 @@ impl Dispatcher<'_> {
             None => self.window.discharge(self.held_bytes - accepted.held_bytes),
         }
         self.held_bytes = accepted.held_bytes;
+        self.tally.holds(accepted.held_bytes);
         // Before new items: a value that waits to be merged takes up memory.
         self.shared.scheduler.push_front(accepted.work);
     }

@@ -8,12 +8,14 @@ mod compile;
 mod dispatcher;
 mod driver;
 mod feeder;
+mod histogram;
 mod link;
 mod process;
 mod run_state;
 mod spawn;
 mod state;
 mod talk;
+mod tally;
 mod wake;
 
 use std::fs::File;
@@ -33,10 +35,12 @@ use self::driver::Driver;
 use self::feeder::Feeder;
 use self::run_state::RunState;
 use self::spawn::{Launcher, Spawner};
+use self::tally::Tally;
 use self::wake::WakeFd;
 use crate::chunk::Chunk;
 use crate::error::Error;
 use crate::guest::Description;
+use crate::outcome::Returns;
 use crate::report::{Reporter, RunEvent, Summary};
 use crate::scheduler::{ChunkSize, LocalQueue, Scheduler, Wake, Window};
 use crate::sink::Sink;
@@ -77,6 +81,8 @@ pub struct Job {
     pub source: Box<dyn Source>,
     /// How the workers serve them.
     pub serve: Serve,
+    /// What the values of items can tell.
+    pub returns: Returns,
     /// Wall time an item may take.
     pub timeout: Option<Duration>,
     /// How many items travel together; tuned while running by default.
@@ -214,13 +220,14 @@ impl Opening<'_> {
             guest: self.name,
             sink,
             reporter,
-            state: RunState::default(),
+            state: RunState::new(job.returns),
+            tally: Tally::new(workers),
             held_bytes: 0,
             spare: self.options.spare.then(|| self.spawner.hatch()),
         };
         let ended = dispatcher.run();
         let wall = self.started.elapsed();
-        let state = std::mem::take(&mut dispatcher.state);
+        let Dispatcher { state, tally, .. } = dispatcher;
         crew.end(ended.is_err());
         drop(self.spawner);
 
@@ -235,6 +242,7 @@ impl Opening<'_> {
             workers,
             steals: shared.scheduler.steals(),
             replaced: state.replaced,
+            stats: tally.into_stats(),
         };
         reporter.report(RunEvent::Finished { summary: &summary });
         ended.map(|()| summary)

@@ -5,7 +5,7 @@
 use std::time::Duration;
 
 use crate::item::{ItemIndex, MERGE_BIT};
-use crate::outcome::{Completion, Outcome};
+use crate::outcome::{Completion, Outcome, Returns};
 use crate::report::Counts;
 
 /// Starts that may fail in a row, for each worker slot, before the pool counts as broken.
@@ -27,11 +27,13 @@ pub(super) enum StartFault {
 /// Counts of a run, and what is still to come.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(super) struct RunState {
+    returns: Returns,
     /// How many items the input has, once it has ended.
     total: Option<u64>,
     /// Items that have ended.
     ended: u64,
     ok: u64,
+    err: u64,
     failed: u64,
     /// Items that are done with for good.
     emitted: u64,
@@ -48,6 +50,11 @@ pub(super) struct RunState {
 }
 
 impl RunState {
+    /// A run of a function that returns this.
+    pub(super) fn new(returns: Returns) -> Self {
+        Self { returns, ..Self::default() }
+    }
+
     /// The input has ended after `total` items.
     pub(super) fn input_ended(&mut self, total: u64) {
         assert!(self.total.is_none(), "the input ends once");
@@ -66,6 +73,7 @@ impl RunState {
             self.ended += 1;
             self.attempts += u64::from(completion.meta.attempts);
             self.ok += u64::from(ok);
+            self.err += u64::from(self.is_err(&completion.outcome));
             self.failed += u64::from(!ok && completion.outcome != Outcome::Cancelled);
             assert!(self.total.is_none_or(|total| self.ended <= total), "an item ends once");
         }
@@ -103,6 +111,7 @@ impl RunState {
         Counts {
             items: admitted,
             ok: self.ok,
+            err: self.err,
             failed: self.failed,
             cancelled: admitted.saturating_sub(self.ok + self.failed),
         }
@@ -111,6 +120,13 @@ impl RunState {
     /// The counts while the run goes on: items that have ended so far.
     pub(super) fn progress(&self) -> Counts {
         self.counts(self.ended)
+    }
+
+    fn is_err(&self, outcome: &Outcome) -> bool {
+        match (self.returns, outcome) {
+            (Returns::Result, Outcome::Ok(value)) => value.is_err(),
+            (Returns::Result | Returns::Value, _) => false,
+        }
     }
 }
 

@@ -6,7 +6,8 @@ use std::time::{Duration, Instant};
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressState, ProgressStyle};
 
 use super::lines::{Lines, say};
-use super::{Counts, Reporter, RunEvent, failures, rate, summary};
+use super::summary::Ending;
+use super::{Counts, Reporter, RunEvent, failures, rate};
 
 /// A run shorter than this shows no bar, so that short ones do not flicker.
 const PATIENCE: Duration = Duration::from_millis(200);
@@ -27,13 +28,14 @@ pub(super) struct Bar<W> {
     /// When it is time to draw.
     due: Option<Instant>,
     lines: Lines,
+    ending: Ending,
 }
 
 impl<W: Write> Bar<W> {
     /// A bar on `target`; all but the bar is written to `talk`, which is on the same terminal.
-    pub(super) fn new(target: ProgressDrawTarget, talk: W) -> Self {
+    pub(super) fn new(target: ProgressDrawTarget, talk: W, lines: Lines, ending: Ending) -> Self {
         let bar = ProgressBar::with_draw_target(None, ProgressDrawTarget::hidden());
-        Self { bar, talk, target: Some(target), due: None, lines: Lines::default() }
+        Self { bar, talk, target: Some(target), due: None, lines, ending }
     }
 
     fn report_at(&mut self, event: RunEvent<'_>, now: Instant) {
@@ -54,7 +56,9 @@ impl<W: Write> Bar<W> {
             }
             RunEvent::Finished { summary } => {
                 self.bar.finish_and_clear();
-                say(&mut self.talk, &summary::text(summary));
+                if let Some(text) = self.ending.text(summary) {
+                    say(&mut self.talk, &text);
+                }
             }
         }
     }
@@ -202,6 +206,8 @@ mod tests {
         }
     }
 
+    const ENDING: Ending = Ending { summary: true, stats: false };
+
     struct Run {
         bar: Bar<Screen>,
         screen: Screen,
@@ -211,7 +217,7 @@ mod tests {
     fn started(items: Option<u64>) -> Run {
         let screen = Screen::default();
         let target = ProgressDrawTarget::term_like(Box::new(screen.clone()));
-        let mut bar = Bar::new(target, screen.clone());
+        let mut bar = Bar::new(target, screen.clone(), Lines::default(), ENDING);
         let start = Instant::now();
         bar.report_at(RunEvent::Started { workers: 2, items }, start);
         Run { bar, screen, start }
@@ -219,7 +225,7 @@ mod tests {
 
     impl Run {
         fn progress(&mut self, after_ms: u64, ok: u64, failed: u64) {
-            let counts = Counts { items: 100, ok, failed, cancelled: 0 };
+            let counts = Counts { items: 100, ok, failed, ..Counts::default() };
             let now = self.start + Duration::from_millis(after_ms);
             self.bar.report_at(RunEvent::Progress { counts }, now);
         }
@@ -290,7 +296,8 @@ mod tests {
         let mut run = started(Some(100));
         run.progress(300, 10, 0);
         run.bar.report_at(RunEvent::Finished { summary: &Summary::default() }, run.start);
-        assert_eq!(run.screen.shown(), format!("{}\n", summary::text(&Summary::default())));
+        let text = ENDING.text(&Summary::default()).expect("there is a summary");
+        assert_eq!(run.screen.shown(), format!("{text}\n"));
     }
 
     #[test]

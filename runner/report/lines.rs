@@ -4,6 +4,7 @@
 use std::io::Write;
 
 use super::RunEvent;
+use crate::color::{self, Color};
 use crate::record::escaped;
 
 /// So many replaced workers are told one by one; the summary counts all.
@@ -20,22 +21,30 @@ const LONGEST: usize = 500;
 pub(super) struct Lines {
     replaced: u32,
     said: u32,
+    color: Color,
 }
 
 impl Lines {
+    pub(super) fn new(color: Color) -> Self {
+        Self { color, ..Self::default() }
+    }
+
     /// What to say about the event, if anything.
     pub(super) fn about(&mut self, event: RunEvent<'_>) -> Option<String> {
+        let color = self.color;
         match event {
             RunEvent::WorkerReplaced { worker, pid, reason } => {
-                let line = || format!("warning: worker {worker} (pid {pid}) {}; replaced", escaped(reason));
-                let last = "warning: more workers were replaced; they are counted, not named";
+                let line =
+                    || warning(color, &format!("worker {worker} (pid {pid}) {}; replaced", escaped(reason)));
+                let last = || warning(color, "more workers were replaced; they are counted, not named");
                 limited(&mut self.replaced, MOST_REPLACED, line, last)
             }
             RunEvent::WorkerSaid { worker, line } => {
                 let line = || format!("worker {worker}: {}", shortened(&escaped(line)));
-                limited(&mut self.said, MOST_SAID, line, "warning: more lines of workers are not shown")
+                let last = || warning(color, "more lines of workers are not shown");
+                limited(&mut self.said, MOST_SAID, line, last)
             }
-            RunEvent::InputRemark { line } => Some(format!("warning: {}", escaped(line))),
+            RunEvent::InputRemark { line } => Some(warning(color, &escaped(line))),
             RunEvent::Started { .. } | RunEvent::Progress { .. } | RunEvent::Finished { .. } => None,
         }
     }
@@ -46,12 +55,21 @@ pub(super) fn say<W: Write>(talk: &mut W, line: &str) {
     let _ = writeln!(talk, "{line}").and_then(|()| talk.flush());
 }
 
+fn warning(color: Color, text: &str) -> String {
+    format!("{} {text}", color.paint(color::WARNING, "warning:"))
+}
+
 /// The line while there were less than `most`, then once `last`, then nothing.
-fn limited(count: &mut u32, most: u32, line: impl FnOnce() -> String, last: &str) -> Option<String> {
+fn limited(
+    count: &mut u32,
+    most: u32,
+    line: impl FnOnce() -> String,
+    last: impl FnOnce() -> String,
+) -> Option<String> {
     *count = count.saturating_add(1);
     match *count {
         number if number <= most => Some(line()),
-        number if number == most + 1 => Some(last.to_owned()),
+        number if number == most + 1 => Some(last()),
         _ => None,
     }
 }
@@ -74,6 +92,16 @@ mod tests {
     fn a_replaced_worker_is_a_warning() {
         let line = Lines::default().about(REPLACED);
         assert_eq!(line.as_deref(), Some("warning: worker 3 (pid 123) was killed by SIGKILL; replaced"));
+    }
+
+    #[test]
+    fn a_warning_is_the_same_text_in_colours() {
+        let line = Lines::new(Color::On).about(REPLACED).expect("something is said");
+        assert!(line.starts_with("\u{1b}["), "{line:?}");
+        assert_eq!(
+            anstream::adapter::strip_str(&line).to_string(),
+            Lines::default().about(REPLACED).expect("something is said")
+        );
     }
 
     #[test]

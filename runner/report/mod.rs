@@ -8,6 +8,7 @@ mod bar;
 mod lines;
 mod plain;
 mod quiet;
+mod stats;
 mod summary;
 
 use std::io::{self, Write};
@@ -15,8 +16,13 @@ use std::time::Duration;
 
 use bar::Bar;
 use indicatif::ProgressDrawTarget;
+use lines::Lines;
 use plain::Plain;
-use quiet::{Ending, Quiet};
+use quiet::Quiet;
+use summary::Ending;
+
+pub use self::stats::{ItemTimes, Stats, WorkerShare};
+use crate::color::Color;
 
 /// Told about a run as it goes.
 pub trait Reporter {
@@ -80,6 +86,8 @@ pub struct Counts {
     pub items: u64,
     /// Items that ended `ok`.
     pub ok: u64,
+    /// Of the `ok` ones, how many returned the `err` of a WIT `result`.
+    pub err: u64,
     /// Items that ended otherwise, but for the cancelled.
     pub failed: u64,
     /// Items that were cut short by the end of the run.
@@ -109,6 +117,21 @@ pub struct Summary {
     pub steals: u64,
     /// How many workers were replaced.
     pub replaced: u64,
+    /// How times, work and failures were spread.
+    pub stats: Stats,
+}
+
+/// What is told about a run, and how.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct ReportOptions {
+    /// Its progress.
+    pub progress: Progress,
+    /// [`Stats`] too, at the end, whatever the progress.
+    pub stats: bool,
+    /// Standard error is a terminal.
+    pub terminal: bool,
+    /// Whether it takes colours.
+    pub color: Color,
 }
 
 /// How the progress of a run is told.
@@ -127,15 +150,17 @@ pub enum Progress {
 
 /// The reporter that talks to standard error.
 #[must_use]
-pub fn for_run(progress: Progress, stderr_is_terminal: bool) -> Box<dyn Reporter> {
+pub fn for_run(options: ReportOptions) -> Box<dyn Reporter> {
+    let ReportOptions { progress, stats, terminal, color } = options;
     let talk = io::stderr();
+    let lines = Lines::new(color);
+    let ending = Ending { summary: progress != Progress::None, stats };
     match progress {
-        Progress::Auto | Progress::Bar if stderr_is_terminal => {
-            Box::new(Bar::new(ProgressDrawTarget::stderr(), talk))
+        Progress::Auto | Progress::Bar if terminal => {
+            Box::new(Bar::new(ProgressDrawTarget::stderr(), talk, lines, ending))
         }
-        Progress::Auto | Progress::Bar => Box::new(Quiet::new(Ending::Summary, talk)),
-        Progress::Plain => Box::new(Plain::new(talk)),
-        Progress::None => Box::new(Quiet::new(Ending::Silence, talk)),
+        Progress::Auto | Progress::Bar | Progress::None => Box::new(Quiet::new(talk, lines, ending)),
+        Progress::Plain => Box::new(Plain::new(talk, lines, ending)),
     }
 }
 

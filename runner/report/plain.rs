@@ -4,7 +4,8 @@ use std::io::Write;
 use std::time::{Duration, Instant};
 
 use super::lines::{Lines, say};
-use super::{Counts, Reporter, RunEvent, counted, failures, rate, summary};
+use super::summary::Ending;
+use super::{Counts, Reporter, RunEvent, counted, failures, rate};
 
 /// How long nothing is said between two lines of progress.
 const PAUSE: Duration = Duration::from_secs(5);
@@ -17,11 +18,12 @@ pub(super) struct Plain<W> {
     /// When the run started, and when it is time for the next line.
     times: Option<(Instant, Instant)>,
     lines: Lines,
+    ending: Ending,
 }
 
 impl<W: Write> Plain<W> {
-    pub(super) fn new(talk: W) -> Self {
-        Self { talk, items: None, times: None, lines: Lines::default() }
+    pub(super) fn new(talk: W, lines: Lines, ending: Ending) -> Self {
+        Self { talk, items: None, times: None, lines, ending }
     }
 
     fn report_at(&mut self, event: RunEvent<'_>, now: Instant) {
@@ -36,7 +38,11 @@ impl<W: Write> Plain<W> {
                     say(&mut self.talk, &line);
                 }
             }
-            RunEvent::Finished { summary } => say(&mut self.talk, &summary::text(summary)),
+            RunEvent::Finished { summary } => {
+                if let Some(text) = self.ending.text(summary) {
+                    say(&mut self.talk, &text);
+                }
+            }
         }
     }
 
@@ -67,7 +73,7 @@ mod tests {
 
     fn said(items: Option<u64>, progress: &[(u64, Counts)]) -> String {
         let mut talk = Vec::new();
-        let mut plain = Plain::new(&mut talk);
+        let mut plain = Plain::new(&mut talk, Lines::default(), Ending::default());
         let start = Instant::now();
         plain.report_at(RunEvent::Started { workers: 2, items }, start);
         for (seconds, counts) in progress {

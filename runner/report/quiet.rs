@@ -1,30 +1,22 @@
-//! No progress: warnings, and a summary unless that is too much.
+//! No progress: warnings, and figures at the end unless those are too much.
 
 use std::io::Write;
 
 use super::lines::{Lines, say};
-use super::{Reporter, RunEvent, summary};
+use super::summary::Ending;
+use super::{Reporter, RunEvent};
 
 /// Says what must be said.
 #[derive(Debug)]
 pub(super) struct Quiet<W> {
     talk: W,
-    ending: Ending,
     lines: Lines,
-}
-
-/// What is said when a run is over.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Ending {
-    /// Its figures.
-    Summary,
-    /// Nothing.
-    Silence,
+    ending: Ending,
 }
 
 impl<W: Write> Quiet<W> {
-    pub(super) fn new(ending: Ending, talk: W) -> Self {
-        Self { talk, ending, lines: Lines::default() }
+    pub(super) fn new(talk: W, lines: Lines, ending: Ending) -> Self {
+        Self { talk, lines, ending }
     }
 }
 
@@ -37,10 +29,11 @@ impl<W: Write> Reporter for Quiet<W> {
                     say(&mut self.talk, &line);
                 }
             }
-            RunEvent::Finished { summary } => match self.ending {
-                Ending::Summary => say(&mut self.talk, &summary::text(summary)),
-                Ending::Silence => {}
-            },
+            RunEvent::Finished { summary } => {
+                if let Some(text) = self.ending.text(summary) {
+                    say(&mut self.talk, &text);
+                }
+            }
         }
     }
 }
@@ -52,7 +45,7 @@ mod tests {
 
     fn said(ending: Ending) -> String {
         let mut talk = Vec::new();
-        let mut quiet = Quiet::new(ending, &mut talk);
+        let mut quiet = Quiet::new(&mut talk, Lines::default(), ending);
         quiet.report(RunEvent::Started { workers: 2, items: Some(9) });
         quiet.report(RunEvent::Progress { counts: Counts::default() });
         quiet.report(RunEvent::WorkerReplaced { worker: 0, pid: 7, reason: "exited with code 1" });
@@ -64,11 +57,13 @@ mod tests {
 
     #[test]
     fn warnings_are_said_without_a_summary_too() {
-        assert_eq!(said(Ending::Silence), WARNING);
+        assert_eq!(said(Ending::default()), WARNING);
     }
 
     #[test]
-    fn the_summary_is_all_else_that_is_said() {
-        assert_eq!(said(Ending::Summary), format!("{WARNING}{}\n", summary::text(&Summary::default())));
+    fn the_ending_is_all_else_that_is_said() {
+        let ending = Ending { summary: true, stats: false };
+        let text = ending.text(&Summary::default()).expect("there is a summary");
+        assert_eq!(said(ending), format!("{WARNING}{text}\n"));
     }
 }

@@ -2,7 +2,28 @@
 
 use std::time::Duration;
 
-use super::{Counts, Summary, counted};
+use super::{Counts, Summary, counted, stats};
+
+/// What is said when a run is over.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) struct Ending {
+    /// Its figures.
+    pub(super) summary: bool,
+    /// How they are spread.
+    pub(super) stats: bool,
+}
+
+impl Ending {
+    /// Some lines, without the end of the last; none if nothing is to be said.
+    pub(super) fn text(self, summary: &Summary) -> Option<String> {
+        match (self.summary, self.stats) {
+            (true, true) => Some(format!("{}\n{}", text(summary), stats::text(summary))),
+            (true, false) => Some(text(summary)),
+            (false, true) => Some(stats::text(summary)),
+            (false, false) => None,
+        }
+    }
+}
 
 /// Three lines, without the end of the last.
 pub(super) fn text(summary: &Summary) -> String {
@@ -10,8 +31,12 @@ pub(super) fn text(summary: &Summary) -> String {
 }
 
 fn items(summary: &Summary) -> String {
-    let Counts { items, ok, failed, cancelled } = summary.counts;
-    let mut text = format!("{}: {ok} ok, {failed} failed", counted(items, "item"));
+    let Counts { items, ok, err, failed, cancelled } = summary.counts;
+    let mut text = format!("{}: {ok} ok", counted(items, "item"));
+    if err > 0 {
+        text += &format!(" ({err} returned err)");
+    }
+    text += &format!(", {failed} failed");
     if cancelled > 0 {
         text += &format!(", {cancelled} cancelled");
     }
@@ -45,7 +70,7 @@ fn pool(summary: &Summary) -> String {
 }
 
 /// Three digits or so, in the unit that suits.
-fn duration(duration: Duration) -> String {
+pub(super) fn duration(duration: Duration) -> String {
     let seconds = duration.as_secs();
     match seconds {
         0 => format!("{:.1} ms", duration.as_secs_f64() * 1e3),
@@ -58,10 +83,11 @@ fn duration(duration: Duration) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::report::Stats;
 
     fn summary() -> Summary {
         Summary {
-            counts: Counts { items: 800, ok: 800, failed: 0, cancelled: 0 },
+            counts: Counts { items: 800, ok: 800, err: 0, failed: 0, cancelled: 0 },
             failed_merges: 0,
             attempts: 800,
             wall: Duration::from_millis(1250),
@@ -71,6 +97,7 @@ mod tests {
             workers: 2,
             steals: 3,
             replaced: 0,
+            stats: Stats::default(),
         }
     }
 
@@ -85,8 +112,27 @@ mod tests {
     }
 
     #[test]
+    fn items_that_returned_an_err_are_told_among_the_ok_ones() {
+        let counts = Counts { items: 800, ok: 800, err: 3, failed: 0, cancelled: 0 };
+        assert_eq!(
+            items(&Summary { counts, ..summary() }),
+            "800 items: 800 ok (3 returned err), 0 failed; 800 attempts"
+        );
+    }
+
+    #[test]
+    fn each_part_of_the_ending_is_said_by_itself_too() {
+        let ending = |summary, stats| Ending { summary, stats };
+        let (figures, spread) = (text(&summary()), stats::text(&summary()));
+        assert_eq!(ending(true, true).text(&summary()), Some(format!("{figures}\n{spread}")));
+        assert_eq!(ending(true, false).text(&summary()), Some(figures));
+        assert_eq!(ending(false, true).text(&summary()), Some(spread));
+        assert_eq!(ending(false, false).text(&summary()), None);
+    }
+
+    #[test]
     fn one_of_each_is_singular_and_what_went_wrong_is_told() {
-        let counts = Counts { items: 1, ok: 0, failed: 0, cancelled: 1 };
+        let counts = Counts { items: 1, ok: 0, err: 0, failed: 0, cancelled: 1 };
         let one = Summary {
             counts,
             failed_merges: 1,

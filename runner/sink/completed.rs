@@ -12,21 +12,31 @@ use crate::outcome::Completion;
 #[derive(Debug)]
 pub(super) struct Completed<W> {
     printer: Printer<W>,
+    printed: u64,
+    total: Option<u64>,
 }
 
 impl<W: Write> Completed<W> {
     pub(super) fn new(printer: Printer<W>) -> Self {
-        Self { printer }
+        Self { printer, printed: 0, total: None }
+    }
+
+    fn end_if_over(&mut self) -> Result<(), Error> {
+        if self.total == Some(self.printed) { self.printer.end() } else { Ok(()) }
     }
 }
 
 impl<W: Write> Sink for Completed<W> {
     fn accept(&mut self, index: ItemIndex, completion: Completion) -> Result<Accepted, Error> {
         self.printer.item(index, &completion)?;
+        self.printed += 1;
+        self.end_if_over()?;
         Ok(Accepted { emitted: 1, ..Accepted::default() })
     }
 
-    fn input_ended(&mut self, _total: u64) -> Result<Accepted, Error> {
+    fn input_ended(&mut self, total: u64) -> Result<Accepted, Error> {
+        self.total = Some(total);
+        self.end_if_over()?;
         Ok(Accepted::default())
     }
 

@@ -85,13 +85,14 @@ impl<W: Write> Merged<W> {
             return Ok(());
         }
         self.is_told = true;
-        if let Some(failure) = self.tree.failure() {
-            return self.printer.failed_merge(failure.first, failure.end, &failure.completion);
+        match (self.tree.failure(), self.tree.result()) {
+            (Some(failure), _) => {
+                self.printer.failed_merge(failure.first, failure.end, &failure.completion)?;
+            }
+            (None, Some(value)) if !self.has_failed => self.printer.value(total, value)?,
+            (None, _) => {}
         }
-        match self.tree.result() {
-            Some(value) if !self.has_failed => self.printer.value(total, value),
-            Some(_) | None => Ok(()),
-        }
+        self.printer.end()
     }
 
     fn accepted(&self, emitted: u64, work: Vec<Chunk>) -> Accepted {

@@ -8,22 +8,31 @@
 //! What a sink has printed reaches the output when it has gathered a batch, and at [`Sink::flush`]. A sink that is
 //! dropped without a last flush loses the rest.
 
+mod columns;
 mod completed;
+mod csv;
+mod file;
 mod merged;
 mod ordered;
 mod print;
 mod reorder;
 mod row;
+mod table;
 #[cfg(test)]
 mod tests;
 mod tree;
 
+use std::borrow::Cow;
 use std::io::Write;
 
 use crate::chunk::{Chunk, Inputs};
+use crate::color::Color;
 use crate::error::Error;
+use crate::guest::ValueType;
 use crate::item::ItemIndex;
 use crate::outcome::{Completion, Outcome};
+
+pub use self::file::OutputFile;
 
 /// Takes the ends of items and makes output of them.
 pub trait Sink {
@@ -64,10 +73,14 @@ pub enum Format {
     /// A merged value plain; items as text on a terminal and as JSONL elsewhere.
     #[default]
     Auto,
-    /// For people: a line for each item, a value without quotes.
+    /// For people: a table, or only values for lines in input order.
     Text,
     /// For programs: one JSON object on each line.
     Jsonl,
+    /// The same objects in one JSON array.
+    Json,
+    /// For spreadsheets: a line of names, then a row for each item.
+    Csv,
 }
 
 /// What a run prints.
@@ -83,6 +96,14 @@ pub struct SinkOptions {
     pub meta: bool,
     /// The output is a terminal, which guests must not control.
     pub terminal: bool,
+    /// Whether it takes colours.
+    pub color: Color,
+    /// What errors call the output: `standard output`, or a file's name in backticks.
+    pub output: Cow<'static, str>,
+    /// What the function returns: a record has a column for each field.
+    pub result: Option<ValueType>,
+    /// Each item is a file, and is known by its name.
+    pub files: bool,
     /// The inputs of the whole job where items show theirs: for ranges and single items, not for lines.
     pub inputs: Option<Inputs>,
 }
@@ -112,5 +133,6 @@ fn held_by(completion: &Completion) -> u64 {
         Outcome::Exit { .. } | Outcome::Timeout { .. } | Outcome::Crash { .. } | Outcome::Cancelled => 0,
     };
     let frames = completion.meta.backtrace.iter().map(String::len).sum::<usize>();
-    (result + completion.stdout.len() + completion.stderr.len() + frames) as u64
+    let file = completion.file.as_ref().map_or(0, |name| name.len());
+    (file + result + completion.stdout.len() + completion.stderr.len() + frames) as u64
 }

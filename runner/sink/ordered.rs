@@ -15,11 +15,16 @@ pub(super) struct Ordered<W> {
     printer: Printer<W>,
     waiting: Reorder<Completion>,
     held_bytes: u64,
+    total: Option<u64>,
 }
 
 impl<W: Write> Ordered<W> {
     pub(super) fn new(printer: Printer<W>) -> Self {
-        Self { printer, waiting: Reorder::new(), held_bytes: 0 }
+        Self { printer, waiting: Reorder::new(), held_bytes: 0, total: None }
+    }
+
+    fn end_if_over(&mut self) -> Result<(), Error> {
+        if self.total == Some(self.waiting.next()) { self.printer.end() } else { Ok(()) }
     }
 }
 
@@ -33,10 +38,13 @@ impl<W: Write> Sink for Ordered<W> {
             self.printer.item(index, &completion)?;
             emitted += 1;
         }
+        self.end_if_over()?;
         Ok(Accepted { emitted, held_bytes: self.held_bytes, work: Vec::new() })
     }
 
-    fn input_ended(&mut self, _total: u64) -> Result<Accepted, Error> {
+    fn input_ended(&mut self, total: u64) -> Result<Accepted, Error> {
+        self.total = Some(total);
+        self.end_if_over()?;
         Ok(Accepted { held_bytes: self.held_bytes, ..Accepted::default() })
     }
 

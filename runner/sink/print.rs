@@ -1,8 +1,11 @@
-//! Writes results, as records or as rows, and tells why it could not.
+//! Writes results in the format that was asked for, and tells why it could not.
 
+use std::borrow::Cow;
 use std::io::{self, Write};
 
-use super::row::{Key, Row, key_width, unquoted, value_text};
+use super::columns::Cell;
+use super::csv::Csv;
+use super::table::Table;
 use super::{Format, SinkOptions};
 use crate::chunk::Inputs;
 use crate::error::Error;
@@ -17,58 +20,57 @@ const BATCH: usize = 64 * 1024;
 #[derive(Debug)]
 pub(super) struct Printer<W> {
     output: W,
-    /// Whole lines that are not written yet.
+    /// What is not written yet.
     pending: Vec<u8>,
-    style: Style,
-}
-
-#[derive(Debug)]
-struct Style {
+    /// The output's name in errors.
+    name: Cow<'static, str>,
     items: Layout,
-    value: Layout,
-    column: Column,
+    /// A merged value is printed as text, however items are.
+    plain_value: bool,
     meta: bool,
+    merged: bool,
     terminal: bool,
     inputs: Option<Inputs>,
 }
 
-#[derive(Clone, Copy, Debug)]
+#[derive(Debug)]
 enum Layout {
-    Rows,
-    Records,
-}
-
-/// What the rows of items start with.
-#[derive(Clone, Copy, Debug)]
-enum Column {
-    None,
-    Index,
-    Input { width: usize },
+    Table(Table),
+    /// A record on each line.
+    Lines,
+    /// The same records, in one JSON array.
+    Array { is_empty: bool },
+    Csv(Csv),
 }
 
 impl<W: Write> Printer<W> {
     pub(super) fn new(options: SinkOptions, output: W) -> Self {
-        Self { output, pending: Vec::with_capacity(2 * BATCH), style: Style::new(options) }
+        let items = match options.format {
+            Format::Auto if options.terminal => Layout::Table(Table::new(&options)),
+            Format::Text => Layout::Table(Table::new(&options)),
+            Format::Auto | Format::Jsonl => Layout::Lines,
+            Format::Json => Layout::Array { is_empty: true },
+            Format::Csv => Layout::Csv(Csv::new(&options)),
+        };
+        let SinkOptions { merged, format, meta, terminal, inputs, output: name, .. } = options;
+        Self {
+            output,
+            pending: Vec::with_capacity(2 * BATCH),
+            name,
+            items,
+            plain_value: matches!(format, Format::Auto | Format::Text),
+            meta,
+            merged,
+            terminal,
+            inputs,
+        }
     }
 
     /// Prints the end of an item of the input.
     pub(super) fn item(&mut self, index: ItemIndex, completion: &Completion) -> Result<(), Error> {
-        let Self { pending, style, .. } = self;
-        let input = style.inputs.as_ref().and_then(|inputs| inputs.input(index));
-        match style.items {
-            Layout::Records => {
-                let subject = Subject::Item { index, input };
-                style.append_record(&Record { subject, completion, meta: style.meta }, pending);
-            }
-            Layout::Rows => {
-                let key = match (style.column, input) {
-                    (Column::None, _) => Key::Place,
-                    (Column::Input { width }, Some(input)) => Key::Input { input, width },
-                    (Column::Index | Column::Input { .. }, _) => Key::Index(index),
-                };
-                Row { key, completion, meta: style.meta }.append_to(pending);
-            }
-        }
+        let input = self.inputs.as_ref().and_then(|inputs| inputs.input(index));
+        let record = Record { subject: Subject::Item { index, input }, completion, meta: self.meta };
+        self.items.append(&record, self.terminal, &mut self.pending);
         self.write_if_full()
     }
 
@@ -79,44 +81,31 @@ impl<W: Write> Printer<W> {
         end: ItemIndex,
         completion: &Completion,
     ) -> Result<(), Error> {
-        let Self { pending, style, .. } = self;
-        let meta = style.meta;
-        match style.items {
-            Layout::Records => {
-                let subject = Subject::Merge { first, end };
-                style.append_record(&Record { subject, completion, meta }, pending);
-            }
-            Layout::Rows => Row { key: Key::Merge { first, end }, completion, meta }.append_to(pending),
-        }
+        let record = Record { subject: Subject::Merge { first, end }, completion, meta: self.meta };
+        self.items.append(&record, self.terminal, &mut self.pending);
         self.write_if_full()
     }
 
     /// Prints the merged value of all items.
     pub(super) fn value(&mut self, items: u64, value: &Output) -> Result<(), Error> {
-        let Self { pending, style, .. } = self;
-        match style.value {
-            Layout::Records => {
-                let start = pending.len();
-                record::append_merged(items, value, pending);
-                style.calm(pending, start);
-            }
-            Layout::Rows => {
-                let text = match unquoted(value) {
-                    // Into a pipe goes what the guest returned, to the byte.
-                    Some(text) if !style.terminal => text,
-                    Some(_) | None => value_text(value),
-                };
-                pending.extend_from_slice(text.as_bytes());
-                pending.push(b'\n');
-            }
+        if self.plain_value {
+            append_plain(value, self.terminal, &mut self.pending);
+        } else {
+            self.items.append_merged(items, value, self.terminal, &mut self.pending);
         }
+        self.write_if_full()
+    }
+
+    /// Completes what has been printed: there is no more to come.
+    pub(super) fn end(&mut self) -> Result<(), Error> {
+        self.items.append_end(self.merged, &mut self.pending);
         self.write_if_full()
     }
 
     /// Writes everything that has been printed.
     pub(super) fn flush(&mut self) -> Result<(), Error> {
         self.write()?;
-        self.output.flush().map_err(output_error)
+        self.output.flush().map_err(|source| self.error(source))
     }
 
     fn write_if_full(&mut self) -> Result<(), Error> {
@@ -124,56 +113,94 @@ impl<W: Write> Printer<W> {
     }
 
     fn write(&mut self) -> Result<(), Error> {
-        if self.pending.is_empty() {
+        let whole = self.whole();
+        if whole == 0 {
             return Ok(());
         }
-        let written = self.output.write_all(&self.pending);
-        self.pending.clear();
+        let written = self.output.write_all(&self.pending[..whole]);
+        self.pending.drain(..whole);
         // One long record must not hold its memory for the rest of the run.
         self.pending.shrink_to(2 * BATCH);
-        written.map_err(output_error)
-    }
-}
-
-impl Style {
-    fn new(options: SinkOptions) -> Self {
-        let SinkOptions { merged, ordered, format, meta, terminal, inputs } = options;
-        let (items, value) = match format {
-            Format::Auto if terminal => (Layout::Rows, Layout::Rows),
-            Format::Auto => (Layout::Records, Layout::Rows),
-            Format::Text => (Layout::Rows, Layout::Rows),
-            Format::Jsonl => (Layout::Records, Layout::Records),
-        };
-        let column = match &inputs {
-            Some(inputs) => Column::Input { width: key_width(inputs) },
-            None if merged || !ordered => Column::Index,
-            None => Column::None,
-        };
-        Self { items, value, column, meta, terminal, inputs }
+        written.map_err(|source| self.error(source))
     }
 
-    fn append_record(&self, record: &Record<'_>, pending: &mut Vec<u8>) {
-        let start = pending.len();
-        record.append_to(pending);
-        self.calm(pending, start);
-    }
-
-    /// Takes the control characters that JSON allows out of the line from `start` on, if a terminal would see them.
-    fn calm(&self, pending: &mut Vec<u8>, start: usize) {
-        if !self.terminal {
-            return;
+    /// How much of what is pending can be written. A terminal is given whole lines: progress may be drawn below.
+    fn whole(&self) -> usize {
+        match self.terminal {
+            true => memchr::memrchr(b'\n', &self.pending).map_or(0, |end| end + 1),
+            false => self.pending.len(),
         }
-        let line = String::from_utf8_lossy(&pending[start..pending.len() - 1]);
-        let calm = escaped_json(&line).into_owned();
-        pending.truncate(start);
-        pending.extend_from_slice(calm.as_bytes());
-        pending.push(b'\n');
+    }
+
+    fn error(&self, source: io::Error) -> Error {
+        match source.kind() {
+            io::ErrorKind::BrokenPipe => Error::OutputClosed,
+            _ => Error::Output { name: self.name.clone().into_owned(), source },
+        }
     }
 }
 
-fn output_error(source: io::Error) -> Error {
-    match source.kind() {
-        io::ErrorKind::BrokenPipe => Error::OutputClosed,
-        _ => Error::Output { name: "standard output".to_owned(), source },
+impl Layout {
+    fn append(&mut self, record: &Record<'_>, terminal: bool, out: &mut Vec<u8>) {
+        match self {
+            Self::Table(table) => table.append(record, out),
+            Self::Csv(csv) => csv.append(record, out),
+            Self::Lines | Self::Array { .. } => {
+                self.append_object(terminal, out, |out| record.append_object(out));
+            }
+        }
     }
+
+    fn append_merged(&mut self, items: u64, value: &Output, terminal: bool, out: &mut Vec<u8>) {
+        match self {
+            Self::Table(_) => append_plain(value, terminal, out),
+            Self::Csv(csv) => csv.append_merged(items, value, out),
+            Self::Lines | Self::Array { .. } => {
+                self.append_object(terminal, out, |out| record::append_merged(items, value, out));
+            }
+        }
+    }
+
+    /// Appends a JSON object, and what goes around it.
+    fn append_object(&mut self, terminal: bool, out: &mut Vec<u8>, append: impl FnOnce(&mut Vec<u8>)) {
+        if let Self::Array { is_empty } = self {
+            out.extend_from_slice(if *is_empty { b"[\n" } else { b",\n" });
+            *is_empty = false;
+        }
+        let start = out.len();
+        append(out);
+        if terminal {
+            calm(out, start);
+        }
+        if matches!(self, Self::Lines) {
+            out.push(b'\n');
+        }
+    }
+
+    fn append_end(&mut self, merged: bool, out: &mut Vec<u8>) {
+        match self {
+            Self::Table(_) | Self::Lines => {}
+            Self::Array { is_empty } => out.extend_from_slice(if *is_empty { b"[\n]\n" } else { b"\n]\n" }),
+            Self::Csv(csv) if merged => csv.append_merged_header(out),
+            Self::Csv(csv) => csv.append_header(out),
+        }
+    }
+}
+
+/// Into a pipe goes what the guest returned, to the byte.
+fn append_plain(value: &Output, terminal: bool, out: &mut Vec<u8>) {
+    let cell = Cell::of(value.json());
+    match (terminal, cell) {
+        (false, Cell::Text(text)) => out.extend_from_slice(text.as_bytes()),
+        (_, cell) => out.extend_from_slice(cell.into_line().as_bytes()),
+    }
+    out.push(b'\n');
+}
+
+/// Takes the control characters that JSON allows out of the object from `start` on.
+fn calm(out: &mut Vec<u8>, start: usize) {
+    let object = String::from_utf8_lossy(&out[start..]);
+    let calm = escaped_json(&object).into_owned();
+    out.truncate(start);
+    out.extend_from_slice(calm.as_bytes());
 }

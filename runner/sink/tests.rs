@@ -15,6 +15,10 @@ const EACH: SinkOptions = SinkOptions {
     format: Format::Auto,
     meta: false,
     terminal: false,
+    color: Color::Off,
+    output: Cow::Borrowed("standard output"),
+    result: None,
+    files: false,
     inputs: None,
 };
 const MERGED: SinkOptions = SinkOptions { merged: true, ..EACH };
@@ -66,7 +70,11 @@ mod formats {
         check(
             SinkOptions { terminal: true, inputs: ranges(), ..EACH },
             vec![ok("9592"), trapped()],
-            "0..100000       9592\n100000..200000  trap: wasm `unreachable`\n",
+            concat!(
+                "range           value\n",
+                "0..100000       9592\n",
+                "100000..200000  trap: wasm `unreachable`\n"
+            ),
         );
     }
 
@@ -87,7 +95,7 @@ mod formats {
     #[test]
     fn rows_of_lines_are_just_values_when_their_place_tells_the_line() {
         check(SinkOptions { format: Format::Text, ..EACH }, vec![ok("\"a\"")], "a\n");
-        check(SinkOptions { format: Format::Text, ordered: false, ..EACH }, vec![ok("\"a\"")], "0  a\n");
+        check(SinkOptions { format: Format::Text, ordered: false, ..EACH }, vec![ok("\"a\"")], "index  value\n    0  a\n");
     }
 
     #[test]
@@ -132,7 +140,7 @@ mod formats {
                 "\n"
             ),
         );
-        check(SinkOptions { terminal: true, ..MERGED }, completions(), "1  trap: wasm `unreachable`\n");
+        check(SinkOptions { terminal: true, ..MERGED }, completions(), "index  value\n    1  trap: wasm `unreachable`\n");
     }
 
     #[test]
@@ -181,7 +189,7 @@ mod items {
         assert_eq!(sink.accept(2, ok("22")).unwrap().emitted, 1);
         sink.flush().unwrap();
         drop(sink);
-        assert_eq!(text(output), "5  55\n2  22\n");
+        assert_eq!(text(output), "index  value\n    5  55\n    2  22\n");
     }
 }
 
@@ -202,7 +210,8 @@ mod output {
     }
 
     fn failure(kind: io::ErrorKind) -> Error {
-        let mut sink = for_run(EACH, Broken(kind));
+        let options = SinkOptions { output: "`results.jsonl`".into(), ..EACH };
+        let mut sink = for_run(options, Broken(kind));
         sink.accept(0, ok("1")).expect("one record is less than a batch");
         sink.flush().expect_err("the writer fails")
     }
@@ -215,7 +224,7 @@ mod output {
     #[test]
     fn a_full_disk_is_an_output_error() {
         let error = failure(io::ErrorKind::StorageFull);
-        assert!(matches!(&error, Error::Output { name, .. } if name == "standard output"), "{error:?}");
+        assert!(matches!(&error, Error::Output { name, .. } if name == "`results.jsonl`"), "{error:?}");
     }
 
     #[test]

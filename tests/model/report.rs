@@ -5,6 +5,7 @@
 pub(crate) struct Counts {
     pub(crate) items: u64,
     pub(crate) ok: u64,
+    pub(crate) err: u64,
     pub(crate) failed: u64,
     pub(crate) cancelled: u64,
 }

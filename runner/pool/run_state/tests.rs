@@ -76,21 +76,35 @@ fn items_are_counted_by_how_they_ended() {
     for (item, outcome) in (0..).zip([ok(), crash(), Outcome::Cancelled, ok()]) {
         end(&mut state, item, outcome);
     }
-    assert_eq!(state.counts(4), Counts { items: 4, ok: 2, failed: 1, cancelled: 1 });
+    assert_eq!(state.counts(4), Counts { items: 4, ok: 2, err: 0, failed: 1, cancelled: 1 });
+}
+
+#[test]
+fn an_err_is_counted_where_the_function_returns_a_result() {
+    let ended = |returns| {
+        let mut state = RunState::new(returns);
+        for value in [r#"{"err":null}"#, r#"{"ok":7}"#, r#"{"err":"why"}"#] {
+            end(&mut state, 0, Outcome::Ok(Output::from_untrusted(value.as_bytes()).unwrap()));
+        }
+        state.counts(3)
+    };
+    let counts = Counts { items: 3, ok: 3, err: 2, failed: 0, cancelled: 0 };
+    assert_eq!(ended(Returns::Result), counts);
+    assert_eq!(ended(Returns::Value), Counts { err: 0, ..counts });
 }
 
 #[test]
 fn items_that_were_admitted_and_did_not_end_are_cancelled() {
     let mut state = RunState::default();
     end(&mut state, 0, ok());
-    assert_eq!(state.counts(5), Counts { items: 5, ok: 1, failed: 0, cancelled: 4 });
+    assert_eq!(state.counts(5), Counts { items: 5, ok: 1, err: 0, failed: 0, cancelled: 4 });
 }
 
 #[test]
 fn progress_counts_only_items_that_have_ended() {
     let mut state = RunState::default();
     end(&mut state, 3, crash());
-    assert_eq!(state.progress(), Counts { items: 1, ok: 0, failed: 1, cancelled: 0 });
+    assert_eq!(state.progress(), Counts { items: 1, ok: 0, err: 0, failed: 1, cancelled: 0 });
 }
 
 #[test]

@@ -1,0 +1,134 @@
+//! What `--stats` says: figures of what varies within a run, for people.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use super::{Summary, counted, summary};
+
+/// How times, work and failures were spread over a run.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Stats {
+    /// How long items ran; none if none did.
+    pub times: Option<ItemTimes>,
+    /// What each worker slot did.
+    pub workers: Vec<WorkerShare>,
+    /// How many items failed, by status; only those that did.
+    pub failures: BTreeMap<&'static str, u64>,
+    /// How many bytes of values, as JSON, and of text that guests printed came from items.
+    pub result_bytes: u64,
+    /// The most bytes of results that were held back at a time, for their order or to be merged.
+    pub most_held_bytes: u64,
+}
+
+/// How long the last attempts of items ran, by the workers' clocks.
+///
+/// A percentile is the time that so many percent of them did not exceed, at most 3.2 % above the exact one.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct ItemTimes {
+    /// The shortest time, exactly.
+    pub min: Duration,
+    /// The median.
+    pub p50: Duration,
+    /// The 90th percentile.
+    pub p90: Duration,
+    /// The 99th percentile.
+    pub p99: Duration,
+    /// The longest time, exactly.
+    pub max: Duration,
+    /// The mean, exactly.
+    pub mean: Duration,
+}
+
+/// What one worker slot did.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct WorkerShare {
+    /// How many items ended there.
+    pub items: u64,
+    /// How long those ran, and the merges it did.
+    pub busy: Duration,
+}
+
+/// Some lines, without the end of the last.
+pub(super) fn text(summary: &Summary) -> String {
+    let Stats { times, workers, failures, result_bytes, most_held_bytes } = &summary.stats;
+    let mut lines = Vec::new();
+    lines.extend(times.as_ref().map(|times| format!("times   {}", times_text(times))));
+    if !failures.is_empty() {
+        let failures: Vec<_> = failures.iter().map(|(status, count)| format!("{count} {status}")).collect();
+        lines.push(format!("failed  {}", failures.join(", ")));
+    }
+    lines.push(format!(
+        "output  {} of results, at most {} held back",
+        counted(*result_bytes, "byte"),
+        counted(*most_held_bytes, "byte")
+    ));
+    let running = summary.wall.saturating_sub(summary.start_up).as_secs_f64();
+    for (slot, WorkerShare { items, busy }) in workers.iter().enumerate() {
+        let mut line = format!("worker  {slot}: {}", counted(*items, "item"));
+        if running > 0.0 {
+            line += &format!(", {:.0}% busy", 100.0 * busy.as_secs_f64() / running);
+        }
+        lines.push(line);
+    }
+    lines.join("\n")
+}
+
+fn times_text(times: &ItemTimes) -> String {
+    let ItemTimes { min, p50, p90, p99, max, mean } = *times;
+    [("min", min), ("p50", p50), ("p90", p90), ("p99", p99), ("max", max), ("mean", mean)]
+        .map(|(name, time)| format!("{name} {}", duration(time)))
+        .join(", ")
+}
+
+/// An item may be over in microseconds, a run is not.
+fn duration(duration: Duration) -> String {
+    match duration.as_micros() {
+        0..1000 => format!("{:.1} µs", duration.as_secs_f64() * 1e6),
+        _ => summary::duration(duration),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn summary() -> Summary {
+        let times = ItemTimes {
+            min: Duration::from_nanos(12_300),
+            p50: Duration::from_micros(1250),
+            p90: Duration::from_millis(2),
+            p99: Duration::from_millis(30),
+            max: Duration::from_secs(2),
+            mean: Duration::from_millis(3),
+        };
+        let stats = Stats {
+            times: Some(times),
+            workers: vec![
+                WorkerShare { items: 400, busy: Duration::from_millis(990) },
+                WorkerShare { items: 1, busy: Duration::from_millis(500) },
+            ],
+            failures: BTreeMap::from([("trap", 3), ("timeout", 1)]),
+            result_bytes: 1234,
+            most_held_bytes: 1,
+        };
+        let (wall, start_up) = (Duration::from_millis(1100), Duration::from_millis(100));
+        Summary { wall, start_up, stats, ..Summary::default() }
+    }
+
+    #[test]
+    fn times_failures_output_and_workers_have_their_lines() {
+        assert_eq!(
+            text(&summary()),
+            "times   min 12.3 µs, p50 1.2 ms, p90 2.0 ms, p99 30.0 ms, max 2.00 s, mean 3.0 ms\n\
+             failed  1 timeout, 3 trap\n\
+             output  1234 bytes of results, at most 1 byte held back\n\
+             worker  0: 400 items, 99% busy\n\
+             worker  1: 1 item, 50% busy"
+        );
+    }
+
+    #[test]
+    fn a_run_in_which_nothing_ran_has_no_times() {
+        assert_eq!(text(&Summary::default()), "output  0 bytes of results, at most 0 bytes held back");
+    }
+}

@@ -1,0 +1,183 @@
+//! The file of `--output`: there as a whole or not at all.
+//!
+//! What is written goes into a new file in the same folder, which takes the place of the one that is meant when all
+//! is written and on the disk. Until then, and for good if the run fails, a file that was there before stays as it
+//! is. What is no regular file, such as a device or a pipe, cannot be replaced and is written directly.
+
+use std::fs::{self, File, OpenOptions};
+use std::io::{self, Write};
+use std::os::unix::fs::OpenOptionsExt;
+use std::path::{Path, PathBuf};
+
+use rustix::fs::statfs;
+
+use crate::error::Error;
+
+/// As many links as the kernel follows.
+const MOST_LINKS: usize = 40;
+
+/// As many unfinished files of dead runs with our process number as are passed over.
+const MOST_LEFTOVERS: u32 = 1000;
+
+/// The file system of `/proc`, by the number that `statfs` gives.
+const PROC: i64 = 0x9fa0;
+
+/// Results on their way into a file.
+#[derive(Debug)]
+pub struct OutputFile {
+    /// As the user named it.
+    name: PathBuf,
+    file: File,
+    /// None for what is written directly.
+    draft: Option<Draft>,
+}
+
+/// A file that is not finished. It is removed when this is dropped.
+#[derive(Debug)]
+struct Draft {
+    path: PathBuf,
+    target: PathBuf,
+}
+
+/// What a name leads to.
+#[derive(Debug)]
+enum Target {
+    /// A regular file, or none yet; with the permissions of the one that is there.
+    File { path: PathBuf, permissions: Option<fs::Permissions> },
+    /// Anything else that can be opened.
+    Direct,
+}
+
+impl OutputFile {
+    /// Makes ready to write. A file of that name is not touched yet.
+    ///
+    /// # Errors
+    /// If the file could not be written, or its folder is not there.
+    pub fn create(path: &Path) -> Result<Self, Error> {
+        Self::open(path).map_err(|source| cannot_write(path, source))
+    }
+
+    /// What errors call it.
+    #[must_use]
+    pub fn name(&self) -> String {
+        in_backticks(&self.name)
+    }
+
+    /// Puts what was written in the place of the file that was meant.
+    ///
+    /// # Errors
+    /// If not all of it gets to the disk. The file that was there before is then still there.
+    pub fn commit(self) -> Result<(), Error> {
+        let Self { name, file, draft } = self;
+        draft.map_or(Ok(()), |draft| draft.commit(&file)).map_err(|source| cannot_write(&name, source))
+    }
+
+    fn open(path: &Path) -> io::Result<Self> {
+        let name = path.to_owned();
+        match resolve(path)? {
+            Target::File { path: target, permissions } => {
+                let (draft, file) = Draft::create(target)?;
+                if let Some(permissions) = permissions {
+                    file.set_permissions(permissions)?;
+                }
+                Ok(Self { name, file, draft: Some(draft) })
+            }
+            // Behind what is there: `/dev/stdout` may be a file that somebody else writes, too.
+            Target::Direct => {
+                Ok(Self { name, file: OpenOptions::new().append(true).open(path)?, draft: None })
+            }
+        }
+    }
+}
+
+impl Write for OutputFile {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.file.write(bytes)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        self.file.flush()
+    }
+}
+
+impl Draft {
+    /// A new file in the folder of `target`.
+    fn create(target: PathBuf) -> io::Result<(Self, File)> {
+        for number in 0..MOST_LEFTOVERS {
+            let path = folder(&target).join(format!(".wasmpool-{}-{number}", std::process::id()));
+            // With the permissions of any new file; never what somebody else has put there.
+            match OpenOptions::new().write(true).create_new(true).mode(0o666).open(&path) {
+                Ok(file) => return Ok((Self { path, target }, file)),
+                Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {}
+                Err(error) => return Err(error),
+            }
+        }
+        Err(io::Error::new(io::ErrorKind::AlreadyExists, "the folder is full of unfinished files"))
+    }
+
+    fn commit(self, file: &File) -> io::Result<()> {
+        // Before the name changes: else a power cut could leave the new name with nothing behind it.
+        file.sync_all()?;
+        fs::rename(&self.path, &self.target)?;
+        // Not every file system can do that for a folder, and the file itself is safe.
+        let _ = File::open(folder(&self.target)).and_then(|folder| folder.sync_all());
+        Ok(())
+    }
+}
+
+impl Drop for Draft {
+    fn drop(&mut self) {
+        // After a commit there is nothing of that name.
+        let _ = fs::remove_file(&self.path);
+    }
+}
+
+/// Follows links to the file that is meant, which may not be there yet.
+fn resolve(path: &Path) -> io::Result<Target> {
+    let mut path = path.to_owned();
+    for _ in 0..MOST_LINKS {
+        let metadata = match fs::symlink_metadata(&path) {
+            Ok(metadata) => metadata,
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {
+                return Ok(Target::File { path, permissions: None });
+            }
+            Err(error) => return Err(error),
+        };
+        if !metadata.is_symlink() {
+            return regular(path, &metadata);
+        }
+        // Such a link is an open file, `/dev/stdout` for one, whatever name it seems to lead to.
+        if statfs(folder(&path))?.f_type == PROC {
+            return Ok(Target::Direct);
+        }
+        path = folder(&path).join(fs::read_link(&path)?);
+    }
+    Err(rustix::io::Errno::LOOP.into())
+}
+
+fn regular(path: PathBuf, metadata: &fs::Metadata) -> io::Result<Target> {
+    if !metadata.is_file() {
+        return Ok(Target::Direct);
+    }
+    // Who may not write a file shall not replace it either.
+    OpenOptions::new().write(true).open(&path)?;
+    Ok(Target::File { path, permissions: Some(metadata.permissions()) })
+}
+
+fn folder(path: &Path) -> &Path {
+    match path.parent() {
+        Some(folder) if folder != Path::new("") => folder,
+        Some(_) | None => Path::new("."),
+    }
+}
+
+fn cannot_write(path: &Path, source: io::Error) -> Error {
+    Error::Output { name: in_backticks(path), source }
+}
+
+fn in_backticks(path: &Path) -> String {
+    format!("`{}`", path.display())
+}
+
+#[cfg(test)]
+mod tests;
