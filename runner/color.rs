@@ -21,8 +21,7 @@ pub(crate) const HEADER: Style = Style::new().bold();
 pub(crate) const FAILURE: Style = Style::new().fg_color(Some(anstyle::Color::Ansi(AnsiColor::Red)));
 
 /// The word before a warning.
-pub(crate) const WARNING: Style =
-    Style::new().bold().fg_color(Some(anstyle::Color::Ansi(AnsiColor::Yellow)));
+pub(crate) const WARNING: Style = Style::new().bold().fg_color(Some(anstyle::Color::Ansi(AnsiColor::Yellow)));
 
 impl Color {
     /// The text as it is to be written.

@@ -11,10 +11,10 @@ use crate::report::ItemTimes;
 const FINE_BITS: u32 = 5;
 
 /// Buckets between two powers of two.
-const FINE: u64 = 1 << FINE_BITS;
+const FINE: usize = 1 << FINE_BITS;
 
 /// One exact bucket for each number below [`FINE`], then [`FINE`] for each power of two that is left.
-const BUCKETS: usize = (u64::BITS - FINE_BITS + 1) as usize * FINE as usize;
+const BUCKETS: usize = (u64::BITS - FINE_BITS + 1) as usize * FINE;
 
 /// How many times of what length there were.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -75,15 +75,14 @@ fn nanoseconds(time: Duration) -> u64 {
 fn bucket(number: u64) -> usize {
     // How often the number must be halved to be one of a bucket's width.
     let halvings = (u64::BITS - FINE_BITS - 1).saturating_sub(number.leading_zeros());
-    let bucket = u64::from(halvings) * FINE + (number >> halvings);
-    usize::try_from(bucket).expect("there are some thousand buckets")
+    let fine = usize::try_from(number >> halvings).expect("a bit more than `FINE_BITS` is left");
+    halvings as usize * FINE + fine
 }
 
 /// The largest number of a bucket.
 fn last_of(bucket: usize) -> u64 {
-    let bucket = bucket as u64;
     let halvings = (bucket / FINE).saturating_sub(1);
-    let first = bucket - halvings * FINE;
+    let first = (bucket - halvings * FINE) as u64;
     (first << halvings) + ((1 << halvings) - 1)
 }
 
@@ -111,7 +110,9 @@ mod tests {
     #[test]
     fn a_percentile_is_at_most_a_thirty_second_too_much() {
         let found = times((1..=100_000).map(|number| number * 1000));
-        for (found, exact) in [(found.p50, 50_000_000.0), (found.p90, 90_000_000.0), (found.p99, 99_000_000.0)] {
+        for (found, exact) in
+            [(found.p50, 50_000_000.0), (found.p90, 90_000_000.0), (found.p99, 99_000_000.0)]
+        {
             let excess = found.as_nanos() as f64 / exact - 1.0;
             assert!((0.0..=1.0 / 32.0).contains(&excess), "{found:?} for {exact}");
         }

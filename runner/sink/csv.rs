@@ -5,7 +5,7 @@
 
 use std::borrow::Cow;
 
-use ::csv::WriterBuilder;
+use csv_core::{WriteResult, Writer};
 
 use super::SinkOptions;
 use super::columns::{Key, META, Values, input_cell, meta_texts};
@@ -22,6 +22,7 @@ pub(super) struct Csv {
     meta: bool,
     terminal: bool,
     is_headed: bool,
+    writer: Writer,
 }
 
 type Fields<'a> = Vec<Cow<'a, [u8]>>;
@@ -34,6 +35,7 @@ impl Csv {
             meta: options.meta,
             terminal: options.terminal,
             is_headed: false,
+            writer: Writer::new(),
         }
     }
 
@@ -44,7 +46,7 @@ impl Csv {
         let mut fields = self.subject(record);
         fields.push(text(outcome.status()));
         fields.extend(match outcome {
-            Outcome::Ok(value) => self.cells(value),
+            Outcome::Ok(value) => cells(&self.values, value),
             Outcome::Trap { .. }
             | Outcome::Exit { .. }
             | Outcome::Timeout { .. }
@@ -65,7 +67,7 @@ impl Csv {
     pub(super) fn append_merged(&mut self, items: u64, value: &Output, out: &mut Vec<u8>) {
         self.append_merged_header(out);
         let mut fields = vec![owned(items.to_string())];
-        fields.extend(self.cells(value));
+        fields.extend(cells(&self.values, value));
         self.append_line(&fields, out);
     }
 
@@ -80,13 +82,13 @@ impl Csv {
             Key::File => &["file"],
             Key::Index => &[],
         };
-        let mut names = vec!["index"];
-        names.extend(inputs);
-        names.push("status");
+        let mut names = vec![text("index")];
+        names.extend(inputs.iter().copied().map(text));
+        names.push(text("status"));
         names.extend(self.value_names());
-        names.push("error");
-        names.extend(if self.meta { META.as_slice() } else { &[] });
-        self.append_line(&names.into_iter().map(text).collect::<Fields<'_>>(), out);
+        names.push(text("error"));
+        names.extend(META.iter().filter(|_| self.meta).copied().map(text));
+        self.append_line(&names, out);
         self.is_headed = true;
     }
 
@@ -95,13 +97,13 @@ impl Csv {
         if self.is_headed {
             return;
         }
-        let names = ["items"].into_iter().chain(self.value_names());
-        self.append_line(&names.map(text).collect::<Fields<'_>>(), out);
+        let names: Fields<'_> = [text("items")].into_iter().chain(self.value_names()).collect();
+        self.append_line(&names, out);
         self.is_headed = true;
     }
 
-    fn value_names(&self) -> impl Iterator<Item = &str> {
-        self.values.columns().into_iter().map(|(name, _)| name)
+    fn value_names(&self) -> Fields<'static> {
+        self.values.columns().into_iter().map(|(name, _)| owned(name.to_owned())).collect()
     }
 
     /// The index and what else the item is known by.
@@ -130,28 +132,35 @@ impl Csv {
         fields
     }
 
-    /// A value in its columns; one that is not of its type stands in the first of them, as JSON.
-    fn cells<'a>(&self, value: &'a Output) -> Fields<'a> {
-        match self.values.cells(value) {
-            Some(cells) => cells.into_iter().map(|cell| into_bytes(cell.into_text())).collect(),
-            None => {
-                let mut fields = vec![text(""); self.values.count()];
-                if let Some(first) = fields.first_mut() {
-                    *first = text(value.json());
-                }
-                fields
+    fn append_line(&mut self, fields: &[Cow<'_, [u8]>], out: &mut Vec<u8>) {
+        let Self { writer, terminal, .. } = self;
+        for (place, field) in fields.iter().enumerate() {
+            if place > 0 {
+                append_written(out, |room| writer.delimiter(room));
             }
+            let field = if *terminal { Cow::Owned(calm(field)) } else { Cow::Borrowed(field.as_ref()) };
+            let mut rest = field.as_ref();
+            append_written(out, |room| {
+                let (result, read, written) = writer.field(rest, room);
+                rest = &rest[read..];
+                (result, written)
+            });
         }
+        append_written(out, |room| writer.terminator(room));
     }
+}
 
-    fn append_line(&self, fields: &[Cow<'_, [u8]>], out: &mut Vec<u8>) {
-        let mut writer = WriterBuilder::new().buffer_capacity(256).from_writer(out);
-        let written = match self.terminal {
-            true => writer.write_record(fields.iter().map(|field| calm(field))),
-            false => writer.write_record(fields),
-        };
-        let written = written.and_then(|()| Ok(writer.flush()?));
-        written.expect("memory takes every write, and a writer of one row knows no other length");
+/// A value in its columns; one that is not of its type stands in the first of them, as JSON.
+fn cells<'a>(values: &Values, value: &'a Output) -> Fields<'a> {
+    match values.cells(value) {
+        Some(cells) => cells.into_iter().map(|cell| into_bytes(cell.into_text())).collect(),
+        None => {
+            let mut fields = vec![text(""); values.count()];
+            if let Some(first) = fields.first_mut() {
+                *first = text(value.json());
+            }
+            fields
+        }
     }
 }
 
@@ -161,6 +170,19 @@ fn error(record: &Record<'_>) -> String {
     match record.subject {
         Subject::Item { .. } => reason,
         Subject::Merge { first, end } => format!("merge of items {first}..{end}: {reason}"),
+    }
+}
+
+/// Appends what `write` puts into the room it is given, until it has no more.
+fn append_written(out: &mut Vec<u8>, mut write: impl FnMut(&mut [u8]) -> (WriteResult, usize)) {
+    let mut room = [0; 256];
+    loop {
+        let (result, written) = write(&mut room);
+        out.extend_from_slice(&room[..written]);
+        match result {
+            WriteResult::InputEmpty => return,
+            WriteResult::OutputFull => {}
+        }
     }
 }
 

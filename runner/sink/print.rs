@@ -39,7 +39,9 @@ enum Layout {
     /// A record on each line.
     Lines,
     /// The same records, in one JSON array.
-    Array { is_empty: bool },
+    Array {
+        is_empty: bool,
+    },
     Csv(Csv),
 }
 

@@ -56,7 +56,9 @@ impl Table {
         let key = key_column(options);
         let value_columns = values.columns().into_iter();
         Self {
-            value_columns: value_columns.map(|(name, number)| Column::new(name, number && !is_bare)).collect(),
+            value_columns: value_columns
+                .map(|(name, number)| Column::new(name, number && !is_bare))
+                .collect(),
             values,
             key: (!is_bare).then_some(key),
             meta_columns: META.iter().filter(|_| options.meta).map(|name| Column::new(name, true)).collect(),
@@ -67,10 +69,6 @@ impl Table {
 
     /// Appends the row of an item, or of a merge that failed, and below it what the guest printed.
     pub(super) fn append(&mut self, record: &Record<'_>, out: &mut Vec<u8>) {
-        if self.has_names {
-            self.has_names = false;
-            self.append_names(out);
-        }
         let mut line = Line::default();
         if let Some(key) = &mut self.key {
             line.put_in(key, &key_text(record));
@@ -83,6 +81,11 @@ impl Table {
             for (column, text) in self.meta_columns.iter_mut().zip(meta_texts(&record.completion.meta)) {
                 line.put_in(column, &text);
             }
+        }
+        // The names stand above the first row as it has made their columns.
+        if self.has_names {
+            self.has_names = false;
+            self.append_names(out);
         }
         line.append_to(out);
         append_below(record, out);

@@ -13,7 +13,7 @@ use rustix::time::{ClockId, clock_gettime};
 use wasmpool::error::Error;
 use wasmpool::guest::{Description, Integers};
 use wasmpool::item::ItemIndex;
-use wasmpool::outcome::{Completion, Outcome};
+use wasmpool::outcome::{Completion, Outcome, Returns};
 use wasmpool::pool::{self, Canceller, Job, Options};
 use wasmpool::report::{Reporter, RunEvent, Summary};
 use wasmpool::sink::{Accepted, Sink};
@@ -69,6 +69,7 @@ pub(crate) fn job(source: Box<dyn Source>) -> Job {
             max_output: MAX_OUTPUT.into(),
             integers: Integers::Signed,
         },
+        returns: Returns::Value,
         timeout: Some(Duration::from_secs(20)),
         chunk: Some(4),
         window_items: 64,

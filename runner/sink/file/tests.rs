@@ -139,7 +139,10 @@ fn check_refused(path: &Path, errno: Errno) {
     let error = OutputFile::create(path).expect_err("it cannot be written");
     assert_eq!(error.exit_code().code(), 7);
     assert_eq!(error.to_string(), format!("cannot write `{}`", path.display()));
-    assert!(matches!(&error, Error::Output { source, .. } if source.raw_os_error() == Some(errno.raw_os_error())), "{error:?}");
+    assert!(
+        matches!(&error, Error::Output { source, .. } if source.raw_os_error() == Some(errno.raw_os_error())),
+        "{error:?}"
+    );
 }
 
 #[test]
