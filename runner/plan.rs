@@ -14,7 +14,7 @@ use crate::error::Error;
 use crate::guest::{Description, Export, Integers, ValueType};
 use crate::report::Progress;
 use crate::sink::Format;
-use crate::source::{Arguments, Lines, Range, Source, TooManyItems};
+use crate::source::{Arguments, LineEnd, Lines, Range, Source, TooManyItems};
 use crate::wire::msg::Serve;
 
 mod arguments;
@@ -132,7 +132,7 @@ impl Plan {
                 let inputs = range.inputs().clone();
                 Ok((Box::new(range), Some(inputs)))
             }
-            InputKind::Lines(path) => Ok((Box::new(Lines::open(path)?), None)),
+            InputKind::Lines(path) => Ok((Box::new(Lines::open(path, LineEnd::Lf)?), None)),
             InputKind::Arguments(texts) => {
                 let arguments = Arguments::new(&arguments::to_json(&self.guest, export, texts)?);
                 let inputs = arguments.inputs().cloned();

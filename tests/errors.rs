@@ -201,23 +201,23 @@ fn a_step_goes_with_a_range_for_two_integers_alone() {
 fn i10_an_input_that_cannot_be_read_ends_with_4() {
     run("text.wasm analyze --lines nowhere.txt")
         .refused(4, "error: cannot read `nowhere.txt`: No such file or directory (os error 2)\n");
+}
+
+#[test]
+fn i10_a_directory_is_no_input() {
     run("text.wasm analyze --lines .").refused(
-        4,
+        2,
         "error: cannot read `.`: is a directory\n\nhint: give a file, or `-` for standard input\n",
     );
 }
 
 #[test]
-fn i3_a_line_beyond_the_limit_ends_the_input() {
-    let long = [b"one\n".to_vec(), vec![b'x'; (16 << 20) + 1], b"\nthree\n".to_vec()].concat();
-    run("hostile.wasm echo-string --lines -")
-        .stdin(long)
-        .stdout("{\"v\":1,\"index\":0,\"status\":\"ok\",\"value\":\"one\"}\n")
-        .refused(
-            4,
-            "error: cannot read standard input: line 2 is longer than 16 MiB\n\n\
-             hint: cut it into shorter lines first: each line is one item\n",
-        );
+fn i10_a_closed_standard_input_is_no_empty_input() {
+    run("text.wasm analyze --lines -").with_closed_stdin().refused(
+        2,
+        "error: standard input is closed\n\n\
+         hint: give a file, or pipe something in; `< /dev/null` is an empty input\n",
+    );
 }
 
 #[test]

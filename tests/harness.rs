@@ -62,6 +62,8 @@ enum Setting {
     EmptyEnvironment,
     /// The program is a copy, in the folder that it runs in.
     Copy,
+    /// There is no standard input.
+    ClosedInput,
     /// A user who may do nothing special. The test itself is run by root.
     Nobody,
 }
@@ -130,6 +132,12 @@ impl Wasmpool {
     /// With no environment at all.
     pub(crate) fn with_empty_environment(mut self) -> Self {
         self.setting = Setting::EmptyEnvironment;
+        self
+    }
+
+    /// With its standard input closed.
+    pub(crate) fn with_closed_stdin(mut self) -> Self {
+        self.setting = Setting::ClosedInput;
         self
     }
 
@@ -214,6 +222,11 @@ impl Wasmpool {
             Setting::EmptyEnvironment => {
                 let mut command = Command::new(binary);
                 command.env_clear();
+                command
+            }
+            Setting::ClosedInput => {
+                let mut command = Command::new("sh");
+                command.args(["-c", "exec \"$0\" \"$@\" <&-"]).arg(binary);
                 command
             }
             Setting::Copy => Command::new(self.folder.copy(binary, "wasmpool")),

@@ -46,6 +46,38 @@ fn lines_may_come_through_standard_input() {
 }
 
 #[test]
+fn i5_nothing_is_an_empty_input() {
+    // Standard input is `/dev/null` where nothing is said about it.
+    run("text.wasm analyze --lines -").check();
+}
+
+#[test]
+fn i3_a_line_beyond_the_limit_fails_alone() {
+    let long = [b"one\n".to_vec(), vec![b'x'; (16 << 20) + 1], b"\nthree\n".to_vec()].concat();
+    let refused = "{\"v\":1,\"index\":1,\"status\":\"input\",\
+                   \"error\":\"item 1, line 2 is longer than 16 MiB\"}\n";
+    run("hostile.wasm echo-string --lines -")
+        .stdin(long)
+        .stdout(echo(0, "one") + refused + &echo(2, "three"))
+        .code(1)
+        .check();
+}
+
+#[test]
+fn i14_a_packed_file_is_taken_as_it_is_and_remarked_on() {
+    let refused = "{\"v\":1,\"index\":0,\"status\":\"input\",\
+                   \"error\":\"item 0, parameter \\\"s\\\": expected UTF-8, found 0x8b at byte 2\"}\n";
+    echo_lines(b"\x1f\x8b\x08\nz\n")
+        .stdout(refused.to_owned() + &echo(1, "z"))
+        .stderr(
+            "warning: `notes.txt` looks like gzip, and is taken byte for byte; for the text in it: \
+             `zcat FILE | wasmpool … -`\n",
+        )
+        .code(1)
+        .check();
+}
+
+#[test]
 fn i6_the_last_line_needs_no_line_end() {
     echo_lines(b"one\ntwo").stdout(echo(0, "one") + &echo(1, "two")).check();
 }

@@ -7,12 +7,30 @@ use crate::chunk::Inputs;
 use crate::error::Error;
 
 mod arguments;
+mod blocks;
+mod files;
+mod format;
+mod items;
+mod jsonl;
 mod lines;
+mod opened;
 mod range;
+mod reader;
+mod stream;
+#[cfg(test)]
+mod tests;
 
 pub use arguments::Arguments;
-pub use lines::{Lines, MAX_LINE};
+pub use blocks::{Blocks, MAX_BLOCK};
+pub use files::{Files, NameEnd};
+pub use items::Items;
+pub use jsonl::Jsonl;
+pub use lines::{LineEnd, Lines};
 pub use range::{Range, TooManyItems};
+
+/// The longest line and the longest file that is taken, in bytes: what one item may bring into a worker, and what the
+/// host must be ready to hold beyond the window. Only a block may be longer, where that is asked for.
+pub const MAX_LINE: usize = 16 << 20;
 
 /// What a source hands out.
 #[derive(Debug, PartialEq, Eq)]

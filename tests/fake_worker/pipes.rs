@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use wasmpool::outcome::Outcome;
 use wasmpool::pool::Job;
-use wasmpool::source::Lines;
+use wasmpool::source::{LineEnd, Lines};
 
 use super::fake::{alone, own_cpu_time};
 use super::{Fake, Misdeed, Ran, Script, Start, When, job, numbers};
@@ -18,7 +18,7 @@ const LONG: usize = 200_000;
 /// Texts longer than a pipe, for one worker.
 fn run_texts(start: Start, count: usize) -> Ran {
     let texts = format!("{}\n", "x".repeat(LONG)).repeat(count);
-    let source = Box::new(Lines::new(Cursor::new(texts), "the texts".into()));
+    let source = Box::new(Lines::new(Cursor::new(texts), "the texts".into(), LineEnd::Lf));
     let fake = Fake::new(Script { start, ..Script::default() });
     fake.run(Job { workers: 1, timeout: Some(LIMIT), ..job(source) })
 }
