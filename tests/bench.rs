@@ -41,8 +41,8 @@ fn main() -> Result<()> {
             "300,000 items of a few microseconds, a fresh instance each",
             5,
             vec![
-                Contender::new("wasmpool -j 2", || divisors("2")),
-                Contender::new("wasmpool -j 1", || divisors("1")),
+                Contender::new("wasmpool -j 2", || divisors("2")).of_items(300_000),
+                Contender::new("wasmpool -j 1", || divisors("1")).of_items(300_000),
             ],
         ),
     ];

@@ -152,23 +152,26 @@ impl Peer {
         }
     }
 
-    /// One `wasmtime` for each line of arguments.
+    /// One `wasmtime` for each call.
     fn wasmtimes(self, job: Job) -> Command {
-        let (guest, call, limit, lines) = match job {
-            Job::Primes => ("primes.wasm", "count-primes", "", ranges(800_000)),
-            Job::Divisors => ("primes.wasm", "count-divisors", "", (0..FEW).map(|n| n.to_string()).collect()),
-            Job::Crash => ("primes.wasm", "count-primes", "", ranges(10_000_000)),
-            Job::Endless => ("hostile.wasm", "spin", "-W timeout=1s", vec!["0".to_owned(), "1".to_owned()]),
+        let divisors = || (0..FEW).map(|n| format!("count-divisors({n})")).collect();
+        let (guest, limit, calls) = match job {
+            Job::Primes => ("primes.wasm", "", primes_below(800_000)),
+            Job::Divisors => ("primes.wasm", "", divisors()),
+            Job::Crash => ("primes.wasm", "", primes_below(10_000_000)),
+            Job::Endless => {
+                ("hostile.wasm", "-W timeout=1s", vec!["spin(0)".to_owned(), "spin(1)".to_owned()])
+            }
         };
-        let guest = component(guest);
-        let each = format!("wasmtime run {limit} --invoke '{call}({{}})' '{}'", guest.display());
+        let each =
+            format!("wasmtime run {limit} --invoke {{}} {}", quoted(&component(guest).to_string_lossy()));
         let all = match self {
             Self::Parallel => format!("parallel --will-cite -j2 {}", quoted(&each)),
             Self::Wasmpool | Self::Executor | Self::Xargs => format!("xargs -P2 -I{{}} {each}"),
         };
+        let calls: Vec<_> = calls.iter().map(|call| quoted(call)).collect();
         let mut command = Command::new("bash");
-        let lines: Vec<_> = lines.iter().map(|line| quoted(line)).collect();
-        command.args(["-c", &format!("printf '%s\\n' {} | {all}", lines.join(" "))]);
+        command.args(["-c", &format!("printf '%s\\n' {} | {all}", calls.join(" "))]);
         command
     }
 
@@ -256,9 +259,9 @@ fn executor(job: Job) -> Command {
     command
 }
 
-/// The arguments of `count-primes`, a hundred thousand numbers each.
-fn ranges(end: u32) -> Vec<String> {
-    (0..end).step_by(100_000).map(|start| format!("{start}, {}", start + 100_000)).collect()
+/// Calls for a hundred thousand numbers each.
+fn primes_below(end: u32) -> Vec<String> {
+    (0..end).step_by(100_000).map(|start| format!("count-primes({start}, {})", start + 100_000)).collect()
 }
 
 /// As one word for a shell.
