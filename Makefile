@@ -99,6 +99,10 @@ deny: ## Check licences, advisories and sources of the dependencies, if cargo-de
 bench: guests build ## Run the benchmarks
 	cargo bench --locked --bench bench
 
+.PHONY: peers
+peers: guests build ## Run what else could do the job beside wasmpool: Python, wasmtime, GNU parallel, as far as they are there
+	cargo bench --locked --bench peers
+
 .PHONY: ci
 ci: lint doc test ## Everything that must hold before a change is merged
 

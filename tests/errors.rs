@@ -231,11 +231,20 @@ fn h12_an_output_that_is_full_ends_with_7() {
 fn an_unknown_command_or_flag_is_wrong_usage() {
     wasmpool("walk").refused(
         2,
-        "error: unrecognized subcommand 'walk'\n\nUsage: wasmpool <COMMAND>\n\n\
-         For more information, try '--help'.\n",
+        "error: there is no command `walk`\n\nhint: `-h` behind the command shows what there is\n",
     );
+    run("primes.wasm --qqq").refused(
+        2,
+        "error: there is no flag `--qqq` here\n\nhint: `-h` behind the command shows what there is\n",
+    );
+}
+
+#[test]
+fn a_slip_is_answered_with_what_was_meant() {
+    wasmpool("inspct g.wasm")
+        .refused(2, "error: there is no command `inspct`\n\nhint: did you mean `inspect`?\n");
     run("primes.wasm --rnage 1..5")
-        .code(2)
-        .stderr_is(|stderr| stderr.contains("'--rnage'") && stderr.contains("'--range'"))
-        .check();
+        .refused(2, "error: there is no flag `--rnage` here\n\nhint: did you mean `--range`?\n");
+    run("primes.wasm --range 1..5 --format jsno")
+        .refused(2, "error: `--format` takes no `jsno`\n\nhint: did you mean `jsonl`?\n");
 }

@@ -12,10 +12,10 @@ use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::time::Duration;
-use std::{fmt, fs};
+use std::{fmt, fs, iter};
 
 use folder::Folder;
-pub(crate) use folder::guest;
+pub(crate) use folder::{checkout, guest};
 pub(crate) use processes::{Chaos, Worker};
 pub(crate) use running::{Ended, Running};
 
@@ -41,7 +41,9 @@ pub(crate) struct Wasmpool {
 struct Expectation {
     stdout: Expected,
     stderr: Expected,
-    code: i32,
+    /// None: any.
+    code: Option<i32>,
+    patience: Duration,
 }
 
 /// What comes through the pipe of standard input.
@@ -66,6 +68,8 @@ enum Setting {
     ClosedInput,
     /// A user who may do nothing special. The test itself is run by root.
     Nobody,
+    /// A shell runs it.
+    Bash,
 }
 
 /// What a stream must hold.
@@ -82,8 +86,22 @@ pub(crate) fn wasmpool(line: &str) -> Wasmpool {
         stdin: Input::Nothing,
         setting: Setting::default(),
         stdout: None,
-        expectation: Expectation { stdout: Expected::nothing(), stderr: Expected::nothing(), code: 0 },
+        expectation: Expectation {
+            stdout: Expected::nothing(),
+            stderr: Expected::nothing(),
+            code: Some(0),
+            patience: PATIENCE,
+        },
     }
+}
+
+/// A script for bash, as a user types it: with `wasmpool` among the commands, the guests in `guests/` too, and the
+/// folder it runs in as home.
+pub(crate) fn bash(script: &str) -> Wasmpool {
+    let mut job = wasmpool("").arg("-c").arg(script);
+    job.setting = Setting::Bash;
+    let guests = guest("primes.wasm");
+    job.link(guests.parent().expect("guests are in a folder"), "guests")
 }
 
 /// `wasmpool run`, without the summary, which holds times.
@@ -107,6 +125,12 @@ impl Wasmpool {
     /// A file in the folder that the command runs in.
     pub(crate) fn file(self, name: &str, content: impl AsRef<[u8]>) -> Self {
         self.folder.write(name, content.as_ref());
+        self
+    }
+
+    /// A link in the folder that the command runs in.
+    pub(crate) fn link(self, target: &Path, name: &str) -> Self {
+        self.folder.link(target, name);
         self
     }
 
@@ -183,7 +207,19 @@ impl Wasmpool {
     }
 
     pub(crate) fn code(mut self, code: i32) -> Self {
-        self.expectation.code = code;
+        self.expectation.code = Some(code);
+        self
+    }
+
+    /// It may take so long.
+    pub(crate) fn patience(mut self, time: Duration) -> Self {
+        self.expectation.patience = time;
+        self
+    }
+
+    /// With whatever code it ends.
+    pub(crate) fn any_code(mut self) -> Self {
+        self.expectation.code = None;
         self
     }
 
@@ -229,6 +265,24 @@ impl Wasmpool {
                 command.args(["-c", "exec \"$0\" \"$@\" <&-"]).arg(binary);
                 command
             }
+            Setting::Bash => {
+                let folder = binary.parent().expect("a program is in a folder");
+                let path = std::env::var_os("PATH").unwrap_or_default();
+                let paths = iter::once(folder.to_owned()).chain(std::env::split_paths(&path));
+                let mut command = Command::new("bash");
+                command
+                    .env("PATH", std::env::join_paths(paths).expect("no folder has a colon in its name"))
+                    // cargo and rustup are asked for what they have, wherever the script is at home.
+                    .env("CARGO_HOME", home_of("CARGO_HOME", ".cargo"))
+                    .env("RUSTUP_HOME", home_of("RUSTUP_HOME", ".rustup"))
+                    .env("HOME", self.folder.path())
+                    // A guest that a script builds is in the script's folder, and built, in silence, from what is
+                    // here: the network is not asked, and what the project's guests stand on is not built again.
+                    .env_remove("CARGO_TARGET_DIR")
+                    .env("CARGO_BUILD_BUILD_DIR", built_guests())
+                    .envs([("CARGO_NET_OFFLINE", "true"), ("CARGO_TERM_QUIET", "true")]);
+                command
+            }
             Setting::Copy => Command::new(self.folder.copy(binary, "wasmpool")),
             Setting::Nobody => {
                 // The folder that it was built in may be closed to others.
@@ -242,6 +296,17 @@ impl Wasmpool {
             }
         }
     }
+}
+
+/// Where the Makefile builds the guests.
+fn built_guests() -> PathBuf {
+    Path::new(env!("CARGO_TARGET_TMPDIR")).with_file_name("guests")
+}
+
+/// Where a tool of the user's keeps what it has.
+fn home_of(variable: &str, folder: &str) -> PathBuf {
+    let home = || PathBuf::from(std::env::var_os("HOME").unwrap_or_default()).join(folder);
+    std::env::var_os(variable).map_or_else(home, PathBuf::from)
 }
 
 fn to_file(path: &Path) -> Stdio {

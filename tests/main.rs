@@ -11,13 +11,18 @@
 //! | `errors.rs` | bad usage, guests and inputs: the texts and the exit codes |
 //! | `signals.rs` | how a run ends at a signal, and what is left of it: nothing |
 //! | `help.rs` | the help, and that what it says is so |
+//! | `bench_command.rs` | `wasmpool bench`: its table, and which results it calls the same |
+//! | `manual.rs` | `wasmpool completions` and `wasmpool man`: all that the help knows, and nothing hidden |
+//! | `documents.rs` | the documents: their transcripts are run, their guest is built |
 //! | `fake_worker.rs` | the pool against worker processes that misbehave in every way there is |
 //! | `pool.rs` | runs as a program starts them: sources and sinks that are slow, endless or broken, and ends from outside |
 //! | `tidy.rs` | what must hold for the text of the project: who may name what, what every file has, what documents say |
 //!
 //! `model/` is a package of its own: the scheduler's protocols under a model checker, which needs its own atomics.
 
+mod bench_command;
 mod call;
+mod documents;
 mod errors;
 mod fake_worker;
 mod faults;
@@ -25,6 +30,7 @@ mod harness;
 mod help;
 mod inspect;
 mod lines;
+mod manual;
 mod pool;
 mod run;
 mod signals;

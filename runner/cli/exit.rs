@@ -7,6 +7,7 @@ use std::io;
 use clap::builder::styling::{Style, Styles};
 use clap::error::ErrorKind;
 
+use super::usage;
 use crate::error::{Error, ExitCode};
 use crate::record::escaped;
 use crate::report::Summary;
@@ -64,7 +65,10 @@ pub(super) fn from_clap(answer: &clap::Error) -> Ending {
         ErrorKind::DisplayHelp | ErrorKind::DisplayVersion => {
             answer.print().map(|()| ExitCode::SUCCESS).map_err(cannot_write).into()
         }
-        _ => Ending { code: ExitCode::USAGE, talk: Some(answer.render().ansi().to_string()) },
+        _ => match usage::explain(answer) {
+            Some((message, hint)) => Err(Error::usage(message, hint)).into(),
+            None => Ending { code: ExitCode::USAGE, talk: Some(answer.render().ansi().to_string()) },
+        },
     }
 }
 

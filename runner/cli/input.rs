@@ -33,10 +33,10 @@ pub(super) struct RunningArgs {
     #[arg(long, value_name = "TIME", default_value = "60s")]
     timeout: String,
     /// How many items travel together
-    #[arg(long, value_name = "N|auto", default_value = "auto")]
+    #[arg(long, value_name = "N|auto", default_value = "auto", hide_short_help = true)]
     chunk: String,
     /// How many items may be read and not yet printed
-    #[arg(long, value_name = "N", default_value_t = plan::DEFAULT_WINDOW.to_string())]
+    #[arg(long, value_name = "N", default_value_t = plan::DEFAULT_WINDOW.to_string(), hide_short_help = true)]
     window: String,
 }
 

@@ -2,6 +2,7 @@
 
 use std::ffi::OsString;
 use std::io::{self, IsTerminal, Write};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use super::exit::{self, Ending};
 use super::signals;
@@ -12,7 +13,7 @@ use crate::guest_file::GuestFile;
 use crate::outcome::Returns;
 use crate::plan::{self, Bound, InputKind, Plan, WINDOW_BYTES};
 use crate::pool::{self, Cancellation, Canceller};
-use crate::report::{self, ReportOptions};
+use crate::report::{self, Progress, ReportOptions, Reporter};
 use crate::sink::{self, Format, SinkOptions};
 
 /// Runs a plan to its end, or until a signal ends it.
@@ -27,12 +28,7 @@ fn run(plan: &Plan, cancellation: Cancellation) -> Result<ExitCode, Error> {
     let bound = plan.bind(opening.description())?;
     let stdout = io::stdout();
     let sink_options = sink_options(plan, &bound, stdout.is_terminal());
-    let mut reporter = report::for_run(ReportOptions {
-        progress: plan.progress,
-        stats: false,
-        terminal: io::stderr().is_terminal(),
-        color: Color::Off,
-    });
+    let mut reporter = reporter(plan.progress);
     let output: Box<dyn Write> = match stdout.is_terminal() {
         true => reporter.beside(Box::new(stdout.lock())),
         false => Box::new(stdout.lock()),
@@ -40,6 +36,64 @@ fn run(plan: &Plan, cancellation: Cancellation) -> Result<ExitCode, Error> {
     let mut sink = sink::for_run(sink_options, output);
     let summary = opening.run(job(plan, bound), sink.as_mut(), reporter.as_mut(), cancellation)?;
     Ok(exit::code_of(&summary))
+}
+
+/// Several runs of one command, one after another: a signal ends the one that is on, and none begins after it.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Runs(Arc<Mutex<Current>>);
+
+#[derive(Debug, Default)]
+struct Current {
+    canceller: Option<Canceller>,
+    signal: Option<i32>,
+}
+
+impl Runs {
+    /// Does what has runs in it to its end, or until a signal ends it.
+    pub(super) fn supervise(
+        act: impl FnOnce(&Self) -> Result<ExitCode, Error> + Send + 'static,
+    ) -> anyhow::Result<ExitCode> {
+        let runs = Self::default();
+        let canceller = runs.clone();
+        signals::supervise(move || act(&runs), move |signal| canceller.cancel(signal))
+    }
+
+    /// What ends the next run.
+    ///
+    /// # Errors
+    /// If a signal has come.
+    pub(super) fn next(&self) -> Result<Cancellation, Error> {
+        let mut current = self.lock();
+        if let Some(signal) = current.signal {
+            return Err(Error::Interrupted { signal });
+        }
+        let (canceller, cancellation) = Canceller::new();
+        current.canceller = Some(canceller);
+        Ok(cancellation)
+    }
+
+    fn cancel(&self, signal: i32) {
+        let mut current = self.lock();
+        current.signal = Some(signal);
+        if let Some(canceller) = &current.canceller {
+            canceller.cancel(signal);
+        }
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Current> {
+        // Whoever panicked had changed all of it or nothing.
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// Tells how a run goes, on standard error.
+pub(super) fn reporter(progress: Progress) -> Box<dyn Reporter> {
+    report::for_run(ReportOptions {
+        progress,
+        stats: false,
+        terminal: io::stderr().is_terminal(),
+        color: Color::Off,
+    })
 }
 
 /// What a guest offers.
@@ -53,7 +107,8 @@ pub(super) fn worker(arguments: &[OsString]) -> Ending {
     Ending { code, talk }
 }
 
-fn options(plan: &Plan) -> pool::Options {
+/// The pool that a plan asks for.
+pub(super) fn options(plan: &Plan) -> pool::Options {
     // A single call is over before anything could be replaced.
     let spare = !is_single(plan);
     pool::Options { workers: plan.workers.get(), spare, worker_executable: None }
@@ -80,7 +135,8 @@ fn is_single(plan: &Plan) -> bool {
     matches!(plan.input, InputKind::Arguments(_))
 }
 
-fn job(plan: &Plan, bound: Bound) -> pool::Job {
+/// The job that a plan is.
+pub(super) fn job(plan: &Plan, bound: Bound) -> pool::Job {
     let items = bound.source.total().map(u128::from);
     pool::Job {
         workers: plan::at_most_one_per_item(plan.workers, items).get(),

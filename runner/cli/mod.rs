@@ -7,18 +7,23 @@ use std::ffi::OsString;
 use std::num::NonZero;
 use std::thread;
 
-use clap::{Parser, Subcommand};
+use clap::{CommandFactory, Parser, Subcommand};
 
 use crate::error::ExitCode;
 
+mod bench;
 mod call;
+mod completions;
 mod exit;
+mod figures;
 mod input;
 mod inspect;
 mod job;
+mod man;
 mod parse;
 mod run;
 mod signals;
+mod usage;
 
 pub use exit::Ending;
 
@@ -41,6 +46,9 @@ enum Command {
     Run(run::RunArgs),
     Call(call::CallArgs),
     Inspect(inspect::InspectArgs),
+    Bench(bench::BenchArgs),
+    Completions(completions::CompletionsArgs),
+    Man(man::ManArgs),
 }
 
 /// Does what the arguments, the program's own name first, ask for.
@@ -63,6 +71,9 @@ impl Command {
             Self::Run(args) => job::supervise(args.plan(usable_cpus())?),
             Self::Call(args) => job::supervise(args.plan()?),
             Self::Inspect(args) => Ok(args.execute()?),
+            Self::Bench(args) => args.execute(usable_cpus()),
+            Self::Completions(args) => Ok(args.execute(Cli::command())?),
+            Self::Man(args) => Ok(args.execute(Cli::command())?),
         }
     }
 }
@@ -74,8 +85,6 @@ fn usable_cpus() -> NonZero<usize> {
 
 #[cfg(test)]
 mod tests {
-    use clap::CommandFactory;
-
     use super::*;
 
     fn ending(arguments: &[&str]) -> Ending {

@@ -17,8 +17,15 @@ use crate::sink::Format;
 /// One item of the input is one call, in an instance of its own. Results come in input order. For a range, a
 /// function that has a `merge-` function beside it gives one merged value.
 #[derive(Debug, Args)]
-#[command(override_usage = "wasmpool run [OPTIONS] GUEST [EXPORT] --range A..B\n       \
-                            wasmpool run [OPTIONS] GUEST [EXPORT] --lines FILE")]
+#[command(
+    override_usage = "wasmpool run [OPTIONS] GUEST [EXPORT] --range A..B\n       \
+                      wasmpool run [OPTIONS] GUEST [EXPORT] --lines FILE",
+    after_help = "\
+Examples:
+  wasmpool run primes.wasm --range 1..800000
+  wasmpool run primes.wasm --range 0..800000 --step 100000 --each --format text
+  wasmpool run text.wasm analyze --lines notes.txt > records.jsonl"
+)]
 pub(super) struct RunArgs {
     /// The guest: a component, or a module
     guest: PathBuf,

@@ -20,7 +20,7 @@ impl Folder {
         fs::create_dir(&path).unwrap_or_else(|error| panic!("{}: {error}", path.display()));
         let folder = Self(path);
         for name in ["primes.wasm", "text.wasm", "tour.wasm", "hello.wasm", "hostile.wasm"] {
-            symlink(guest(name), folder.path().join(name)).expect("the folder is new");
+            folder.link(&guest(name), name);
         }
         folder
     }
@@ -29,8 +29,16 @@ impl Folder {
         &self.0
     }
 
+    /// Writes a file, and makes the folders that it is in.
     pub(super) fn write(&self, name: &str, content: &[u8]) {
-        fs::write(self.0.join(name), content).expect("the folder is ours");
+        let path = self.0.join(name);
+        fs::create_dir_all(path.parent().expect("it is in the folder")).expect("the folder is ours");
+        fs::write(path, content).expect("the folder is ours");
+    }
+
+    /// A link to what is elsewhere.
+    pub(super) fn link(&self, target: &Path, name: &str) {
+        symlink(target, self.0.join(name)).unwrap_or_else(|error| panic!("{name}: {error}"));
     }
 
     /// Copies a file into it; returns the path of the copy.
@@ -61,7 +69,12 @@ impl Drop for Folder {
 
 /// The path of a guest of this project.
 pub(crate) fn guest(name: &str) -> PathBuf {
-    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("guests").join(name);
+    let path = checkout().join("guests").join(name);
     assert!(path.is_file(), "{} is missing: run `make guests` first", path.display());
     path
+}
+
+/// The folder of this project.
+pub(crate) fn checkout() -> &'static Path {
+    Path::new(env!("CARGO_MANIFEST_DIR"))
 }

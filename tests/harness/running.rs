@@ -122,8 +122,8 @@ impl Running {
     #[track_caller]
     pub(crate) fn check_while(mut self, every: Duration, act: impl FnMut(Pid)) -> Ended {
         let ended = self.end(every, act);
-        let Expectation { stdout, stderr, code } = &self.expectation;
-        assert_eq!(ended.code, *code, "the exit code of\n{ended}");
+        let Expectation { stdout, stderr, code, patience: _ } = &self.expectation;
+        assert!(code.is_none_or(|code| code == ended.code), "the exit code is not {code:?}\n{ended}");
         assert!(stderr.is_met_by(&ended.stderr), "wrong standard error of\n{ended}{stderr}");
         assert!(stdout.is_met_by(&ended.stdout), "wrong standard output of\n{ended}{stdout}");
         ended
@@ -133,7 +133,7 @@ impl Running {
     #[track_caller]
     fn end(&mut self, every: Duration, mut act: impl FnMut(Pid)) -> Ended {
         let stdout = self.stdout.take().map(read_to_end);
-        let deadline = Instant::now() + PATIENCE;
+        let deadline = Instant::now() + self.expectation.patience;
         while !is_ready_within(&self.pidfd, every.min(PATIENCE)) {
             if Instant::now() >= deadline {
                 break;
