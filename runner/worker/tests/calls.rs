@@ -35,7 +35,8 @@ fn a_number_that_does_not_fit_is_the_inputs_fault() {
 }
 
 /// Gives back what it gets, as bits.
-const SAME: &str = r#"(module (func (export "f") (param i32 i64) (result i32 i64) (local.get 0) (local.get 1)))"#;
+const SAME: &str =
+    r#"(module (func (export "f") (param i32 i64) (result i32 i64) (local.get 0) (local.get 1)))"#;
 
 #[test]
 fn a_modules_integers_have_signs() {
