@@ -16,8 +16,8 @@ use self::any::{array, bytes, float32, float64, integer, json, nullable, one_of,
 use self::passed::{Passed, item, jsonl, run};
 use crate::harness::is_soak;
 
-/// What becomes of many values of `values` that are given to a function of `hostile.wasm`, and what should become of
-/// each: `expected` of it.
+/// Gives many of `values` to a function of `hostile.wasm`. `pair` says of each which JSON the function gets, and which
+/// has to come out.
 #[track_caller]
 fn check_all<T: std::fmt::Debug>(
     function: &str,
@@ -268,9 +268,9 @@ fn a_line_of_any_bytes_is_a_list_of_them() {
     check("hostile.wasm", "wasmpool:tests/echo#echo-bytes", input, "\"/wA=\"");
 }
 
-/// The texts stand on the lines from 11 on; the item of the second is refused, and the others are not.
+/// What becomes of texts that stand on the lines from 11 on and go to a function of `tour.wasm`.
 #[track_caller]
-fn check_refused(function: &str, texts: &[&str], expected: &[Passed]) {
+fn check_lines(function: &str, texts: &[&str], expected: &[Passed]) {
     assert_eq!(run("tour.wasm", &format!("wasmpool:guests/tour#{function}"), jsonl(11, texts)), expected);
 }
 
@@ -285,18 +285,18 @@ fn input(error: &str) -> Passed {
 #[test]
 fn i12_an_argument_of_another_type_fails_alone_and_is_named() {
     let refused = input("item 1, parameter \"end\": expected u64, found \"abc\"");
-    check_refused("sum", &["[1,3]", r#"[1,"abc"]"#, "[1,4]"], &[ok(3), refused, ok(6)]);
+    check_lines("sum", &["[1,3]", r#"[1,"abc"]"#, "[1,4]"], &[ok(3), refused, ok(6)]);
 }
 
 #[test]
 fn i1_a_line_that_is_no_json_fails_alone_with_its_line_and_byte() {
     let refused = input("item 1, line 12, byte 4: no valid JSON: expected value");
-    check_refused("sum", &["[1,3]", "[1,x]", "[1,4]"], &[ok(3), refused, ok(6)]);
+    check_lines("sum", &["[1,3]", "[1,x]", "[1,4]"], &[ok(3), refused, ok(6)]);
 }
 
 #[test]
 fn i9_a_million_levels_fail_alone() {
     let deep = format!("{{\"start\":1,\"end\":{}{}}}", "[".repeat(1_000_000), "]".repeat(1_000_000));
     let refused = input("item 1, parameter \"end\": expected u64, found an array");
-    check_refused("sum", &["[1,3]", &deep, "[1,4]"], &[ok(3), refused, ok(6)]);
+    check_lines("sum", &["[1,3]", &deep, "[1,4]"], &[ok(3), refused, ok(6)]);
 }
