@@ -16,6 +16,7 @@
 //! | `documents.rs` | the documents: their transcripts are run, their guest is built |
 //! | `fake_worker.rs` | the pool against worker processes that misbehave in every way there is |
 //! | `pool.rs` | runs as a program starts them: sources and sinks that are slow, endless or broken, and ends from outside |
+//! | `values.rs` | typed values of every kind, there and back, and what is said about wrong ones |
 //! | `tidy.rs` | what must hold for the text of the project: who may name what, what every file has, what documents say |
 //!
 //! `model/` is a package of its own: the scheduler's protocols under a model checker, which needs its own atomics.
@@ -35,3 +36,4 @@ mod pool;
 mod run;
 mod signals;
 mod tidy;
+mod values;

@@ -1,9 +1,10 @@
 //! Calls of a component's exports.
 
 use wasmtime::component::types::ComponentItem;
-use wasmtime::component::{Component, ComponentExportIndex, InstancePre, Linker, Val};
+use wasmtime::component::{Component, ComponentExportIndex, Func, InstancePre, Linker, Val};
 use wasmtime::{Engine, Store};
 
+use super::bytes::{self, Returned};
 use super::guest::Stop;
 use super::value::{self, Shape};
 use super::wasi::{self, State, Waiting};
@@ -24,6 +25,8 @@ struct Function {
     index: ComponentExportIndex,
     params: Vec<(String, Shape)>,
     result: Option<Shape>,
+    /// How to call it with bytes, where there is a short way.
+    over_bytes: Option<bytes::Call>,
 }
 
 impl Program {
@@ -54,30 +57,49 @@ impl Program {
     ) -> Result<(), Stop> {
         let _waiting = self.waiting.enter();
         let function = &self.functions[export];
-        let returned = match input {
-            Input::Fold(json) => Some(self.fold(store, function, json)?),
-            Input::Span { .. }
-            | Input::Number(_)
-            | Input::Text(_)
-            | Input::File { .. }
-            | Input::Arguments(_)
-            | Input::Json { .. } => {
+        let returned = match (input, function.over_bytes) {
+            (Input::Text(bytes) | Input::File { content: bytes, .. }, Some(call)) => {
+                let callee = self.callee(store, function)?;
+                call(callee, store, bytes).map_err(broken_rule)?
+            }
+            (Input::Fold(json), _) => Returned::Val(self.fold(store, function, json)?),
+            (
+                Input::Span { .. }
+                | Input::Number(_)
+                | Input::Text(_)
+                | Input::File { .. }
+                | Input::Arguments(_)
+                | Input::Json { .. },
+                _,
+            ) => {
                 value::arguments(&function.params, input, &mut self.arguments).map_err(Stop::Input)?;
-                let instance = self.pre.instantiate(&mut *store)?;
-                let callee = instance.get_func(&mut *store, function.index).ok_or(Stop::NO_EXPORT)?;
+                let callee = self.callee(store, function)?;
                 let mut results = [Val::Bool(false)];
                 let results = &mut results[..usize::from(function.result.is_some())];
                 callee.call(&mut *store, &self.arguments, results).map_err(broken_rule)?;
-                results.first_mut().map(|result| std::mem::replace(result, Val::Bool(false)))
+                match results {
+                    [result] => Returned::Val(std::mem::replace(result, Val::Bool(false))),
+                    _ => Returned::Nothing,
+                }
             }
         };
         match (&function.result, &returned) {
-            (Some(shape), Some(val)) => value::write_json(shape, val, value).map_err(Stop::Output),
-            _ => {
+            (Some(shape), Returned::Val(val)) => value::write_json(shape, val, value).map_err(Stop::Output),
+            (_, Returned::Bytes(bytes)) => {
+                value::write_bytes(bytes, value);
+                Ok(())
+            }
+            (None, _) | (_, Returned::Nothing) => {
                 value.extend_from_slice(b"null");
                 Ok(())
             }
         }
+    }
+
+    /// The function in a fresh instance.
+    fn callee(&self, store: &mut Store<State>, function: &Function) -> Result<Func, Stop> {
+        let instance = self.pre.instantiate(&mut *store)?;
+        instance.get_func(&mut *store, function.index).ok_or(Stop::NO_EXPORT)
     }
 
     /// Folds from the left in one instance, which keeps its state between the merges of one item.
@@ -87,8 +109,7 @@ impl Program {
         };
         let mut values = value::fold_values(shape, json).map_err(Stop::Input)?.into_iter();
         let mut merged = values.next().ok_or_else(|| Stop::Input("nothing to merge".to_owned()))?;
-        let instance = self.pre.instantiate(&mut *store)?;
-        let callee = instance.get_func(&mut *store, function.index).ok_or(Stop::NO_EXPORT)?;
+        let callee = self.callee(store, function)?;
         for value in values {
             let mut result = [Val::Bool(false)];
             callee.call(&mut *store, &[merged, value], &mut result).map_err(broken_rule)?;
@@ -115,12 +136,13 @@ impl Function {
             return Err(Refusal::new(format!("has no export `{full_name}`")));
         };
         let refuse = |error| Refusal::new(format!("exports `{full_name}`, which cannot be called: {error}"));
-        let params = ty
+        let params: Vec<_> = ty
             .params()
             .map(|(name, ty)| Ok((name.to_owned(), Shape::new(&ty)?)))
             .collect::<Result<_, String>>()
             .map_err(refuse)?;
         let result = ty.results().next().map(|ty| Shape::new(&ty)).transpose().map_err(refuse)?;
-        Ok(Self { index, params, result })
+        let over_bytes = bytes::call(&params, result.as_ref());
+        Ok(Self { index, params, result, over_bytes })
     }
 }

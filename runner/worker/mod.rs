@@ -8,6 +8,7 @@ pub mod main_loop;
 pub mod outbox;
 pub mod value;
 
+mod bytes;
 mod component;
 mod describe;
 mod engine;

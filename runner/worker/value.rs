@@ -31,7 +31,7 @@ mod tests;
 use wasmtime::component::Val;
 
 pub use self::shape::Shape;
-pub use self::write::write_json;
+pub use self::write::{write_bytes, write_json};
 use crate::item::Input;
 
 /// Makes the arguments of one call: `vals` is cleared and gets one value for each of `params`.

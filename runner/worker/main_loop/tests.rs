@@ -268,11 +268,7 @@ fn an_item_that_is_refused_is_named() {
 fn arguments_that_are_refused_have_no_number() {
     let arguments = Inputs::Arguments([b"refuse".as_slice()].into_iter().collect());
     let call = Call { group: 0, export: 0, attempt: 1, chunk: Chunk::new(0, arguments) };
-    check_ready(
-        vec![Request::Call(call)],
-        &["result item 0 attempt 1: refused: expected u8"],
-        End::Closed,
-    );
+    check_ready(vec![Request::Call(call)], &["result item 0 attempt 1: refused: expected u8"], End::Closed);
 }
 
 #[test]

@@ -35,7 +35,8 @@ fn a_number_that_does_not_fit_is_the_inputs_fault() {
 }
 
 /// Gives back what it gets, as bits.
-const SAME: &str = r#"(module (func (export "f") (param i32 i64) (result i32 i64) (local.get 0) (local.get 1)))"#;
+const SAME: &str =
+    r#"(module (func (export "f") (param i32 i64) (result i32 i64) (local.get 0) (local.get 1)))"#;
 
 #[test]
 fn a_modules_integers_have_signs() {
@@ -119,6 +120,71 @@ fn a_components_merge_folds_in_one_instance() {
 fn text_that_is_no_utf8_is_the_inputs_fault() {
     let ended = call(&mut guest(STRINGS, "test:text/texts@1.0.0#echo"), Input::Text(b"\xff"));
     assert!(matches!(ended, Ended::Input(_)), "{ended:?}");
+}
+
+/// Returns the very bytes.
+const SAME_BYTES: &str =
+    "(i32.store (i32.const 16) (local.get 0)) (i32.store (i32.const 20) (local.get 1)) (i32.const 16)";
+
+/// A component whose `f` returns `value` for any bytes; that is made of their place `local.get 0` and their length
+/// `local.get 1`.
+fn over_bytes(result: &str, core: &str, value: &str) -> String {
+    format!(
+        r#"(component
+          (core module $m
+            (memory (export "memory") 1)
+            (func (export "realloc") (param i32 i32 i32 i32) (result i32) (i32.const 1024))
+            (func (export "f") (param i32 i32) {core} {value}))
+          (core instance $i (instantiate $m))
+          (func (export "f") (param "data" (list u8)) {result}
+            (canon lift (core func $i "f") (memory $i "memory") (realloc (func $i "realloc")))))"#
+    )
+}
+
+#[test]
+fn a_function_over_bytes_may_return_anything() {
+    let length = "(local.get 1)";
+    let wide = "(i64.extend_i32_u (local.get 1))";
+    for (result, core, value, json) in [
+        ("bool", "i32", length, "true"),
+        ("u8", "i32", length, "3"),
+        ("s8", "i32", length, "3"),
+        ("u16", "i32", length, "3"),
+        ("s16", "i32", length, "3"),
+        ("u32", "i32", "(i32.const -1)", "4294967295"),
+        ("s32", "i32", "(i32.const -1)", "-1"),
+        ("u64", "i64", "(i64.const -1)", "18446744073709551615"),
+        ("s64", "i64", wide, "3"),
+        ("f32", "f32", "(f32.convert_i32_u (local.get 1))", "3.0"),
+        ("f64", "f64", "(f64.const nan)", "\"NaN\""),
+        ("char", "i32", "(i32.load8_u (local.get 0))", "\"a\""),
+        ("string", "i32", SAME_BYTES, "\"a\\u0000b\""),
+        ("(list u8)", "i32", SAME_BYTES, "\"YQBi\""),
+        ("(list u16)", "i32", "(i32.const 512)", "[]"),
+        ("(option u8)", "i32", "(i32.const 512)", "null"),
+    ] {
+        let text = over_bytes(&format!("(result {result})"), &format!("(result {core})"), value);
+        check(&mut guest(&text, "f"), Input::Text(b"a\0b"), json);
+    }
+    check(&mut guest(&over_bytes("", "", ""), "f"), Input::Text(b""), "null");
+}
+
+#[test]
+fn bytes_are_the_same_whatever_form_they_come_in() {
+    let mut guest = guest(&over_bytes("(result (list u8))", "(result i32)", SAME_BYTES), "f");
+    let json = "\"AP8Q\"";
+    check(&mut guest, Input::Text(&[0, 255, 16]), json);
+    check(&mut guest, Input::File { name: b"f", content: &[0, 255, 16] }, json);
+    check(&mut guest, Input::Json { line: 1, text: json.as_bytes() }, json);
+    check(&mut guest, Input::Arguments(b"[[0,255,16]]"), json);
+}
+
+#[test]
+fn text_that_a_function_over_bytes_returns_and_that_is_no_utf8_is_its_fault() {
+    let mut guest = guest(&over_bytes("(result string)", "(result i32)", SAME_BYTES), "f");
+    let short_way = call(&mut guest, Input::Text(b"a\xff"));
+    assert!(matches!(short_way, Ended::Trap("component-model", _)), "{short_way:?}");
+    assert_eq!(short_way, call(&mut guest, Input::Json { line: 0, text: b"[97, 255]" }));
 }
 
 #[test]

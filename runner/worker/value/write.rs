@@ -7,6 +7,10 @@ use wasmtime::component::Val;
 
 use super::Shape;
 
+/// How many bytes become base64 at a time: a multiple of 3, whose text has no padding, so that pieces can be put
+/// behind one another.
+const PIECE: usize = 768;
+
 /// Appends the value's JSON to `out`: one line, no spaces, no control characters.
 ///
 /// # Errors
@@ -62,6 +66,13 @@ pub fn write_json(shape: &Shape, val: &Val, out: &mut Vec<u8>) -> Result<(), Str
     Ok(())
 }
 
+/// Appends the JSON of a `list<u8>`.
+pub fn write_bytes(bytes: &[u8], out: &mut Vec<u8>) {
+    out.push(b'"');
+    bytes.chunks(PIECE).for_each(|piece| encode(piece, out));
+    out.push(b'"');
+}
+
 fn foreign(shape: &Shape) -> String {
     format!("expected {shape}, found a value of another type")
 }
@@ -81,22 +92,24 @@ fn not_finite(value: f64, out: &mut Vec<u8>) {
 }
 
 fn base64_string(elements: &[Val], out: &mut Vec<u8>) -> Result<(), String> {
-    // A multiple of 3 bytes becomes text without padding, so pieces can be put behind one another.
-    let mut bytes = [0; 768];
-    let mut text = [0; 1024];
+    let mut bytes = [0; PIECE];
     out.push(b'"');
-    for piece in elements.chunks(bytes.len()) {
+    for piece in elements.chunks(PIECE) {
         for (byte, element) in bytes.iter_mut().zip(piece) {
             let Val::U8(value) = element else { return Err(foreign(&Shape::Bytes)) };
             *byte = *value;
         }
-        let len = STANDARD
-            .encode_slice(&bytes[..piece.len()], &mut text)
-            .expect("768 bytes are 1024 characters of base64");
-        out.extend_from_slice(&text[..len]);
+        encode(&bytes[..piece.len()], out);
     }
     out.push(b'"');
     Ok(())
+}
+
+/// Appends the base64 of at most [`PIECE`] bytes.
+fn encode(piece: &[u8], out: &mut Vec<u8>) {
+    let mut text = [0; PIECE / 3 * 4];
+    let len = STANDARD.encode_slice(piece, &mut text).expect("3 bytes are 4 characters of base64");
+    out.extend_from_slice(&text[..len]);
 }
 
 fn array<'a>(elements: impl Iterator<Item = (&'a Shape, &'a Val)>, out: &mut Vec<u8>) -> Result<(), String> {
