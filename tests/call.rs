@@ -45,6 +45,13 @@ fn a_function_without_a_result_prints_null() {
 }
 
 #[test]
+fn a_call_as_json_is_an_array_of_one_record() {
+    wasmpool("call primes.wasm count-primes 1 100 --format json")
+        .stdout("[\n{\"v\":1,\"index\":0,\"input\":[1,100],\"status\":\"ok\",\"value\":25}\n]\n")
+        .check();
+}
+
+#[test]
 fn a_call_as_jsonl_is_a_record() {
     wasmpool("call primes.wasm count-primes 1 100 --format jsonl")
         .stdout("{\"v\":1,\"index\":0,\"input\":[1,100],\"status\":\"ok\",\"value\":25}\n")

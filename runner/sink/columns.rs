@@ -118,11 +118,10 @@ impl Field {
 
 impl<'a> Cell<'a> {
     pub(super) fn of(json: &'a str) -> Self {
+        // Most values are numbers, and an error of the parser is not for nothing.
+        let text = json.trim_start().starts_with('"').then(|| serde_json::from_str(json).ok()).flatten();
         // A lone surrogate is well-formed JSON and yet no text; it stays in its quotes.
-        match serde_json::from_str(json) {
-            Ok(text) => Self::Text(text),
-            Err(_) => Self::Json(Cow::Borrowed(json)),
-        }
+        text.map_or(Self::Json(Cow::Borrowed(json)), Self::Text)
     }
 
     /// As the guest or the user wrote it.

@@ -134,19 +134,20 @@ impl Csv {
 
     fn append_line(&mut self, fields: &[Cow<'_, [u8]>], out: &mut Vec<u8>) {
         let Self { writer, terminal, .. } = self;
+        let mut room = [0; 256];
         for (place, field) in fields.iter().enumerate() {
             if place > 0 {
-                append_written(out, |room| writer.delimiter(room));
+                append_written(&mut room, out, |room| writer.delimiter(room));
             }
             let field = if *terminal { Cow::Owned(calm(field)) } else { Cow::Borrowed(field.as_ref()) };
             let mut rest = field.as_ref();
-            append_written(out, |room| {
+            append_written(&mut room, out, |room| {
                 let (result, read, written) = writer.field(rest, room);
                 rest = &rest[read..];
                 (result, written)
             });
         }
-        append_written(out, |room| writer.terminator(room));
+        append_written(&mut room, out, |room| writer.terminator(room));
     }
 }
 
@@ -174,10 +175,13 @@ fn error(record: &Record<'_>) -> String {
 }
 
 /// Appends what `write` puts into the room it is given, until it has no more.
-fn append_written(out: &mut Vec<u8>, mut write: impl FnMut(&mut [u8]) -> (WriteResult, usize)) {
-    let mut room = [0; 256];
+fn append_written(
+    room: &mut [u8],
+    out: &mut Vec<u8>,
+    mut write: impl FnMut(&mut [u8]) -> (WriteResult, usize),
+) {
     loop {
-        let (result, written) = write(&mut room);
+        let (result, written) = write(room);
         out.extend_from_slice(&room[..written]);
         match result {
             WriteResult::InputEmpty => return,
