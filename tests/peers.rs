@@ -49,7 +49,7 @@ struct Ended {
     results: usize,
     code: String,
     took: Duration,
-    /// The last line on standard error.
+    /// The last line with anything in it on standard error.
     says: String,
 }
 
@@ -207,7 +207,9 @@ impl Peer {
         let start = Instant::now();
         let mut child = command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn()?;
         let stderr = child.stderr.take().context("it has a standard error")?;
-        let last = std::thread::spawn(move || BufReader::new(stderr).lines().map_while(Result::ok).last());
+        let last = std::thread::spawn(move || {
+            BufReader::new(stderr).lines().map_while(Result::ok).filter(|line| !line.trim().is_empty()).last()
+        });
         let mut results = 0;
         for line in BufReader::new(child.stdout.take().context("it has a standard output")?).lines() {
             if is_result(&line?) {
