@@ -120,10 +120,10 @@ impl Peer {
         self.needs().iter().all(|tool| std::env::split_paths(&path).any(|folder| folder.join(tool).is_file()))
     }
 
-    /// What the processes are called that run items.
+    /// How the names of the processes start that run items, where it has others without children.
     fn computes(self) -> &'static str {
         match self {
-            Self::Wasmpool => "wasmpool",
+            Self::Wasmpool => "",
             Self::Executor => "python",
             Self::Xargs | Self::Parallel => "wasmtime",
         }
@@ -297,7 +297,7 @@ fn encode(guest: &str) -> Result<()> {
     fs::write(component(guest), bytes).context("the component cannot be written")
 }
 
-/// Kills the process without children that has used the most CPU time, of all of this name that come from `root`.
+/// Kills the process without children that has used the most CPU time, of all with such a name that come from `root`.
 fn kill_one_below(root: &Child, name: &str) -> bool {
     let processes = processes();
     let mut family = vec![root.id()];
