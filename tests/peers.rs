@@ -49,7 +49,7 @@ struct Ended {
     results: usize,
     code: String,
     took: Duration,
-    /// The last line on standard error.
+    /// The last line with anything in it on standard error.
     says: String,
 }
 
@@ -118,6 +118,15 @@ impl Peer {
     fn is_present(self) -> bool {
         let path = std::env::var_os("PATH").unwrap_or_default();
         self.needs().iter().all(|tool| std::env::split_paths(&path).any(|folder| folder.join(tool).is_file()))
+    }
+
+    /// How the names of the processes start that run items, where it has others without children.
+    fn computes(self) -> &'static str {
+        match self {
+            Self::Wasmpool => "",
+            Self::Executor => "python",
+            Self::Xargs | Self::Parallel => "wasmtime",
+        }
     }
 
     fn starts_a_process_for_each(self) -> bool {
@@ -191,7 +200,7 @@ impl Peer {
         let mut is_killed = false;
         let ended = self.run_with(Job::Crash, |root, results| {
             if results >= 20 && !is_killed {
-                is_killed = kill_one_below(root);
+                is_killed = kill_one_below(root, self.computes());
             }
         })?;
         ensure!(is_killed, "nothing could be killed");
@@ -207,7 +216,9 @@ impl Peer {
         let start = Instant::now();
         let mut child = command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn()?;
         let stderr = child.stderr.take().context("it has a standard error")?;
-        let last = std::thread::spawn(move || BufReader::new(stderr).lines().map_while(Result::ok).last());
+        let last = std::thread::spawn(move || {
+            BufReader::new(stderr).lines().map_while(Result::ok).filter(|line| !line.trim().is_empty()).last()
+        });
         let mut results = 0;
         for line in BufReader::new(child.stdout.take().context("it has a standard output")?).lines() {
             if is_result(&line?) {
@@ -286,8 +297,8 @@ fn encode(guest: &str) -> Result<()> {
     fs::write(component(guest), bytes).context("the component cannot be written")
 }
 
-/// Kills the process without children that has used the most CPU time, of all that come from this one.
-fn kill_one_below(root: &Child) -> bool {
+/// Kills the process without children that has used the most CPU time, of all with such a name that come from `root`.
+fn kill_one_below(root: &Child, name: &str) -> bool {
     let processes = processes();
     let mut family = vec![root.id()];
     let mut next = 0;
@@ -296,7 +307,9 @@ fn kill_one_below(root: &Child) -> bool {
         next += 1;
     }
     let is_leaf = |pid: u32| processes.iter().all(|process| process.parent != pid);
-    let leaves = processes.iter().filter(|process| family.contains(&process.pid) && is_leaf(process.pid));
+    let leaves = processes.iter().filter(|process| {
+        process.name.starts_with(name) && family.contains(&process.pid) && is_leaf(process.pid)
+    });
     let victim =
         leaves.max_by_key(|process| process.ticks).and_then(|process| i32::try_from(process.pid).ok());
     victim.and_then(Pid::from_raw).is_some_and(|pid| kill_process(pid, Signal::KILL).is_ok())
@@ -305,6 +318,7 @@ fn kill_one_below(root: &Child) -> bool {
 /// A process, as the system shows it.
 struct Process {
     pid: u32,
+    name: String,
     parent: u32,
     /// The CPU time it has used.
     ticks: u64,
@@ -315,10 +329,12 @@ fn processes() -> Vec<Process> {
     let pids = entries.filter_map(|entry| entry.ok()?.file_name().to_str()?.parse::<u32>().ok());
     pids.filter_map(|pid| {
         let stat = fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
+        let (start, rest) = stat.rsplit_once(") ")?;
+        let name = start.split_once(" (")?.1.to_owned();
         // Behind the name, which may have anything in it: state, parent, …; the times are the 14th field and the next.
-        let fields: Vec<_> = stat.rsplit_once(") ")?.1.split(' ').collect();
+        let fields: Vec<_> = rest.split(' ').collect();
         let ticks = fields.get(11)?.parse::<u64>().ok()? + fields.get(12)?.parse::<u64>().ok()?;
-        Some(Process { pid, parent: fields.get(1)?.parse().ok()?, ticks })
+        Some(Process { pid, name, parent: fields.get(1)?.parse().ok()?, ticks })
     })
     .collect()
 }

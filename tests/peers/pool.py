@@ -7,6 +7,7 @@ One line for each result, as soon as it is there.
 import math
 import sys
 from concurrent.futures import ProcessPoolExecutor, as_completed
+from concurrent.futures.process import BrokenProcessPool
 
 WORKERS = 2
 
@@ -62,8 +63,10 @@ def crash():
     with ProcessPoolExecutor(WORKERS) as pool:
         futures = [pool.submit(count_primes, 0, 20_000) for _ in range(100)]
         for future in as_completed(futures):
-            if future.exception() is None:
+            try:
                 say(future.result())
+            except BrokenProcessPool as error:
+                print(f"BrokenProcessPool: {error}", file=sys.stderr, flush=True)
 
 
 def endless():
