@@ -94,7 +94,22 @@ pub enum ValueType {
     Tuple(#[serde(deserialize_with = "nested")] Vec<ValueType>),
     /// A record's fields, in order.
     Record(#[serde(deserialize_with = "nested")] Vec<(String, ValueType)>),
-    /// A type that cannot be passed yet; its WIT name.
+    /// A variant's cases, in order, each with its payload if it has one.
+    Variant(#[serde(deserialize_with = "nested")] Vec<(String, Option<ValueType>)>),
+    /// An enum's cases, in order.
+    Enum(Vec<String>),
+    /// The names of flags, in order.
+    Flags(Vec<String>),
+    /// `result<ok, err>`
+    Result {
+        /// What comes with `ok`, if anything.
+        #[serde(deserialize_with = "nested")]
+        ok: Option<Box<ValueType>>,
+        /// What comes with `err`, if anything.
+        #[serde(deserialize_with = "nested")]
+        err: Option<Box<ValueType>>,
+    },
+    /// A type whose values cannot be passed: a resource, a future, a stream; as WIT writes it.
     Other(String),
 }
 
@@ -103,6 +118,20 @@ impl Description {
     #[must_use]
     pub fn export(&self, full_name: &str) -> Option<&Export> {
         self.exports.iter().find(|export| export.full_name() == full_name)
+    }
+
+    /// A plain module with its integers read without a sign.
+    #[must_use]
+    pub(crate) fn unsigned(mut self) -> Self {
+        for export in &mut self.exports {
+            export
+                .params
+                .iter_mut()
+                .map(|(_, param)| param)
+                .chain(&mut export.result)
+                .for_each(ValueType::lose_sign);
+        }
+        self
     }
 
     /// The `merge-f` that goes with `export`: in the same interface, of type `func(a: T, b: T) -> T` where `T` is
@@ -121,6 +150,46 @@ impl Description {
     }
 }
 
+impl Description {
+    /// The `finish-f` that goes with `export`, where that can be merged: in the same interface, of type
+    /// `func(merged: T) -> U` where `T` is the result of `export`.
+    #[must_use]
+    pub fn finish_of(&self, export: &Export) -> Option<&Export> {
+        let name = format!("finish-{}", export.function);
+        self.merge_of(export)?;
+        self.exports.iter().find(|candidate| {
+            candidate.interface == export.interface
+                && candidate.function == name
+                && candidate.result.as_ref().is_some_and(ValueType::is_passable)
+                && candidate.params.iter().map(|(_, param)| param).eq(&export.result)
+        })
+    }
+
+    /// What `export` is there for, if it is not there for itself.
+    #[must_use]
+    pub fn service_of(&self, export: &Export) -> Option<(Service, &Export)> {
+        self.exports.iter().find_map(|served| {
+            let service = if self.merge_of(served) == Some(export) {
+                Service::Merge
+            } else if self.finish_of(served) == Some(export) {
+                Service::Finish
+            } else {
+                return None;
+            };
+            Some((service, served))
+        })
+    }
+}
+
+/// What one export does for another.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Service {
+    /// It merges two of its values.
+    Merge,
+    /// It makes what is printed of the value that all were merged into.
+    Finish,
+}
+
 impl Export {
     /// The name that is unique in the guest: `package:name/interface@version#function`, or just the function's.
     #[must_use]
@@ -135,12 +204,8 @@ impl Export {
 /// WIT-like, as users read it: `count-primes(start: u64, end: u64) -> u64`.
 impl fmt::Display for Export {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}(", self.function)?;
-        for (position, (name, param)) in self.params.iter().enumerate() {
-            let separator = if position == 0 { "" } else { ", " };
-            write!(f, "{separator}{name}: {param}")?;
-        }
-        f.write_str(")")?;
+        f.write_str(&self.function)?;
+        listed(f, ["(", ")"], &self.params, |f, (name, param)| write!(f, "{name}: {param}"))?;
         match &self.result {
             Some(result) => write!(f, " -> {result}"),
             None => Ok(()),
@@ -170,11 +235,80 @@ impl ValueType {
             | Self::Option(_)
             | Self::Tuple(_)
             | Self::Record(_)
+            | Self::Variant(_)
+            | Self::Enum(_)
+            | Self::Flags(_)
+            | Self::Result { .. }
             | Self::Other(_) => None,
         }
     }
+
+    /// Whether values of this type can cross between host and guest.
+    #[must_use]
+    pub fn is_passable(&self) -> bool {
+        match self {
+            Self::Other(_) => false,
+            Self::List(element) | Self::Option(element) => element.is_passable(),
+            Self::Tuple(elements) => elements.iter().all(Self::is_passable),
+            Self::Record(fields) => fields.iter().all(|(_, field)| field.is_passable()),
+            Self::Variant(cases) => {
+                cases.iter().all(|(_, payload)| payload.as_ref().is_none_or(Self::is_passable))
+            }
+            Self::Result { ok, err } => [ok, err].into_iter().flatten().all(|payload| payload.is_passable()),
+            Self::Bool
+            | Self::S8
+            | Self::U8
+            | Self::S16
+            | Self::U16
+            | Self::S32
+            | Self::U32
+            | Self::S64
+            | Self::U64
+            | Self::F32
+            | Self::F64
+            | Self::Char
+            | Self::String
+            | Self::Enum(_)
+            | Self::Flags(_) => true,
+        }
+    }
+
+    /// Makes the same number of bits unsigned; a plain module's types have no more to them than this.
+    fn lose_sign(&mut self) {
+        match self {
+            Self::S32 => *self = Self::U32,
+            Self::S64 => *self = Self::U64,
+            Self::Tuple(elements) => elements.iter_mut().for_each(Self::lose_sign),
+            Self::Bool
+            | Self::S8
+            | Self::U8
+            | Self::S16
+            | Self::U16
+            | Self::U32
+            | Self::U64
+            | Self::F32
+            | Self::F64
+            | Self::Char
+            | Self::String
+            | Self::List(_)
+            | Self::Option(_)
+            | Self::Record(_)
+            | Self::Variant(_)
+            | Self::Enum(_)
+            | Self::Flags(_)
+            | Self::Result { .. }
+            | Self::Other(_) => {}
+        }
+    }
+
+    /// Whether this is `list<u8>`, which is passed as bytes.
+    #[must_use]
+    pub fn is_bytes(&self) -> bool {
+        matches!(self, Self::List(element) if **element == Self::U8)
+    }
 }
 
+/// As WIT writes a type where it is used; one that has a name there is written out.
 impl fmt::Display for ValueType {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let name = match self {
@@ -192,27 +326,46 @@ impl fmt::Display for ValueType {
             Self::Char => "char",
             Self::String => "string",
             Self::Other(name) => name,
+            Self::Result { ok: None, err: None } => "result",
+            Self::Result { ok: Some(ok), err: None } => return write!(f, "result<{ok}>"),
+            Self::Result { ok: None, err: Some(err) } => return write!(f, "result<_, {err}>"),
+            Self::Result { ok: Some(ok), err: Some(err) } => return write!(f, "result<{ok}, {err}>"),
             Self::List(element) => return write!(f, "list<{element}>"),
             Self::Option(value) => return write!(f, "option<{value}>"),
             Self::Tuple(elements) => {
-                f.write_str("tuple<")?;
-                for (position, element) in elements.iter().enumerate() {
-                    let separator = if position == 0 { "" } else { ", " };
-                    write!(f, "{separator}{element}")?;
-                }
-                return f.write_str(">");
+                return listed(f, ["tuple<", ">"], elements, |f, element| element.fmt(f));
             }
+            Self::Enum(cases) => return listed(f, ["enum { ", " }"], cases, |f, case| f.write_str(case)),
+            Self::Flags(names) => return listed(f, ["flags { ", " }"], names, |f, name| f.write_str(name)),
             Self::Record(fields) => {
-                f.write_str("record {")?;
-                for (position, (name, field)) in fields.iter().enumerate() {
-                    let separator = if position == 0 { " " } else { ", " };
-                    write!(f, "{separator}{name}: {field}")?;
-                }
-                return f.write_str(" }");
+                return listed(f, ["record { ", " }"], fields, |f, (name, field)| {
+                    write!(f, "{name}: {field}")
+                });
+            }
+            Self::Variant(cases) => {
+                return listed(f, ["variant { ", " }"], cases, |f, (name, payload)| match payload {
+                    Some(payload) => write!(f, "{name}({payload})"),
+                    None => f.write_str(name),
+                });
             }
         };
         f.write_str(name)
     }
+}
+
+/// Things between brackets, with commas.
+fn listed<T>(
+    f: &mut fmt::Formatter<'_>,
+    [open, close]: [&str; 2],
+    things: &[T],
+    write: impl Fn(&mut fmt::Formatter<'_>, &T) -> fmt::Result,
+) -> fmt::Result {
+    f.write_str(open)?;
+    for (position, thing) in things.iter().enumerate() {
+        f.write_str(if position == 0 { "" } else { ", " })?;
+        write(f, thing)?;
+    }
+    f.write_str(close)
 }
 
 thread_local! {
@@ -244,4 +397,60 @@ impl Drop for Nested {
 fn nested<'de, D: Deserializer<'de>, T: Deserialize<'de>>(deserializer: D) -> Result<T, D::Error> {
     let _level = Nested::enter().ok_or_else(|| D::Error::custom("types are nested too deep"))?;
     T::deserialize(deserializer)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::ValueType::{self, Bool, Enum, F64, Flags, List, Other, Record, String, Tuple, U8, Variant};
+
+    fn boxed(value: ValueType) -> Option<Box<ValueType>> {
+        Some(Box::new(value))
+    }
+
+    fn name(name: &str) -> std::string::String {
+        name.to_owned()
+    }
+
+    #[track_caller]
+    fn check(value: &ValueType, wit: &str, is_passable: bool) {
+        assert_eq!((value.to_string().as_str(), value.is_passable()), (wit, is_passable));
+    }
+
+    #[test]
+    fn types_are_written_as_in_wit() {
+        check(&List(Box::new(ValueType::Option(Box::new(U8)))), "list<option<u8>>", true);
+        check(&Tuple(vec![String, Bool]), "tuple<string, bool>", true);
+        check(&Record(vec![(name("x"), F64), (name("y"), F64)]), "record { x: f64, y: f64 }", true);
+        check(
+            &Variant(vec![(name("circle"), Some(F64)), (name("none"), None)]),
+            "variant { circle(f64), none }",
+            true,
+        );
+        check(&Enum(vec![name("red"), name("green")]), "enum { red, green }", true);
+        check(&Flags(vec![name("read"), name("write")]), "flags { read, write }", true);
+    }
+
+    #[test]
+    fn a_result_leaves_out_what_it_does_not_carry() {
+        let result = |ok, err| ValueType::Result { ok, err };
+        check(&result(boxed(U8), boxed(String)), "result<u8, string>", true);
+        check(&result(boxed(U8), None), "result<u8>", true);
+        check(&result(None, boxed(String)), "result<_, string>", true);
+        check(&result(None, None), "result", true);
+    }
+
+    #[test]
+    fn what_holds_something_that_cannot_be_passed_cannot_be_passed() {
+        let file = || Other(name("borrow<file>"));
+        check(&file(), "borrow<file>", false);
+        check(&List(Box::new(file())), "list<borrow<file>>", false);
+        check(&Variant(vec![(name("open"), Some(file()))]), "variant { open(borrow<file>) }", false);
+        check(&ValueType::Result { ok: None, err: boxed(file()) }, "result<_, borrow<file>>", false);
+    }
+
+    #[test]
+    fn a_list_of_u8_is_bytes() {
+        assert!(List(Box::new(U8)).is_bytes());
+        assert!(!List(Box::new(Bool)).is_bytes());
+    }
 }

@@ -9,6 +9,9 @@ pub type ItemIndex = u64;
 /// Set in the index of an item that merges values.
 pub const MERGE_BIT: ItemIndex = 1 << 63;
 
+/// The item that finishes the merged value of all others: it comes after every merge.
+pub const FINISH: ItemIndex = MERGE_BIT | 127 << 56;
+
 /// What one item calls the guest with.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Input<'a> {
@@ -40,6 +43,7 @@ pub enum Input<'a> {
         /// The JSON.
         text: &'a [u8],
     },
-    /// A JSON array of values to be folded from the left with the guest's merge function.
+    /// A JSON array of values to be folded from the left with the guest's merge function; or the one value that a
+    /// function of one parameter finishes.
     Fold(&'a [u8]),
 }

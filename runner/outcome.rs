@@ -211,10 +211,26 @@ impl Outcome {
         }
     }
 
+    /// What the item returned, if it ended well.
+    #[must_use]
+    pub fn output(&self) -> Option<&Output> {
+        match self {
+            Self::Ok(output) => Some(output),
+            Self::Trap { .. }
+            | Self::Exit { .. }
+            | Self::Timeout { .. }
+            | Self::Output { .. }
+            | Self::Input { .. }
+            | Self::Crash { .. }
+            | Self::Protocol { .. }
+            | Self::Cancelled => None,
+        }
+    }
+
     /// Whether the item ended well.
     #[must_use]
     pub fn is_ok(&self) -> bool {
-        matches!(self, Self::Ok(_))
+        self.output().is_some()
     }
 }
 

@@ -4,6 +4,7 @@
 //! together with a guest's [`Description`] and refuses, before any item runs, what cannot work: no such export,
 //! types that do not fit, ends of a range that a parameter cannot hold.
 
+use std::borrow::Cow;
 use std::num::NonZero;
 use std::path::PathBuf;
 use std::time::Duration;
@@ -11,10 +12,12 @@ use std::{fmt, iter};
 
 use crate::chunk::Inputs;
 use crate::error::Error;
-use crate::guest::{Description, Export, Integers, ValueType};
+use crate::guest::{Description, Export, GuestKind, Integers, ValueType};
 use crate::report::Progress;
 use crate::sink::Format;
-use crate::source::{Arguments, LineEnd, Lines, Range, Source, TooManyItems};
+use crate::source::{
+    Arguments, Blocks, Files, Items, Jsonl, LineEnd, Lines, NameEnd, Range, Source, TooManyItems,
+};
 use crate::wire::msg::Serve;
 
 mod arguments;
@@ -22,7 +25,6 @@ mod choose;
 mod types;
 
 pub(crate) use choose::short_name;
-pub(crate) use types::{is_passable, merged_by};
 
 /// The most bytes that the value, standard output and standard error of one item may have together.
 pub const MAX_OUTPUT: u64 = 16 << 20;
@@ -46,6 +48,8 @@ pub struct Plan {
     pub export: Option<String>,
     /// Where items come from.
     pub input: InputKind,
+    /// How a plain module's integers are read.
+    pub integers: Integers,
     /// How many workers to use: never more than there can be items.
     pub workers: NonZero<usize>,
     /// How many items travel together; none: found out while running.
@@ -54,16 +58,31 @@ pub struct Plan {
     pub window: NonZero<u64>,
     /// Results are emitted in the order of the input; otherwise in that in which items end.
     pub ordered: bool,
-    /// Print every item, even where their values could be merged into one.
-    pub each: bool,
+    /// Whether values are merged into one.
+    pub merging: Merging,
     /// How long one item may run; none: as long as it takes.
     pub timeout: Option<Duration>,
     /// How results are printed.
     pub format: Format,
+    /// The file that results go to; none: standard output.
+    pub output: Option<PathBuf>,
     /// Measure and print what varies from run to run.
     pub meta: bool,
     /// How progress is shown.
     pub progress: Progress,
+    /// Tell at the end what varies: times, workers, kinds of failure.
+    pub stats: bool,
+}
+
+/// Whether the values of items are merged into one.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Merging {
+    /// Where the input is one thing cut in pieces, and the guest can.
+    Auto,
+    /// Always, or the plan is refused.
+    Always,
+    /// Never.
+    Never,
 }
 
 /// Where items come from.
@@ -79,7 +98,30 @@ pub enum InputKind {
         step: Option<NonZero<u64>>,
     },
     /// The lines of a file, `-` for standard input.
-    Lines(PathBuf),
+    Lines {
+        /// The file.
+        path: PathBuf,
+        /// What ends a line.
+        ends: LineEnd,
+    },
+    /// The lines of a file, `-` for standard input, each of them JSON.
+    Jsonl(PathBuf),
+    /// A file, `-` for standard input, cut in pieces after the end of a line.
+    Blocks {
+        /// The file.
+        path: PathBuf,
+        /// How many bytes a piece has at most, unless a single line is longer.
+        size: NonZero<usize>,
+    },
+    /// Each file: those named, those below folders that are named, and those whose names `-`, standard input, lists.
+    Files {
+        /// Files, folders, `-`.
+        paths: Vec<PathBuf>,
+        /// What ends a name in the list.
+        ends: NameEnd,
+    },
+    /// One item each, as it was typed.
+    Items(Vec<String>),
     /// One item: each argument as it was typed.
     Arguments(Vec<String>),
 }
@@ -90,6 +132,8 @@ pub struct Bound {
     pub export: Export,
     /// What merges two of its values, if the values are to be merged.
     pub merge: Option<Export>,
+    /// What finishes the merged value, if the guest has a function for that.
+    pub finish: Option<Export>,
     /// Where items come from.
     pub source: Box<dyn Source>,
     /// The inputs of all items, where records show them.
@@ -105,23 +149,73 @@ impl Plan {
     /// If no export or more than one is meant, if the input does not fit its types, or if the input cannot be
     /// opened.
     pub fn bind(&self, guest: &Description) -> Result<Bound, Error> {
+        let guest = &*self.with_integers(guest)?;
         let export = choose::export(self, guest)?;
+        let merge = self.merge(guest, export)?;
+        let finish = merge.and_then(|_| guest.finish_of(export));
         let (source, inputs) = self.open_input(export)?;
-        let merge = self.merges().then(|| guest.merge_of(export)).flatten();
         let serve = Serve {
-            exports: iter::once(export).chain(merge).map(Export::full_name).collect(),
+            exports: iter::once(export).chain(merge).chain(finish).map(Export::full_name).collect(),
             meta: self.meta,
             max_output: MAX_OUTPUT,
-            integers: Integers::Signed,
+            integers: self.integers,
         };
-        Ok(Bound { export: export.clone(), merge: merge.cloned(), source, inputs, serve })
+        Ok(Bound {
+            export: export.clone(),
+            merge: merge.cloned(),
+            finish: finish.cloned(),
+            source,
+            inputs,
+            serve,
+        })
     }
 
-    /// Whether the input is one thing cut in pieces, whose results belong together.
-    fn merges(&self) -> bool {
-        match self.input {
-            InputKind::Range { .. } => !self.each,
-            InputKind::Lines(_) | InputKind::Arguments(_) => false,
+    /// Whether one value is wanted, as far as that follows from what was typed.
+    fn wants_merged(&self) -> bool {
+        match (self.merging, &self.input) {
+            (Merging::Always, _) => true,
+            (Merging::Never, _) => false,
+            // One thing cut in pieces, whose results belong together.
+            (Merging::Auto, InputKind::Range { .. } | InputKind::Blocks { .. }) => true,
+            (
+                Merging::Auto,
+                InputKind::Lines { .. }
+                | InputKind::Jsonl(_)
+                | InputKind::Files { .. }
+                | InputKind::Items(_)
+                | InputKind::Arguments(_),
+            ) => false,
+        }
+    }
+
+    /// What merges the values of `export`, if they are to be merged.
+    fn merge<'a>(&self, guest: &'a Description, export: &Export) -> Result<Option<&'a Export>, Error> {
+        let merge = guest.merge_of(export);
+        match self.merging {
+            Merging::Always if merge.is_none() => Err(self.no_merge(export)),
+            Merging::Always | Merging::Auto | Merging::Never => Ok(merge.filter(|_| self.wants_merged())),
+        }
+    }
+
+    fn no_merge(&self, export: &Export) -> Error {
+        let function = &export.function;
+        let hint = export.result.as_ref().map(|value| {
+            format!(
+                "`--merge` needs `merge-{function}(a: {value}, b: {value}) -> {value}` beside `{function}`"
+            )
+        });
+        Error::guest(&self.guest, format!("has nothing that merges the values of `{function}`"), hint)
+    }
+
+    /// The guest, its integers read as the plan says.
+    fn with_integers<'a>(&self, guest: &'a Description) -> Result<Cow<'a, Description>, Error> {
+        match (self.integers, guest.kind) {
+            (Integers::Signed, _) => Ok(Cow::Borrowed(guest)),
+            (Integers::Unsigned, GuestKind::Module) => Ok(Cow::Owned(guest.clone().unsigned())),
+            (Integers::Unsigned, GuestKind::Component) => Err(Error::usage(
+                format!("`--unsigned` does not go with `{}`: it is a component", self.guest.display()),
+                "leave it out: a component says which of its integers have a sign",
+            )),
         }
     }
 
@@ -132,7 +226,15 @@ impl Plan {
                 let inputs = range.inputs().clone();
                 Ok((Box::new(range), Some(inputs)))
             }
-            InputKind::Lines(path) => Ok((Box::new(Lines::open(path, LineEnd::Lf)?), None)),
+            InputKind::Lines { path, ends } => Ok((Box::new(Lines::open(path, *ends)?), None)),
+            InputKind::Jsonl(path) => Ok((Box::new(Jsonl::open(path)?), None)),
+            InputKind::Blocks { path, size } => Ok((Box::new(Blocks::open(path, *size)?), None)),
+            InputKind::Files { paths, ends } => Ok((Box::new(Files::open(paths.clone(), *ends)?), None)),
+            InputKind::Items(texts) => {
+                let items = Items::new(arguments::items(export, texts)?);
+                let inputs = items.inputs().clone();
+                Ok((Box::new(items), Some(inputs)))
+            }
             InputKind::Arguments(texts) => {
                 let arguments = Arguments::new(&arguments::to_json(&self.guest, export, texts)?);
                 let inputs = arguments.inputs().cloned();
@@ -206,7 +308,8 @@ impl InputKind {
                 let step = step.map_or(1, NonZero::get);
                 Some(end.saturating_sub(*start).unsigned_abs().div_ceil(step.into()))
             }
-            Self::Lines(_) => None,
+            Self::Lines { .. } | Self::Jsonl(_) | Self::Blocks { .. } | Self::Files { .. } => None,
+            Self::Items(texts) => Some(texts.len() as u128),
             Self::Arguments(_) => Some(1),
         }
     }
@@ -243,7 +346,18 @@ impl fmt::Display for InputKind {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Range { start, end, .. } => write!(f, "--range {start}..{end}"),
-            Self::Lines(path) => write!(f, "--lines {}", path.display()),
+            Self::Lines { path, .. } => write!(f, "--lines {}", path.display()),
+            Self::Jsonl(path) => write!(f, "--jsonl {}", path.display()),
+            Self::Blocks { path, .. } => write!(f, "--blocks {}", path.display()),
+            Self::Files { paths, .. } => {
+                f.write_str("--files")?;
+                paths.iter().try_for_each(|path| write!(f, " {}", path.display()))
+            }
+            Self::Items(texts) => {
+                let separator = |position| if position == 0 { "" } else { " " };
+                let mut texts = texts.iter().enumerate();
+                texts.try_for_each(|(position, text)| write!(f, "{}--item {text}", separator(position)))
+            }
             Self::Arguments(texts) => f.write_str(&texts.join(" ")),
         }
     }
@@ -251,10 +365,11 @@ impl fmt::Display for InputKind {
 
 impl fmt::Debug for Bound {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { export, merge, source: _, inputs, serve } = self;
+        let Self { export, merge, finish, source: _, inputs, serve } = self;
         f.debug_struct("Bound")
             .field("export", export)
             .field("merge", merge)
+            .field("finish", finish)
             .field("inputs", inputs)
             .field("serve", serve)
             .finish_non_exhaustive()

@@ -145,7 +145,7 @@ fn i12_an_input_that_does_not_fit_the_function_is_refused() {
     run("primes.wasm --lines notes.txt").file("notes.txt", "1\n").refused(
         3,
         &format!(
-            "error: `primes.wasm` has no function for `--lines`, which needs one string\n\nhint: {PRIMES}\n"
+            "error: `primes.wasm` has no function for `--lines`, which needs one `string` or `list<u8>`\n\nhint: {PRIMES}\n"
         ),
     );
     run("text.wasm analyze --range 1..5").refused(
@@ -179,17 +179,21 @@ fn i7_a_reversed_range_is_refused() {
 
 #[test]
 fn there_is_exactly_one_kind_of_input() {
-    run("primes.wasm").refused(2, "error: no input is given\n\nhint: add `--range A..B` or `--lines FILE`\n");
-    run("primes.wasm --range 1..5 --lines notes.txt")
-        .refused(2, "error: two kinds of input are given\n\nhint: take either `--range` or `--lines`\n");
+    run("primes.wasm").refused(
+        2,
+        "error: no input is given\n\nhint: add `--range A..B`, `--lines FILE`, `--jsonl FILE`, `--blocks FILE`, \
+         `--files PATH` or `--item VALUE`\n",
+    );
+    run("primes.wasm --range 1..5 --lines notes.txt").refused(
+        2,
+        "error: two kinds of input are given, `--range` and `--lines`\n\nhint: take one of them\n",
+    );
 }
 
 #[test]
 fn a_step_goes_with_a_range_for_two_integers_alone() {
-    run("text.wasm --lines notes.txt --step 2").refused(
-        2,
-        "error: `--step` goes with `--range` alone\n\nhint: leave it out, or add `--range A..B`\n",
-    );
+    run("text.wasm --lines notes.txt --step 2")
+        .refused(2, "error: `--step` goes with `--range` alone\n\nhint: leave `--step` out\n");
     run("primes.wasm count-divisors --range 1..5 --step 2").refused(
         2,
         "error: `--step` does not go with `count-divisors(n: u64) -> u64`: each number of the range is an item \
@@ -246,5 +250,5 @@ fn a_slip_is_answered_with_what_was_meant() {
     run("primes.wasm --rnage 1..5")
         .refused(2, "error: there is no flag `--rnage` here\n\nhint: did you mean `--range`?\n");
     run("primes.wasm --range 1..5 --format jsno")
-        .refused(2, "error: `--format` takes no `jsno`\n\nhint: did you mean `jsonl`?\n");
+        .refused(2, "error: `--format` takes no `jsno`\n\nhint: did you mean `json`?\n");
 }

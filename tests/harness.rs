@@ -134,6 +134,11 @@ impl Wasmpool {
         self
     }
 
+    /// The path of a file in the folder that the command will run in.
+    pub(crate) fn path(&self, name: &str) -> PathBuf {
+        self.folder.path().join(name)
+    }
+
     /// A guest, written as text.
     #[track_caller]
     pub(crate) fn wat(self, name: &str, text: &str) -> Self {

@@ -94,12 +94,26 @@ fn every_flag_in_the_help_is_taken() {
                 "--each" => "primes.wasm --range 0..10 --each",
                 "--format" => "primes.wasm --range 0..10 --format text",
                 "--meta" => "primes.wasm --range 0..10 --each --meta",
+                "--jsonl" => "tour.wasm add --jsonl items.jsonl",
+                "--blocks" => "text.wasm --blocks notes.txt",
+                "--block-size" => "text.wasm --blocks notes.txt --block-size 64KiB",
+                "--files" => "text.wasm --files notes.txt",
+                "--null" => "text.wasm --files notes.txt --null",
+                "--item" => "tour.wasm add --item [1,2]",
+                "--crlf" => "text.wasm --lines notes.txt --crlf",
+                "--unsigned" => "same.wasm f --range 0..3 --unsigned",
+                "--merge" => "text.wasm --lines notes.txt --merge",
+                "--output" => "primes.wasm --range 0..10 --output /dev/stdout",
+                "--stats" => "primes.wasm --range 0..10 --stats",
+                "--color" => "primes.wasm --range 0..10 --color always",
                 "--progress" => "primes.wasm --range 0..10 --progress none",
                 _ => panic!("`{flag}` is in the help of `{command}` and not in this test"),
             };
             wasmpool(command)
                 .args(arguments)
                 .file("notes.txt", "some words\n")
+                .file("items.jsonl", "[1,2]\n")
+                .wat("same.wasm", r#"(module (func (export "f") (param i64) (result i64) local.get 0))"#)
                 .stdout_is(|stdout| !stdout.is_empty())
                 .stderr_is(|_| true)
                 .check();
@@ -112,6 +126,6 @@ fn no_arguments_is_wrong_usage_and_shows_the_help() {
     wasmpool("").stderr(help("-h")).code(2).check();
     run("").refused(
         2,
-        "error: `GUEST` is missing\n\nhint: write `wasmpool run [OPTIONS] GUEST [EXPORT] --range A..B`\n",
+        "error: `GUEST` is missing\n\nhint: write `wasmpool run [OPTIONS] GUEST [EXPORT] INPUT`\n",
     );
 }

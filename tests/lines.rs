@@ -66,7 +66,7 @@ fn i3_a_line_beyond_the_limit_fails_alone() {
 #[test]
 fn i14_a_packed_file_is_taken_as_it_is_and_remarked_on() {
     let refused = "{\"v\":1,\"index\":0,\"status\":\"input\",\
-                   \"error\":\"item 0, parameter \\\"s\\\": expected UTF-8, found 0x8b at byte 2\"}\n";
+                   \"error\":\"item 0, parameter \\\"value\\\": expected UTF-8, found 0x8b at byte 2\"}\n";
     echo_lines(b"\x1f\x8b\x08\nz\n")
         .stdout(refused.to_owned() + &echo(1, "z"))
         .stderr(

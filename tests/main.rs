@@ -5,6 +5,9 @@
 //! | `harness.rs` | runs the command and compares everything it gives back |
 //! | `run.rs` | `wasmpool run`: values, records, and the same bytes however the work is shared out |
 //! | `lines.rs` | `wasmpool run --lines`: what a line is, and streams of them |
+//! | `inputs.rs` | `wasmpool run` over lines of JSON, blocks, files and single items |
+//! | `merging.rs` | values that become one: of ranges, of blocks, of whatever is asked for |
+//! | `parity.rs` | what programs with Python's `multiprocessing` do, with the values they print |
 //! | `call.rs` | `wasmpool call`: one call and its value |
 //! | `inspect.rs` | `wasmpool inspect`: what a guest offers |
 //! | `faults.rs` | guests that misbehave, workers that die: what becomes of their items |
@@ -29,9 +32,12 @@ mod fake_worker;
 mod faults;
 mod harness;
 mod help;
+mod inputs;
 mod inspect;
 mod lines;
 mod manual;
+mod merging;
+mod parity;
 mod pool;
 mod run;
 mod signals;

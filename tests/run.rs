@@ -49,14 +49,14 @@ fn each_part_of_a_range_is_a_record() {
 fn each_part_of_a_range_is_a_row_as_text() {
     let rows = "\
 range           value
-0..100000       9592
-100000..200000  8392
-200000..300000  8013
-300000..400000  7863
-400000..500000  7678
-500000..600000  7560
-600000..700000  7445
-700000..800000  7408
+0..100000        9592
+100000..200000   8392
+200000..300000   8013
+300000..400000   7863
+400000..500000   7678
+500000..600000   7560
+600000..700000   7445
+700000..800000   7408
 ";
     run("primes.wasm --range 0..800000 --step 100000 --each --format text").stdout(rows).check();
 }
@@ -81,14 +81,14 @@ fn items_as_json_are_one_array() {
 #[test]
 fn a_range_for_one_integer_may_include_its_end() {
     let rows = "  input  value
-5000000  56
-5000001  8
-5000002  16
-5000003  8
-5000004  18
-5000005  8
-5000006  32
-5000007  8
+5000000     56
+5000001      8
+5000002     16
+5000003      8
+5000004     18
+5000005      8
+5000006     32
+5000007      8
 ";
     run("primes.wasm count-divisors --range 5000000..=5000007 --format text").stdout(rows).check();
 }

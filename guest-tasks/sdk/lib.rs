@@ -53,6 +53,8 @@
 //! }
 //! # fn main() {}
 //! ```
+//! A function `finish_f` of one such result, if there is one, makes of the merged value what is printed: an average of
+//! a sum and a count, say.
 //!
 //! # Failing
 //!

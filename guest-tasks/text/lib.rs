@@ -26,4 +26,8 @@ impl Guest for Text {
     fn merge_tally(a: Counts, b: Counts) -> Counts {
         words::merge(a, b)
     }
+
+    fn finish_tally(merged: Counts) -> Analysis {
+        words::finish(&merged)
+    }
 }

@@ -42,6 +42,15 @@ pub(crate) fn merge(a: Counts, b: Counts) -> Counts {
     }
 }
 
+/// What there is to say about the text that was counted.
+pub(crate) fn finish(counts: &Counts) -> Analysis {
+    Analysis {
+        word_count: counts.words,
+        unique_words: length(counts.vocabulary.len()),
+        avg_word_length: average(counts.letters, counts.words),
+    }
+}
+
 /// The words of a text that is in lower case already.
 #[derive(Default)]
 struct Words<'a> {
@@ -178,12 +187,10 @@ mod tests {
     }
 
     #[test]
-    fn a_tally_says_what_an_analysis_says() {
+    fn what_is_made_of_the_counts_is_the_analysis_of_the_whole() {
         let text = "So much depends upon a red wheel barrow so MUCH";
-        let Analysis { word_count, unique_words, avg_word_length } = analyze(text);
-        let counts = tally(text);
-        assert_eq!(counts.words, word_count);
-        assert_eq!(counts.vocabulary.len() as u64, unique_words);
-        assert_eq!((counts.letters as f64 / counts.words as f64).to_bits(), avg_word_length.to_bits());
+        let (left, right) = text.split_at(15);
+        let analysis = finish(&merge(tally(left), tally(right)));
+        check(text, analysis.word_count, analysis.unique_words, analysis.avg_word_length);
     }
 }

@@ -5,19 +5,20 @@ use std::io::{self, Write};
 use std::num::NonZero;
 use std::os::unix::fs::FileTypeExt;
 use std::path::{Path, PathBuf};
+use std::slice;
 
 use clap::Args;
 
 use super::figures::{Figures, Format, Run};
 use super::input::{InputArgs, RunningArgs};
-use super::job::{self, Runs};
+use super::job::{self, Place, Runs};
 use super::{exit, parse};
 use crate::error::{Error, ExitCode};
 use crate::guest_file::GuestFile;
-use crate::plan::{self, InputKind, Plan};
+use crate::plan::{self, InputKind, Merging, Plan};
 use crate::pool::{self, Cancellation};
 use crate::report::{Progress, Reporter, RunEvent};
-use crate::sink::{self, SinkOptions};
+use crate::sink;
 
 /// More runs than anybody waits for.
 const MAX_RUNS: u64 = 1000;
@@ -91,15 +92,18 @@ impl BenchArgs {
             guest: self.guest,
             export: self.export,
             input,
+            integers: self.running.integers(),
             workers: NonZero::<usize>::MIN,
             chunk: self.running.chunk()?,
             window: self.running.window()?,
             ordered: true,
-            each: false,
+            merging: Merging::Auto,
             timeout: self.running.timeout()?,
             format: sink::Format::Jsonl,
+            output: None,
             meta: false,
             progress: Progress::Bar,
+            stats: false,
         };
         Ok(Bench { plan, workers, runs: runs(&self.runs)?, format: self.format })
     }
@@ -129,16 +133,9 @@ fn run(plan: &Plan, guest: &GuestFile, round: u64, cancellation: Cancellation) -
     let opening = pool::open(guest.name(), guest.memory(), job::options(plan))?;
     let bound = plan.bind(opening.description())?;
     let (export, is_merged) = (bound.export.to_string(), bound.merge.is_some());
-    let options = SinkOptions {
-        merged: is_merged,
-        ordered: plan.ordered,
-        format: plan.format,
-        meta: plan.meta,
-        terminal: false,
-        inputs: bound.inputs.clone(),
-    };
+    let options = job::sink_options(plan, &bound, Place::file("the digest of the results"));
     let mut digest = Digest::default();
-    let mut reporter = NoSummary(job::reporter(plan.progress));
+    let mut reporter = NoSummary(job::reporter(plan));
     let mut sink = sink::for_run(options, &mut digest);
     let summary = opening.run(job::job(plan, bound), sink.as_mut(), &mut reporter, cancellation)?;
     drop(sink);
@@ -205,13 +202,16 @@ fn runs(text: &str) -> Result<u64, Error> {
 
 /// Every run reads the input again.
 fn refuse_if_read_once(input: &InputKind) -> Result<(), Error> {
-    let (flag, path) = match input {
-        InputKind::Lines(path) => ("--lines", path),
-        InputKind::Range { .. } | InputKind::Arguments(_) => return Ok(()),
+    let paths = match input {
+        InputKind::Lines { path, .. } | InputKind::Jsonl(path) | InputKind::Blocks { path, .. } => {
+            slice::from_ref(path)
+        }
+        InputKind::Files { paths, .. } => paths,
+        InputKind::Range { .. } | InputKind::Items(_) | InputKind::Arguments(_) => &[],
     };
-    if is_read_once(path) {
+    if paths.iter().any(|path| is_read_once(path)) {
         return Err(Error::usage(
-            format!("`{flag} {}` can be read only once, and every run reads it", path.display()),
+            format!("`{input}` can be read only once, and every run reads it"),
             "write it to a file first",
         ));
     }

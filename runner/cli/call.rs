@@ -5,9 +5,10 @@ use std::path::PathBuf;
 
 use clap::Args;
 
+use super::input::integers;
 use super::parse;
 use crate::error::Error;
-use crate::plan::{InputKind, Plan};
+use crate::plan::{InputKind, Merging, Plan};
 use crate::report::Progress;
 use crate::sink::Format;
 
@@ -29,6 +30,9 @@ pub(super) struct CallArgs {
     /// How the result is printed
     #[arg(long, value_name = "FORMAT", value_enum, default_value = "auto")]
     format: Format,
+    /// The integers of a plain module have no sign
+    #[arg(long)]
+    unsigned: bool,
 }
 
 impl CallArgs {
@@ -38,15 +42,18 @@ impl CallArgs {
             guest: self.guest,
             export: Some(self.export),
             input: InputKind::Arguments(self.arguments),
+            integers: integers(self.unsigned),
             workers: NonZero::<usize>::MIN,
             chunk: None,
             window: NonZero::<u64>::MIN,
             ordered: true,
-            each: false,
+            merging: Merging::Never,
             timeout: parse::timeout(&self.timeout)?,
             format: self.format,
+            output: None,
             meta: false,
             progress: Progress::None,
+            stats: false,
         })
     }
 }

@@ -310,7 +310,7 @@ mod tests {
 
     fn run(workers: usize, round: u64, milliseconds: u64) -> Run {
         let start_up = Duration::from_millis(20);
-        let counts = Counts { items: 800, ok: 800, failed: 0, cancelled: 0 };
+        let counts = Counts { items: 800, ok: 800, err: 0, failed: 0, cancelled: 0 };
         let wall = start_up + Duration::from_millis(milliseconds);
         Run {
             workers,

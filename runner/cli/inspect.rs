@@ -8,7 +8,7 @@ use clap::Args;
 
 use super::{exit, job};
 use crate::error::{Error, ExitCode};
-use crate::guest::{Description, Export, GuestKind, ValueType};
+use crate::guest::{Description, Export, GuestKind, Service, ValueType};
 use crate::guest_file::GuestFile;
 use crate::plan;
 use crate::record::escaped;
@@ -87,11 +87,15 @@ fn exports(page: &mut Page, name: &Path, guest: &Description) {
 
 /// The command line for an export, or why there is none.
 fn usage(name: &Path, guest: &Description, export: &Export) -> String {
-    if let Some(merged) = plan::merged_by(guest, export) {
-        return format!("merges the values of `{}`", merged.function);
+    match guest.service_of(export) {
+        Some((Service::Merge, served)) => return format!("merges the values of `{}`", served.function),
+        Some((Service::Finish, served)) => {
+            return format!("finishes the merged value of `{}`", served.function);
+        }
+        None => {}
     }
     let types = export.params.iter().map(|(_, param)| param).chain(&export.result);
-    if let Some(unpassable) = types.into_iter().find(|value| !plan::is_passable(value)) {
+    if let Some(unpassable) = types.into_iter().find(|value| !value.is_passable()) {
         return format!("cannot be called: `{unpassable}` cannot be passed");
     }
     let command = |verb: &str, arguments: &str| {
@@ -100,15 +104,29 @@ fn usage(name: &Path, guest: &Description, export: &Export) -> String {
     };
     let params: Vec<_> = export.params.iter().map(|(_, param)| param).collect();
     match params.as_slice() {
+        [ValueType::String] if guest.merge_of(export).is_some() => command("run", " --blocks FILE"),
         [ValueType::String] => command("run", " --lines FILE"),
+        [bytes] if bytes.is_bytes() => command("run", " --files FILE"),
         [number] if number.integer_bounds().is_some() => command("run", " --range 1..100"),
-        [first, last] if let Some(end) = largest_end(first, last) => {
+        [first, last]
+            if is_span(guest, export)
+                && let Some(end) = largest_end(first, last) =>
+        {
             command("run", &format!(" --range 1..{end}"))
         }
         params => {
             command("call", &params.iter().map(|param| format!(" {}", example(param))).collect::<String>())
         }
     }
+}
+
+/// Whether two integers are the ends of a range, as far as names and company tell; those of a plain module have no names.
+fn is_span(guest: &Description, export: &Export) -> bool {
+    const ENDS: [[&str; 2]; 4] = [["start", "end"], ["from", "to"], ["first", "last"], ["low", "high"]];
+    let names = || export.params.iter().map(|(name, _)| name.as_str());
+    guest.kind == GuestKind::Module
+        || guest.merge_of(export).is_some()
+        || ENDS.iter().any(|ends| names().eq(ends.iter().copied()))
 }
 
 /// Where a range for two integers may end; the example of every prime counter, if it can.
@@ -140,18 +158,33 @@ fn example_json(value: &ValueType) -> String {
         ValueType::F32 | ValueType::F64 => "0.5".to_owned(),
         ValueType::Char => "\"a\"".to_owned(),
         ValueType::String => "\"text\"".to_owned(),
+        _ if value.is_bytes() => "\"AA==\"".to_owned(),
         ValueType::List(element) => format!("[{}]", example_json(element)),
         ValueType::Option(_) | ValueType::Other(_) => "null".to_owned(),
+        ValueType::Enum(names) => serde_json::Value::from(names.first().cloned()).to_string(),
+        ValueType::Flags(names) => serde_json::Value::from_iter(names.first().cloned()).to_string(),
+        ValueType::Variant(cases) => match cases.first() {
+            Some((name, Some(payload))) => json_case(name, Some(payload)),
+            Some((name, None)) => serde_json::Value::from(name.as_str()).to_string(),
+            None => "null".to_owned(),
+        },
+        ValueType::Result { ok, .. } => json_case("ok", ok.as_deref()),
         ValueType::Tuple(elements) => {
             format!("[{}]", elements.iter().map(example_json).collect::<Vec<_>>().join(","))
         }
         ValueType::Record(fields) => {
-            let member = |(name, field): &(String, ValueType)| {
-                format!("{}:{}", serde_json::Value::from(name.as_str()), example_json(field))
-            };
+            let member = |(name, field): &(String, ValueType)| json_member(name, &example_json(field));
             format!("{{{}}}", fields.iter().map(member).collect::<Vec<_>>().join(","))
         }
     }
+}
+
+fn json_case(name: &str, payload: Option<&ValueType>) -> String {
+    format!("{{{}}}", json_member(name, &payload.map_or_else(|| "null".to_owned(), example_json)))
+}
+
+fn json_member(name: &str, value: &str) -> String {
+    format!("{}:{value}", serde_json::Value::from(name))
 }
 
 /// The text as one word of a shell's command line, in quotes where it needs them.
@@ -245,7 +278,8 @@ imports
     #[test]
     fn an_example_stays_within_the_types() {
         use ValueType::{S8, U8, U64};
-        check_usage(&[("a", U8), ("b", U64)], "wasmpool run g.wasm f --range 1..255");
+        check_usage(&[("start", U8), ("end", U64)], "wasmpool run g.wasm f --range 1..255");
+        check_usage(&[("a", U8), ("b", U64)], "wasmpool call g.wasm f 1 1");
         check_usage(&[("a", S8)], "wasmpool run g.wasm f --range 1..100");
     }
 

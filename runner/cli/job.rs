@@ -1,5 +1,6 @@
 //! From a plan to a run: the guest's file, the pool, the sink and the reporter, put together.
 
+use std::borrow::Cow;
 use std::ffi::OsString;
 use std::io::{self, IsTerminal, Write};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -8,13 +9,13 @@ use super::exit::{self, Ending};
 use super::signals;
 use crate::color::Color;
 use crate::error::{Error, ExitCode};
-use crate::guest::Description;
+use crate::guest::{Description, ValueType};
 use crate::guest_file::GuestFile;
 use crate::outcome::Returns;
 use crate::plan::{self, Bound, InputKind, Plan, WINDOW_BYTES};
 use crate::pool::{self, Cancellation, Canceller};
-use crate::report::{self, Progress, ReportOptions, Reporter};
-use crate::sink::{self, Format, SinkOptions};
+use crate::report::{self, ReportOptions, Reporter};
+use crate::sink::{self, Format, OutputFile, SinkOptions};
 
 /// Runs a plan to its end, or until a signal ends it.
 pub(super) fn supervise(plan: Plan) -> anyhow::Result<ExitCode> {
@@ -26,15 +27,26 @@ fn run(plan: &Plan, cancellation: Cancellation) -> Result<ExitCode, Error> {
     let guest = GuestFile::open(&plan.guest)?;
     let opening = pool::open(guest.name(), guest.memory(), options(plan))?;
     let bound = plan.bind(opening.description())?;
+    let mut reporter = reporter(plan);
+    // Before anything runs: what cannot be written need not be computed.
+    let mut file = plan.output.as_deref().map(OutputFile::create).transpose()?;
     let stdout = io::stdout();
-    let sink_options = sink_options(plan, &bound, stdout.is_terminal());
-    let mut reporter = reporter(plan.progress);
-    let output: Box<dyn Write> = match stdout.is_terminal() {
-        true => reporter.beside(Box::new(stdout.lock())),
-        false => Box::new(stdout.lock()),
+    let (output, place): (Box<dyn Write + '_>, _) = match &mut file {
+        Some(file) => {
+            let name = file.name();
+            (Box::new(file), Place::file(name))
+        }
+        None => {
+            let terminal = stdout.is_terminal();
+            let place = Place { name: "standard output".into(), terminal, color: color_of(&stdout) };
+            let output = Box::new(stdout.lock());
+            (if terminal { reporter.beside(output) } else { output }, place)
+        }
     };
-    let mut sink = sink::for_run(sink_options, output);
+    let mut sink = sink::for_run(sink_options(plan, &bound, place), output);
     let summary = opening.run(job(plan, bound), sink.as_mut(), reporter.as_mut(), cancellation)?;
+    drop(sink);
+    file.map_or(Ok(()), OutputFile::commit)?;
     Ok(exit::code_of(&summary))
 }
 
@@ -87,13 +99,38 @@ impl Runs {
 }
 
 /// Tells how a run goes, on standard error.
-pub(super) fn reporter(progress: Progress) -> Box<dyn Reporter> {
+pub(super) fn reporter(plan: &Plan) -> Box<dyn Reporter> {
     report::for_run(ReportOptions {
-        progress,
-        stats: false,
+        progress: plan.progress,
+        stats: plan.stats,
         terminal: io::stderr().is_terminal(),
-        color: Color::Off,
+        color: color_of(&io::stderr()),
     })
+}
+
+/// Where results go.
+pub(super) struct Place {
+    /// What errors call it.
+    name: Cow<'static, str>,
+    terminal: bool,
+    color: Color,
+}
+
+impl Place {
+    /// No terminal, by this name.
+    pub(super) fn file(name: impl Into<Cow<'static, str>>) -> Self {
+        Self { name: name.into(), terminal: false, color: Color::Off }
+    }
+}
+
+/// What `--color` asks for, or else what the stream and the environment say.
+fn color_of(stream: &impl anstream::stream::RawStream) -> Color {
+    match anstream::AutoStream::choice(stream) {
+        anstream::ColorChoice::Never => Color::Off,
+        anstream::ColorChoice::Auto | anstream::ColorChoice::Always | anstream::ColorChoice::AlwaysAnsi => {
+            Color::On
+        }
+    }
 }
 
 /// What a guest offers.
@@ -114,19 +151,21 @@ pub(super) fn options(plan: &Plan) -> pool::Options {
     pool::Options { workers: plan.workers.get(), spare, worker_executable: None }
 }
 
-fn sink_options(plan: &Plan, bound: &Bound, terminal: bool) -> SinkOptions {
+/// How the results of a plan are printed.
+pub(super) fn sink_options(plan: &Plan, bound: &Bound, place: Place) -> SinkOptions {
     // The value of a single call is printed like a merged one: plain, unless records are asked for.
     let is_plain_value = is_single(plan) && matches!(plan.format, Format::Auto | Format::Text);
     SinkOptions {
         merged: bound.merge.is_some() || is_plain_value,
+        finished: bound.finish.is_some(),
         ordered: plan.ordered,
         format: plan.format,
         meta: plan.meta,
-        terminal,
-        color: Color::Off,
-        output: "standard output".into(),
-        result: None,
-        files: false,
+        terminal: place.terminal,
+        color: place.color,
+        output: place.name,
+        result: bound.finish.as_ref().unwrap_or(&bound.export).result.clone(),
+        files: matches!(plan.input, InputKind::Files { .. }),
         inputs: bound.inputs.clone(),
     }
 }
@@ -142,7 +181,10 @@ pub(super) fn job(plan: &Plan, bound: Bound) -> pool::Job {
         workers: plan::at_most_one_per_item(plan.workers, items).get(),
         source: bound.source,
         serve: bound.serve,
-        returns: Returns::Value,
+        returns: match bound.export.result {
+            Some(ValueType::Result { .. }) => Returns::Result,
+            Some(_) | None => Returns::Value,
+        },
         timeout: plan.timeout,
         chunk: plan.chunk.map(std::num::NonZero::get),
         window_items: plan.window.get(),

@@ -7,7 +7,7 @@ use std::ffi::OsString;
 use std::num::NonZero;
 use std::thread;
 
-use clap::{CommandFactory, Parser, Subcommand};
+use clap::{ColorChoice, CommandFactory, Parser, Subcommand};
 
 use crate::error::ExitCode;
 
@@ -39,14 +39,25 @@ Examples:
 struct Cli {
     #[command(subcommand)]
     command: Command,
+
+    /// Colours: on terminals that take them unless NO_COLOR is set, always, or never
+    #[arg(
+        long,
+        global = true,
+        value_name = "WHEN",
+        value_enum,
+        default_value = "auto",
+        hide_short_help = true
+    )]
+    color: ColorChoice,
 }
 
 #[derive(Debug, Subcommand)]
 enum Command {
-    Run(run::RunArgs),
+    Run(Box<run::RunArgs>),
     Call(call::CallArgs),
     Inspect(inspect::InspectArgs),
-    Bench(bench::BenchArgs),
+    Bench(Box<bench::BenchArgs>),
     Completions(completions::CompletionsArgs),
     Man(man::ManArgs),
 }
@@ -60,7 +71,15 @@ pub fn main(arguments: impl IntoIterator<Item = OsString>) -> Ending {
         return job::worker(&arguments);
     }
     match Cli::try_parse_from(arguments) {
-        Ok(cli) => cli.command.execute().into(),
+        Ok(cli) => {
+            match cli.color {
+                ColorChoice::Auto => anstream::ColorChoice::Auto,
+                ColorChoice::Always => anstream::ColorChoice::Always,
+                ColorChoice::Never => anstream::ColorChoice::Never,
+            }
+            .write_global();
+            cli.command.execute().into()
+        }
         Err(answer) => exit::from_clap(&answer),
     }
 }

@@ -5,6 +5,7 @@ use std::num::{IntErrorKind, NonZero};
 use std::time::Duration;
 
 use crate::error::Error;
+use crate::source::MAX_LINE;
 
 /// More workers than any machine has processors; each takes a thread and some descriptors of the host.
 const MAX_WORKERS: usize = 1024;
@@ -61,6 +62,27 @@ pub(super) fn count(flag: &str, text: &str) -> Result<NonZero<u64>, Error> {
 /// A whole number from 1, or nothing for `auto`.
 pub(super) fn count_or_auto(flag: &str, text: &str) -> Result<Option<NonZero<u64>>, Error> {
     if text == "auto" { Ok(None) } else { count(flag, text).map(Some) }
+}
+
+/// A number of bytes for `--block-size`, such as `65536`, `64KiB` or `1MiB`; no more than a line may have.
+pub(super) fn block_size(text: &str) -> Result<NonZero<usize>, Error> {
+    let most = MAX_LINE >> 20;
+    let wrong = || {
+        Error::usage(
+            format!("`--block-size` takes a size from 1 byte to {most} MiB, not `{text}`"),
+            "write a number of bytes, or a number of `KiB` or `MiB` such as `64KiB`",
+        )
+    };
+    let (number, unit) =
+        text.split_at(text.find(|c: char| !c.is_ascii_digit() && c != '_').unwrap_or(text.len()));
+    let unit = match unit {
+        "" => 1,
+        "K" | "KiB" => 1 << 10,
+        "M" | "MiB" => 1 << 20,
+        _ => return Err(wrong()),
+    };
+    let bytes = digits(number).parse::<usize>().ok().and_then(|number| number.checked_mul(unit));
+    bytes.filter(|bytes| *bytes <= MAX_LINE).and_then(NonZero::new).ok_or_else(wrong)
 }
 
 /// How many workers `N`, `N%` of the usable CPUs, or `auto`, which is all of them, stands for.
@@ -199,6 +221,31 @@ mod tests {
                 count("--step", text),
                 &format!("`--step` takes a whole number from 1, not `{text}`"),
                 "",
+            );
+        }
+    }
+
+    #[test]
+    fn a_block_size_is_a_number_of_bytes_or_of_a_larger_unit() {
+        for (text, bytes) in [
+            ("1", 1),
+            ("65_536", 65_536),
+            ("64KiB", 65_536),
+            ("2K", 2048),
+            ("16MiB", 16 << 20),
+            ("1M", 1 << 20),
+        ] {
+            assert_eq!(block_size(text).unwrap().get(), bytes);
+        }
+    }
+
+    #[test]
+    fn no_size_and_one_larger_than_a_line_may_be_are_refused() {
+        for text in ["", "0", "17MiB", "1GiB", "KiB", "-1", "1.5MiB", "99999999999999999999"] {
+            check_refused(
+                block_size(text),
+                &format!("`--block-size` takes a size from 1 byte to 16 MiB, not `{text}`"),
+                "write a number of bytes, or a number of `KiB` or `MiB` such as `64KiB`",
             );
         }
     }

@@ -1,14 +1,14 @@
 //! `wasmpool run`: a function over many inputs.
 
 use std::num::NonZero;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use clap::Args;
 
 use super::input::{InputArgs, RunningArgs};
 use super::parse;
 use crate::error::Error;
-use crate::plan::{self, Plan};
+use crate::plan::{self, Merging, Plan};
 use crate::report::Progress;
 use crate::sink::Format;
 
@@ -18,8 +18,7 @@ use crate::sink::Format;
 /// function that has a `merge-` function beside it gives one merged value.
 #[derive(Debug, Args)]
 #[command(
-    override_usage = "wasmpool run [OPTIONS] GUEST [EXPORT] --range A..B\n       \
-                      wasmpool run [OPTIONS] GUEST [EXPORT] --lines FILE",
+    override_usage = "wasmpool run [OPTIONS] GUEST [EXPORT] INPUT",
     after_help = "\
 Examples:
   wasmpool run primes.wasm --range 1..800000
@@ -45,22 +44,39 @@ pub(super) struct RunArgs {
     #[arg(short, long, help_heading = "Output")]
     unordered: bool,
     /// Print every item, not one merged value
-    #[arg(long, help_heading = "Output")]
+    #[arg(long, help_heading = "Output", conflicts_with = "merge")]
     each: bool,
+    /// Print one merged value, not every item
+    #[arg(long, help_heading = "Output")]
+    merge: bool,
     /// How results are printed
     #[arg(long, value_name = "FORMAT", value_enum, default_value = "auto", help_heading = "Output")]
     format: Format,
+    /// Write to a file, which is whole or not there at all
+    #[arg(short, long, value_name = "FILE", help_heading = "Output")]
+    output: Option<PathBuf>,
     /// Add what varies: times, memory, attempts, worker
-    #[arg(long, help_heading = "Output")]
+    #[arg(long, help_heading = "Output", hide_short_help = true)]
     meta: bool,
     /// How progress is shown, on standard error
-    #[arg(long, value_name = "STYLE", value_enum, default_value = "auto", help_heading = "Output")]
+    #[arg(
+        long,
+        value_name = "STYLE",
+        value_enum,
+        default_value = "auto",
+        help_heading = "Output",
+        hide_short_help = true
+    )]
     progress: Progress,
+    /// Tell more at the end: times, workers, kinds of failure
+    #[arg(long, help_heading = "Output", hide_short_help = true)]
+    stats: bool,
 }
 
 impl RunArgs {
     /// What these arguments mean on a machine with so many usable CPUs.
     pub(super) fn plan(self, usable_cpus: NonZero<usize>) -> Result<Plan, Error> {
+        let merging = merging(self.each, self.merge);
         let input = self.input.kind()?;
         let workers = parse::workers(&self.workers, usable_cpus)?;
         Ok(Plan {
@@ -68,15 +84,26 @@ impl RunArgs {
             export: self.export,
             workers: plan::at_most_one_per_item(workers, input.most_items()),
             input,
+            integers: self.running.integers(),
             chunk: self.running.chunk()?,
             window: self.running.window()?,
             ordered: !self.unordered,
-            each: self.each,
+            merging,
             timeout: self.running.timeout()?,
             format: self.format,
+            output: self.output.filter(|path| path != Path::new("-")),
             meta: self.meta,
             progress: self.progress,
+            stats: self.stats,
         })
+    }
+}
+
+fn merging(each: bool, merge: bool) -> Merging {
+    match (each, merge) {
+        (true, _) => Merging::Never,
+        (false, true) => Merging::Always,
+        (false, false) => Merging::Auto,
     }
 }
 
@@ -87,6 +114,7 @@ mod tests {
     use clap::Parser;
 
     use super::*;
+    use crate::guest::Integers;
     use crate::plan::InputKind;
 
     #[derive(Parser)]
@@ -116,15 +144,18 @@ mod tests {
             guest: "g.wasm".into(),
             export: None,
             input: InputKind::Range { start: 0, end: 99, step: None },
+            integers: Integers::Signed,
             workers: NonZero::new(8).unwrap(),
             chunk: None,
             window: NonZero::new(16_384).unwrap(),
             ordered: true,
-            each: false,
+            merging: Merging::Auto,
             timeout: Some(Duration::from_secs(60)),
             format: Format::Auto,
+            output: None,
             meta: false,
             progress: Progress::Auto,
+            stats: false,
         };
         assert_eq!(plan("--range 0..99").unwrap(), expected);
     }
@@ -140,7 +171,12 @@ mod tests {
         check("--window 5", |plan| plan.window = NonZero::new(5).unwrap());
         check("--unordered", |plan| plan.ordered = false);
         check("-u", |plan| plan.ordered = false);
-        check("--each", |plan| plan.each = true);
+        check("--each", |plan| plan.merging = Merging::Never);
+        check("--merge", |plan| plan.merging = Merging::Always);
+        check("--unsigned", |plan| plan.integers = Integers::Unsigned);
+        check("-o out.jsonl", |plan| plan.output = Some("out.jsonl".into()));
+        check("-o -", |_| {});
+        check("--stats", |plan| plan.stats = true);
         check("--format jsonl", |plan| plan.format = Format::Jsonl);
         check("--meta", |plan| plan.meta = true);
         check("--progress plain", |plan| plan.progress = Progress::Plain);

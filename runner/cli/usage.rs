@@ -132,7 +132,7 @@ mod tests {
 
     #[test]
     fn a_slip_in_a_value_is_answered_with_the_value_or_all_of_them() {
-        check("run g.wasm --format jsno", "`--format` takes no `jsno`", "did you mean `jsonl`?");
+        check("run g.wasm --format jsno", "`--format` takes no `jsno`", "did you mean `json`?");
         check("bench g.wasm --format 7", "`--format` takes no `7`", "it takes `text` or `json`");
         check("completions bosh", "`SHELL` takes no `bosh`", "did you mean `bash`?");
     }

@@ -1,4 +1,4 @@
-//! The arguments of a single call: what was typed, as the JSON array that the function's types ask for.
+//! Arguments that were typed, as the JSON that the function's types ask for.
 
 use std::path::Path;
 
@@ -21,6 +21,26 @@ pub(super) fn to_json(guest: &Path, export: &Export, texts: &[String]) -> Result
         .map(|((name, param), text)| argument(param, text).ok_or_else(|| no_json(name, param, text)))
         .collect();
     Ok(format!("[{}]", arguments?.join(",")))
+}
+
+/// Makes JSON of each text given with `--item`: the value itself for a function of one parameter; for any other an
+/// array or an object of them all. What is in it is checked when it is called with.
+pub(super) fn items(export: &Export, texts: &[String]) -> Result<Vec<String>, Error> {
+    let item = |text: &String| match export.params.as_slice() {
+        [(name, param)] => argument(param, text).ok_or_else(|| no_json(name, param, text)),
+        _ => serde_json::from_str::<&RawValue>(text)
+            .map(|json| json.get().to_owned())
+            .map_err(|_| no_row(export, text)),
+    };
+    texts.iter().map(item).collect()
+}
+
+fn no_row(export: &Export, text: &str) -> Error {
+    let names: Vec<_> = export.params.iter().map(|(name, _)| name.as_str()).collect();
+    Error::usage(
+        format!("`{text}` is no JSON for `{export}`"),
+        format!("write an array '[{}]', or an object with these members", names.join(", ")),
+    )
 }
 
 fn argument(param: &ValueType, text: &str) -> Option<String> {
@@ -61,9 +81,14 @@ fn example(param: &ValueType) -> Option<&'static str> {
         | ValueType::U64
         | ValueType::F32
         | ValueType::F64 => Some("a number"),
+        _ if param.is_bytes() => Some("base64 in quotes, or a JSON array of numbers"),
         ValueType::List(_) | ValueType::Tuple(_) => Some("a JSON array, such as '[1, 2]'"),
         ValueType::Record(_) => Some("a JSON object, such as '{\"name\": 1}'"),
         ValueType::Option(_) => Some("a JSON value, or `null` for none; a string goes in quotes: '\"text\"'"),
+        ValueType::Enum(_) => Some("the name of a case, in quotes: '\"name\"'"),
+        ValueType::Flags(_) => Some("a JSON array of names, such as '[\"name\"]'"),
+        ValueType::Variant(_) => Some("a case, such as '\"name\"' or '{\"name\": 1}'"),
+        ValueType::Result { .. } => Some("`{\"ok\": …}` or `{\"err\": …}`"),
         ValueType::Char | ValueType::String | ValueType::Other(_) => None,
     }
 }

@@ -97,7 +97,7 @@ fn ambiguous(plan: &Plan, name: &str, several: &[&Export]) -> Error {
 }
 
 fn only_fitting<'a>(plan: &Plan, guest: &'a Description) -> Result<&'a Export, Error> {
-    let fitting = best(&plan.input, fitting(&plan.input, guest).collect());
+    let fitting = best(plan, guest, fitting(&plan.input, guest).collect());
     let (flag, needed) = types::needs(&plan.input);
     match fitting.as_slice() {
         [] => {
@@ -113,28 +113,35 @@ fn only_fitting<'a>(plan: &Plan, guest: &'a Description) -> Result<&'a Export, E
     }
 }
 
-/// Those that the input fits best: a range has two ends, so it is for functions of two integers, and for functions of
-/// one only where there are none of two.
-fn best<'a>(input: &InputKind, fitting: Vec<&'a Export>) -> Vec<&'a Export> {
-    match input {
-        InputKind::Range { .. } if fitting.iter().any(|export| export.params.len() == 2) => {
-            fitting.into_iter().filter(|export| export.params.len() == 2).collect()
-        }
-        InputKind::Range { .. } | InputKind::Lines(_) | InputKind::Arguments(_) => fitting,
+/// Those that the input fits best. A range has two ends, so it is for functions of two integers, and for functions of
+/// one only where there are none of two. Pieces of one thing are for functions whose values can be merged, and many
+/// things for functions whose values need not be.
+fn best<'a>(plan: &Plan, guest: &Description, mut fitting: Vec<&'a Export>) -> Vec<&'a Export> {
+    if matches!(plan.input, InputKind::Range { .. }) {
+        prefer(&mut fitting, |export| export.params.len() == 2);
+    }
+    prefer(&mut fitting, |export| guest.merge_of(export).is_some() == plan.wants_merged());
+    fitting
+}
+
+/// Keeps those that are preferred, if there are any.
+fn prefer(exports: &mut Vec<&Export>, is_preferred: impl Fn(&Export) -> bool) {
+    if exports.iter().any(|export| is_preferred(export)) {
+        exports.retain(|export| is_preferred(export));
     }
 }
 
-/// The exports that take such an input, but for those that are there to merge.
+/// The exports that take such an input, but for those that are there for others.
 fn fitting<'a>(input: &InputKind, guest: &'a Description) -> impl Iterator<Item = &'a Export> {
     guest
         .exports
         .iter()
-        .filter(move |export| types::takes(input, export) && types::merged_by(guest, export).is_none())
+        .filter(move |export| types::takes(input, export) && guest.service_of(export).is_none())
 }
 
 fn misfit(plan: &Plan, guest: &Description, export: &Export) -> Error {
     let (flag, needed) = types::needs(&plan.input);
-    if let Some(result) = export.result.as_ref().filter(|result| !types::is_passable(result)) {
+    if let Some(result) = export.result.as_ref().filter(|result| !result.is_passable()) {
         let message = format!("cannot be run: `{export}` returns `{result}`, which cannot be passed");
         return Error::guest(&plan.guest, message, None);
     }

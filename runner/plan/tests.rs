@@ -4,7 +4,9 @@ use proptest::prelude::*;
 
 use super::*;
 use crate::item::Input;
-use crate::source::Next;
+use crate::source::{LineEnd, Next};
+
+mod inputs;
 
 fn export(
     interface: Option<&str>,
@@ -52,15 +54,18 @@ fn plan(export: Option<&str>, input: InputKind) -> Plan {
         guest: PathBuf::from("g.wasm"),
         export: export.map(str::to_owned),
         input,
+        integers: Integers::Signed,
         workers: NonZero::new(4).unwrap(),
         chunk: None,
         window: DEFAULT_WINDOW,
         ordered: true,
-        each: false,
+        merging: Merging::Auto,
         timeout: None,
         format: Format::Auto,
+        output: None,
         meta: false,
         progress: Progress::Auto,
+        stats: false,
     }
 }
 
@@ -73,7 +78,11 @@ fn steps(start: i128, end: i128, step: u64) -> InputKind {
 }
 
 fn lines() -> InputKind {
-    InputKind::Lines(PathBuf::from("/dev/null"))
+    InputKind::Lines { path: PathBuf::from("/dev/null"), ends: LineEnd::Lf }
+}
+
+fn items(texts: &[&str]) -> InputKind {
+    InputKind::Items(texts.iter().map(|text| (*text).to_owned()).collect())
 }
 
 fn arguments(texts: &[&str]) -> InputKind {
@@ -284,7 +293,7 @@ fn a_function_of_other_types_is_refused_with_those_that_fit() {
         lines(),
         (
             3,
-            "`g.wasm` cannot be run like this: `--lines` needs one string, but the function is \
+            "`g.wasm` cannot be run like this: `--lines` needs one `string` or `list<u8>`, but the function is \
              `count-primes(start: u64, end: u64) -> u64`",
             "",
         ),
@@ -296,7 +305,7 @@ fn a_function_of_other_types_is_refused_with_those_that_fit() {
         lines(),
         (
             3,
-            "`g.wasm` cannot be run like this: `--lines` needs one string, but the function is \
+            "`g.wasm` cannot be run like this: `--lines` needs one `string` or `list<u8>`, but the function is \
              `count-primes(start: u64, end: u64) -> u64`",
             "`--lines` fits `analyze(text: string) -> record { word-count: u64 }`",
         ),
@@ -477,7 +486,7 @@ fn a_range_is_merged_where_the_guest_can() {
 
 #[test]
 fn nothing_is_merged_with_each() {
-    let each = Plan { each: true, ..plan(Some("count-primes"), range(1, 9)) };
+    let each = Plan { merging: Merging::Never, ..plan(Some("count-primes"), range(1, 9)) };
     let bound = each.bind(&primes()).unwrap();
     assert_eq!(bound.merge, None);
     assert_eq!(bound.serve.exports, ["count-primes"]);
@@ -496,6 +505,7 @@ fn the_most_items_of_an_input_are_known_without_the_guest() {
     assert_eq!(range(0, 3).most_items(), Some(3));
     assert_eq!(steps(0, 25, 10).most_items(), Some(3));
     assert_eq!(lines().most_items(), None);
+    assert_eq!(items(&["1", "2", "3"]).most_items(), Some(3));
     assert_eq!(arguments(&["1", "2"]).most_items(), Some(1));
 }
 
@@ -549,7 +559,7 @@ fn a_missing_input_file_is_an_input_error() {
     check_refused(
         &text(),
         None,
-        InputKind::Lines(PathBuf::from("/no/such/file")),
+        InputKind::Lines { path: PathBuf::from("/no/such/file"), ends: LineEnd::Lf },
         (4, "cannot read `/no/such/file`", ""),
     );
 }

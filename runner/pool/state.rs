@@ -16,7 +16,7 @@ use std::collections::VecDeque;
 use std::time::Duration;
 
 use crate::chunk::{Chunk, Inputs};
-use crate::item::ItemIndex;
+use crate::item::{FINISH, ItemIndex};
 use crate::outcome::{Completion, Meta, Outcome, Output, WorkerEnd};
 use crate::wire::codec::Reports;
 use crate::wire::msg::{Batch, Call, CallEnd, Report};
@@ -535,7 +535,16 @@ pub(super) const SIGKILL: i32 = rustix::process::Signal::KILL.as_raw();
 
 /// Which of the exports a worker was told at its start runs this chunk.
 fn export_of(chunk: &Chunk) -> u32 {
-    u32::from(matches!(chunk.inputs(), Inputs::Folds(_)))
+    match chunk.inputs() {
+        Inputs::Folds(_) if chunk.first() == FINISH => 2,
+        Inputs::Folds(_) => 1,
+        Inputs::Spans { .. }
+        | Inputs::Numbers { .. }
+        | Inputs::Texts(_)
+        | Inputs::Files { .. }
+        | Inputs::Arguments(_)
+        | Inputs::Json { .. } => 0,
+    }
 }
 
 fn violation(rule: &str) -> Violation {

@@ -1,7 +1,7 @@
 //! Prints one value for all items, merged in the sandbox; if an item failed, the failed items instead.
 //!
 //! What is printed follows from the input alone: the failed items in input order if there are any, or else the
-//! first merge that failed, lowest level first, or else the value. No items have no value, and nothing is printed.
+//! first merge that failed, lowest level first, or else the value, which the guest may have finished. No items have no value, and nothing is printed.
 
 use std::io::{self, Write};
 
@@ -9,10 +9,10 @@ use super::print::Printer;
 use super::reorder::Reorder;
 use super::tree::Tree;
 use super::{Accepted, Sink, held_by};
-use crate::chunk::{Chunk, TooLong};
+use crate::chunk::{Chunk, Inputs, Packed, TooLong};
 use crate::error::Error;
-use crate::item::{ItemIndex, MERGE_BIT};
-use crate::outcome::{Completion, Outcome};
+use crate::item::{FINISH, ItemIndex, MERGE_BIT};
+use crate::outcome::{Completion, Outcome, Output};
 
 /// Feeds values to the tree, and prints at the end.
 #[derive(Debug)]
@@ -25,11 +25,25 @@ pub(super) struct Merged<W> {
     tree: Tree,
     total: Option<u64>,
     has_failed: bool,
+    finish: Finish,
     is_told: bool,
 }
 
+/// Whether the guest has the last word about the merged value.
+#[derive(Debug)]
+pub(super) enum Finish {
+    /// It is printed as it is.
+    None,
+    /// It has, once there is one.
+    Wanted,
+    /// It has been asked.
+    Asked,
+    /// This is it.
+    Done(Completion),
+}
+
 impl<W: Write> Merged<W> {
-    pub(super) fn new(printer: Printer<W>) -> Self {
+    pub(super) fn new(printer: Printer<W>, finish: Finish) -> Self {
         Self {
             printer,
             waiting: Reorder::new(),
@@ -37,6 +51,7 @@ impl<W: Write> Merged<W> {
             tree: Tree::default(),
             total: None,
             has_failed: false,
+            finish,
             is_told: false,
         }
     }
@@ -78,21 +93,31 @@ impl<W: Write> Merged<W> {
         Ok(emitted)
     }
 
-    /// Prints the value, or the failed merge, once nothing is outstanding.
-    fn tell_if_over(&mut self) -> Result<(), Error> {
-        let Some(total) = self.total else { return Ok(()) };
+    /// Prints the value, or the failed merge, once nothing is outstanding; asks for the value to be finished before,
+    /// where it is to be.
+    fn tell_if_over(&mut self) -> Result<Option<Chunk>, Error> {
+        let Some(total) = self.total else { return Ok(None) };
         if self.is_told || self.waiting.next() < total || !self.tree.is_settled() {
-            return Ok(());
+            return Ok(None);
         }
-        self.is_told = true;
-        match (self.tree.failure(), self.tree.result()) {
-            (Some(failure), _) => {
-                self.printer.failed_merge(failure.first, failure.end, &failure.completion)?;
+        let told = match (self.tree.failure(), self.tree.result(), &self.finish) {
+            (Some(failure), _, _) => {
+                self.printer.failed_merge(failure.first, failure.end, &failure.completion)
             }
-            (None, Some(value)) if !self.has_failed => self.printer.value(total, value)?,
-            (None, _) => {}
-        }
-        self.printer.end()
+            (None, Some(value), Finish::Wanted) if !self.has_failed => {
+                self.finish = Finish::Asked;
+                return finishing(value).map(Some).map_err(too_long);
+            }
+            (None, Some(_), Finish::Asked) => return Ok(None),
+            (None, Some(_), Finish::Done(completion)) => match completion.outcome.output() {
+                Some(value) => self.printer.value(total, value),
+                None => self.printer.failed_merge(0, total, completion),
+            },
+            (None, Some(value), Finish::None) if !self.has_failed => self.printer.value(total, value),
+            (None, Some(_) | None, Finish::None | Finish::Wanted | Finish::Asked | Finish::Done(_)) => Ok(()),
+        };
+        self.is_told = true;
+        told.and_then(|()| self.printer.end()).map(|()| None)
     }
 
     fn accepted(&self, emitted: u64, work: Vec<Chunk>) -> Accepted {
@@ -104,23 +129,34 @@ impl<W: Write> Sink for Merged<W> {
     fn accept(&mut self, index: ItemIndex, completion: Completion) -> Result<Accepted, Error> {
         let (emitted, work) = if index & MERGE_BIT == 0 {
             self.item(index, completion)?
+        } else if index == FINISH {
+            assert!(matches!(self.finish, Finish::Asked), "what was not asked for has ended");
+            self.finish = Finish::Done(completion);
+            (0, None)
         } else {
             (0, self.tree.merged(index, completion).map_err(too_long)?)
         };
-        self.tell_if_over()?;
-        Ok(self.accepted(emitted, work.into_iter().collect()))
+        let last = self.tell_if_over()?;
+        Ok(self.accepted(emitted, work.into_iter().chain(last).collect()))
     }
 
     fn input_ended(&mut self, total: u64) -> Result<Accepted, Error> {
         self.total = Some(total);
-        let work = self.tree.input_ended(total).map_err(too_long)?;
-        self.tell_if_over()?;
+        let mut work = self.tree.input_ended(total).map_err(too_long)?;
+        work.extend(self.tell_if_over()?);
         Ok(self.accepted(0, work))
     }
 
     fn flush(&mut self) -> Result<(), Error> {
         self.printer.flush()
     }
+}
+
+/// The call that makes of the merged value what is printed.
+fn finishing(value: &Output) -> Result<Chunk, TooLong> {
+    let mut packed = Packed::default();
+    packed.push(&[b"[", value.json().as_bytes(), b"]"].concat())?;
+    Ok(Chunk::new(FINISH, Inputs::Folds(packed)))
 }
 
 fn too_long(error: TooLong) -> Error {

@@ -88,6 +88,8 @@ pub enum Format {
 pub struct SinkOptions {
     /// One merged value, instead of each item.
     pub merged: bool,
+    /// The guest makes something else of the merged value before it is printed.
+    pub finished: bool,
     /// Items in input order, instead of as they end.
     pub ordered: bool,
     /// How.
@@ -111,10 +113,11 @@ pub struct SinkOptions {
 /// The sink of a run that prints to `output`.
 #[must_use]
 pub fn for_run<'w, W: Write + 'w>(options: SinkOptions, output: W) -> Box<dyn Sink + 'w> {
-    let SinkOptions { merged, ordered, .. } = options;
+    let SinkOptions { merged, finished, ordered, .. } = options;
     let printer = print::Printer::new(options, output);
     if merged {
-        Box::new(merged::Merged::new(printer))
+        let finish = if finished { merged::Finish::Wanted } else { merged::Finish::None };
+        Box::new(merged::Merged::new(printer, finish))
     } else if ordered {
         Box::new(ordered::Ordered::new(printer))
     } else {

@@ -3,14 +3,16 @@
 use std::io;
 
 use proptest::prelude::*;
+use serde_json::value::RawValue;
 
 use super::*;
 use crate::item::Input;
-use crate::item::MERGE_BIT;
+use crate::item::{FINISH, MERGE_BIT};
 use crate::outcome::{Output, TrapKind};
 
 const EACH: SinkOptions = SinkOptions {
     merged: false,
+    finished: false,
     ordered: true,
     format: Format::Auto,
     meta: false,
@@ -152,7 +154,7 @@ mod merging {
     /// more than `WINDOW` items ahead of the first that has not ended.
     struct Job<'a> {
         values: &'a dyn Fn(u64) -> Completion,
-        merge: &'a dyn Fn(ItemIndex, Vec<&serde_json::value::RawValue>) -> Completion,
+        merge: &'a dyn Fn(ItemIndex, Vec<&RawValue>) -> Completion,
         total: u64,
         /// Which of what is outstanding ends next.
         picks: Vec<usize>,
@@ -216,20 +218,20 @@ mod merging {
                 return (self.values)(chunk.first());
             };
             assert_eq!(chunk.len(), 1);
-            let values: Vec<&serde_json::value::RawValue> = serde_json::from_slice(json).unwrap();
+            let values: Vec<&RawValue> = serde_json::from_slice(json).unwrap();
             let before = ran.merges.insert(chunk.first(), values.len());
             assert_eq!(before, None, "a merge is asked for once");
             (self.merge)(chunk.first(), values)
         }
     }
 
-    fn concatenation(_: ItemIndex, values: Vec<&serde_json::value::RawValue>) -> Completion {
+    fn concatenation(_: ItemIndex, values: Vec<&RawValue>) -> Completion {
         let text: String =
             values.iter().map(|value| serde_json::from_str::<String>(value.get()).unwrap()).collect();
         ok(&serde_json::to_string(&text).unwrap())
     }
 
-    fn float_sum(_: ItemIndex, values: Vec<&serde_json::value::RawValue>) -> Completion {
+    fn float_sum(_: ItemIndex, values: Vec<&RawValue>) -> Completion {
         let sum: f64 = values.iter().map(|value| value.get().parse::<f64>().unwrap()).sum();
         ok(&serde_json::to_string(&sum).unwrap())
     }
@@ -294,7 +296,7 @@ mod merging {
             picks in proptest::collection::vec(any::<usize>(), 1..300),
         ) {
             let values = |index| if index % item == item - 1 { trapped() } else { as_text(index) };
-            let merge = |merge: ItemIndex, values: Vec<&serde_json::value::RawValue>| {
+            let merge = |merge: ItemIndex, values: Vec<&RawValue>| {
                 let place = merge & !MERGE_BIT;
                 if place >= group { ended(Outcome::Exit { code: 1 }) } else { concatenation(merge, values) }
             };
@@ -307,19 +309,19 @@ mod merging {
 
     #[test]
     fn merges_are_aligned_and_full_but_for_the_last_of_a_level() {
-        let ran = Job { total: 64 * 64 + 65, picks: vec![3, 1, 4, 1, 5], told_at: u64::MAX, ..STRINGS }.run();
+        let ran = Job { total: 8 * 8 + 9, picks: vec![3, 1, 4, 1, 5], told_at: u64::MAX, ..STRINGS }.run();
         let level = |level: u64| {
             let first = MERGE_BIT | level << 56;
             ran.merges.range(first..first + (1 << 56)).map(|(_, values)| *values).collect::<Vec<_>>()
         };
-        assert_eq!(level(0), vec![64; 65], "the last item is a group of one and needs no merge");
-        assert_eq!(level(1), [64, 2]);
+        assert_eq!(level(0), vec![8; 9], "the last item is a group of one and needs no merge");
+        assert_eq!(level(1), [8, 2]);
         assert_eq!(level(2), [2]);
     }
 
     #[test]
     fn memory_does_not_grow_with_the_number_of_items() {
-        let merge = |_, _: Vec<&serde_json::value::RawValue>| ok("1");
+        let merge = |_, _: Vec<&RawValue>| ok("1");
         let most_held = |total| {
             let values = |_| ok("1");
             let picks = vec![7, 77, 5, 0, 13, 61];
@@ -357,9 +359,44 @@ mod merging {
 
     #[test]
     fn of_failed_merges_the_first_is_printed() {
-        let merge = |_, _: Vec<&serde_json::value::RawValue>| ended(Outcome::Exit { code: 9 });
+        let merge = |_, _: Vec<&RawValue>| ended(Outcome::Exit { code: 9 });
         let job = Job { merge: &merge, total: 200, picks: vec![150, 3], ..STRINGS };
-        assert_eq!(job.run().printed, "{\"v\":1,\"merge\":[0,64],\"status\":\"exit\",\"code\":9}\n");
+        assert_eq!(job.run().printed, "{\"v\":1,\"merge\":[0,8],\"status\":\"exit\",\"code\":9}\n");
+    }
+
+    const FINISHED: SinkOptions = SinkOptions { finished: true, ..MERGED };
+
+    /// Merges are `merge`, and what is finished is put in brackets.
+    fn finished(total: u64, merge: &dyn Fn(ItemIndex, Vec<&RawValue>) -> Completion) -> Ran {
+        let merge = |index, values: Vec<&RawValue>| match (index, values.as_slice()) {
+            (FINISH, [merged]) => ok(&format!("[{merged}]")),
+            (FINISH, values) => panic!("one value, not {}", values.len()),
+            _ => merge(index, values),
+        };
+        Job { merge: &merge, total, picks: vec![5, 0, 9], options: FINISHED, ..STRINGS }.run()
+    }
+
+    #[test]
+    fn the_guest_has_the_last_word_about_the_merged_value() {
+        assert_eq!(finished(3, &concatenation).printed, "[\"0 1 2 \"]\n");
+        assert_eq!(finished(1, &concatenation).printed, "[\"0 \"]\n", "of a single item, too");
+        assert_eq!(finished(0, &concatenation).printed, "");
+    }
+
+    #[test]
+    fn what_was_not_merged_is_not_finished() {
+        let ran = finished(3, &|_, _| ended(Outcome::Exit { code: 9 }));
+        assert_eq!(ran.printed, "{\"v\":1,\"merge\":[0,3],\"status\":\"exit\",\"code\":9}\n");
+        assert!(!ran.merges.contains_key(&FINISH));
+    }
+
+    #[test]
+    fn a_value_that_cannot_be_finished_is_told_as_a_failed_merge_of_all() {
+        let merge = |index, values: Vec<&RawValue>| {
+            if index == FINISH { trapped() } else { concatenation(index, values) }
+        };
+        let job = Job { merge: &merge, total: 100, picks: vec![7], options: FINISHED, ..STRINGS };
+        assert!(job.run().printed.starts_with("{\"v\":1,\"merge\":[0,100],\"status\":\"trap\""));
     }
 
     #[test]

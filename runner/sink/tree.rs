@@ -18,9 +18,9 @@ use crate::chunk::{Chunk, Inputs, Packed, TooLong};
 use crate::item::{ItemIndex, MERGE_BIT};
 use crate::outcome::{Completion, Outcome, Output};
 
-/// How many values a merge folds: few enough that a job of some hundred items merges on more than one worker, and
-/// enough that merges are few beside items.
-pub(super) const FAN_IN: u64 = 64;
+/// How many values a merge folds: few enough that a job of some dozen items merges on more than one worker and that a
+/// merge of the longest values fits into memory, and enough that merges are few beside items.
+pub(super) const FAN_IN: u64 = 8;
 
 const GROUP_BITS: u32 = 56;
 
@@ -283,7 +283,7 @@ mod tests {
 
     #[test]
     fn a_level_has_as_many_nodes_as_the_level_below_has_groups() {
-        for total in [0, 1, 2, 63, 64, 65, 4096, 4097, 1 << 62] {
+        for total in [0, 1, 2, 7, 8, 9, 64, 65, 4096, 4097, 1 << 62] {
             for level in 0..12 {
                 let below = level_size(total, level);
                 assert_eq!(level_size(total, level + 1), below.div_ceil(FAN_IN), "{total} {level}");
@@ -294,8 +294,8 @@ mod tests {
     #[test]
     fn only_the_last_group_of_a_level_is_small() {
         let parent = |position| Node { level: 1, position };
-        assert_eq!(group_size(Some(130), parent(1)), 64);
-        assert_eq!(group_size(Some(130), parent(2)), 2);
-        assert_eq!(group_size(None, parent(2)), 64);
+        assert_eq!(group_size(Some(18), parent(1)), 8);
+        assert_eq!(group_size(Some(18), parent(2)), 2);
+        assert_eq!(group_size(None, parent(2)), 8);
     }
 }

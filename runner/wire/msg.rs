@@ -86,7 +86,8 @@ pub enum Load {
 /// How a worker serves calls.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Serve {
-    /// Full names of the exports that calls refer to by their place here: the function at 0, its merge at 1.
+    /// Full names of the exports that calls refer to by their place here: the function at 0, its merge at 1, what
+    /// finishes the merged value at 2.
     pub exports: Vec<String>,
     /// Measure what only `--meta` shows: CPU time, peak memory, backtraces.
     pub meta: bool,

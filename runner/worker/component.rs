@@ -102,20 +102,25 @@ impl Program {
         instance.get_func(&mut *store, function.index).ok_or(Stop::NO_EXPORT)
     }
 
-    /// Folds from the left in one instance, which keeps its state between the merges of one item.
+    /// Folds from the left in one instance, which keeps its state between the merges of one item. A function of one
+    /// parameter finishes the value that the fold gives.
     fn fold(&self, store: &mut Store<State>, function: &Function, json: &[u8]) -> Result<Val, Stop> {
-        let Some(shape) = &function.result else {
-            return Err(Stop::Input("a function without a result merges nothing".to_owned()));
+        let Some((_, shape)) = function.params.first() else {
+            return Err(Stop::Input("a function without a parameter merges nothing".to_owned()));
         };
         let mut values = value::fold_values(shape, json).map_err(Stop::Input)?.into_iter();
         let mut merged = values.next().ok_or_else(|| Stop::Input("nothing to merge".to_owned()))?;
         let callee = self.callee(store, function)?;
-        for value in values {
+        let mut call = |arguments: &[Val]| {
             let mut result = [Val::Bool(false)];
-            callee.call(&mut *store, &[merged, value], &mut result).map_err(broken_rule)?;
-            [merged] = result;
+            callee.call(&mut *store, arguments, &mut result).map_err(broken_rule)?;
+            let [value] = result;
+            Ok::<_, Stop>(value)
+        };
+        for value in values {
+            merged = call(&[merged, value])?;
         }
-        Ok(merged)
+        if function.params.len() == 1 { call(&[merged]) } else { Ok(merged) }
     }
 }
 

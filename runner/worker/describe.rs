@@ -137,6 +137,20 @@ impl<'a> Namer<'a> {
                 let fields = record.fields.iter();
                 ValueType::Record(fields.map(|(name, ty)| (name.to_string(), inside.value(*ty))).collect())
             }
+            ComponentDefinedType::Variant(variant) => {
+                let case = |ty: Option<ComponentValType>| ty.map(|ty| inside.value(ty));
+                let cases = variant.cases.iter();
+                ValueType::Variant(cases.map(|(name, ty)| (name.to_string(), case(ty.ty))).collect())
+            }
+            ComponentDefinedType::Enum(cases) => {
+                ValueType::Enum(cases.iter().map(ToString::to_string).collect())
+            }
+            ComponentDefinedType::Flags(names) => {
+                ValueType::Flags(names.iter().map(ToString::to_string).collect())
+            }
+            ComponentDefinedType::Result { ok, err, .. } => {
+                ValueType::Result { ok: ok.map(boxed), err: err.map(boxed) }
+            }
             other => ValueType::Other(self.name(id).unwrap_or_else(|| inside.spelled(other))),
         }
     }
@@ -160,11 +174,6 @@ impl<'a> Namer<'a> {
             None => "_".to_owned(),
         };
         match ty {
-            ComponentDefinedType::Result { ok: None, err: None, .. } => "result".to_owned(),
-            ComponentDefinedType::Result { ok, err: None, .. } => format!("result<{}>", or_hole(*ok)),
-            ComponentDefinedType::Result { ok, err, .. } => {
-                format!("result<{}, {}>", or_hole(*ok), or_hole(*err))
-            }
             ComponentDefinedType::FixedLengthList { element, length, .. } => {
                 format!("list<{}, {length}>", self.value(*element))
             }
@@ -173,16 +182,17 @@ impl<'a> Namer<'a> {
             }
             ComponentDefinedType::Future { ty, .. } => format!("future<{}>", or_hole(*ty)),
             ComponentDefinedType::Stream { ty, .. } => format!("stream<{}>", or_hole(*ty)),
-            ComponentDefinedType::Variant(_) => "variant".to_owned(),
-            ComponentDefinedType::Flags(_) => "flags".to_owned(),
-            ComponentDefinedType::Enum(_) => "enum".to_owned(),
             ComponentDefinedType::Own(_) => "own".to_owned(),
             ComponentDefinedType::Borrow(_) => "borrow".to_owned(),
             ComponentDefinedType::Primitive(_)
             | ComponentDefinedType::List { .. }
             | ComponentDefinedType::Option { .. }
             | ComponentDefinedType::Tuple(_)
-            | ComponentDefinedType::Record(_) => "type".to_owned(),
+            | ComponentDefinedType::Record(_)
+            | ComponentDefinedType::Variant(_)
+            | ComponentDefinedType::Flags(_)
+            | ComponentDefinedType::Enum(_)
+            | ComponentDefinedType::Result { .. } => "type".to_owned(),
         }
     }
 }

@@ -103,14 +103,17 @@ impl Program {
     }
 
     fn fold(&self, store: &mut Store<State>, function: &Function, json: &[u8]) -> Result<ComponentVal, Stop> {
-        let Some(shape) = &function.result else {
-            return Err(Stop::Input("a function without a result merges nothing".to_owned()));
+        let Some((_, shape)) = function.params.first() else {
+            return Err(Stop::Input("a function without a parameter merges nothing".to_owned()));
         };
         let mut values = value::fold_values(shape, json).map_err(Stop::Input)?.into_iter();
         let mut merged = values.next().ok_or_else(|| Stop::Input("nothing to merge".to_owned()))?;
         let instance = self.initialized(store)?;
         for value in values {
             merged = function.call(store, instance, &[merged, value])?.ok_or(Stop::NO_EXPORT)?;
+        }
+        if function.params.len() == 1 {
+            merged = function.call(store, instance, &[merged])?.ok_or(Stop::NO_EXPORT)?;
         }
         Ok(merged)
     }

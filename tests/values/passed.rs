@@ -9,7 +9,7 @@ use wasmpool::error::Error;
 use wasmpool::guest::Integers;
 use wasmpool::guest_file::GuestFile;
 use wasmpool::item::ItemIndex;
-use wasmpool::outcome::{Completion, Outcome};
+use wasmpool::outcome::{Completion, Outcome, Returns};
 use wasmpool::plan::MAX_OUTPUT;
 use wasmpool::pool::{self, Canceller, Job, Options};
 use wasmpool::report::{Reporter, RunEvent};
@@ -55,6 +55,7 @@ pub(super) fn run(guest_name: &str, function: &str, inputs: Inputs) -> Vec<Passe
         workers: 1,
         source: Box::new(Rest(Some(Chunk::new(0, inputs)))),
         serve,
+        returns: Returns::Value,
         timeout: Some(Duration::from_secs(60)),
         chunk: None,
         window_items: count,

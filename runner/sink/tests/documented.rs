@@ -58,14 +58,14 @@ fn files(format: Format) -> String {
 }
 
 fn not_utf8(parameter: &str) -> Completion {
-    let error = format!("parameter \"{parameter}\": expected UTF-8, found 0xff at byte 0");
+    let error = format!("item 1, parameter \"{parameter}\": expected UTF-8, found 0xff at byte 1");
     ended(Outcome::Input { error })
 }
 
 fn statuses() -> Vec<String> {
     let divided = "wasm trap: integer divide by zero".to_owned();
     let inputs = Some(Inputs::Spans { start: 0, end: 18_000, step: 1000 });
-    let unread = Outcome::Input { error: "cannot be read: permission denied".to_owned() };
+    let unread = Outcome::Input { error: "item 18, `notes/old.txt`: Permission denied (os error 13)".to_owned() };
     let unread = Completion { file: Some(b"notes/old.txt".as_slice().into()), ..ended(unread) };
     let crash = |end| record(18, Outcome::Crash { end });
     vec![

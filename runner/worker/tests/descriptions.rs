@@ -46,7 +46,7 @@ fn a_components_interfaces_are_described_with_their_names() {
 }
 
 #[test]
-fn compound_types_are_described_in_full_and_others_by_name() {
+fn compound_types_are_described_in_full() {
     check_exports(
         r#"(component
             (core module $m
@@ -68,7 +68,7 @@ fn compound_types_are_described_in_full_and_others_by_name() {
             (instance $x (instantiate $c
               (with "level" (type $level')) (with "point" (type $point')) (with "f" (func $f))))
             (export "a:b/c" (instance $x)))"#,
-        &["a:b/c#f f(p: option<u8>, l: level) -> result<record { x: f64, tags: list<string> }>"],
+        &["a:b/c#f f(p: option<u8>, l: enum { low, high }) -> result<record { x: f64, tags: list<string> }>"],
     );
 }
 
