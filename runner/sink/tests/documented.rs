@@ -65,7 +65,8 @@ fn not_utf8(parameter: &str) -> Completion {
 fn statuses() -> Vec<String> {
     let divided = "wasm trap: integer divide by zero".to_owned();
     let inputs = Some(Inputs::Spans { start: 0, end: 18_000, step: 1000 });
-    let unread = Outcome::Input { error: "item 18, `notes/old.txt`: Permission denied (os error 13)".to_owned() };
+    let unread =
+        Outcome::Input { error: "item 18, `notes/old.txt`: Permission denied (os error 13)".to_owned() };
     let unread = Completion { file: Some(b"notes/old.txt".as_slice().into()), ..ended(unread) };
     let crash = |end| record(18, Outcome::Crash { end });
     vec![
