@@ -22,7 +22,7 @@ pub struct Stats {
 
 /// How long the last attempts of items ran, by the workers' clocks.
 ///
-/// A percentile is the time that so many percent of them did not exceed, at most 3.2 % above the exact one.
+/// A percentile is the time that so many percent of them did not exceed, at most 1 % above the exact one.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct ItemTimes {
     /// The shortest time, exactly.

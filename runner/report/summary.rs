@@ -58,7 +58,8 @@ fn time(summary: &Summary) -> String {
         duration(*busy)
     );
     let running = wall.saturating_sub(*start_up);
-    if !running.is_zero() {
+    // Less than one says that the items took no time beside the way to them, and nothing of the workers.
+    if !running.is_zero() && *busy >= running {
         text += &format!(", {:.2}x speed-up", busy.as_secs_f64() / running.as_secs_f64());
     }
     text

@@ -4,20 +4,18 @@
 //! is written and on the disk. Until then, and for good if the run fails, a file that was there before stays as it
 //! is. What is no regular file, such as a device or a pipe, cannot be replaced and is written directly.
 
-use std::fs::{self, File, OpenOptions};
+use std::fs::{self, File, OpenOptions, Permissions};
 use std::io::{self, Write};
-use std::os::unix::fs::OpenOptionsExt;
+use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 
-use rustix::fs::statfs;
+use rustix::fs::{Access, access, statfs};
+use tempfile::{Builder, TempPath};
 
 use crate::error::Error;
 
 /// As many links as the kernel follows.
 const MOST_LINKS: usize = 40;
-
-/// As many unfinished files of dead runs with our process number as are passed over.
-const MOST_LEFTOVERS: u32 = 1000;
 
 /// The file system of `/proc`, by the number that `statfs` gives.
 const PROC: i64 = 0x9fa0;
@@ -35,7 +33,7 @@ pub struct OutputFile {
 /// A file that is not finished. It is removed when this is dropped.
 #[derive(Debug)]
 struct Draft {
-    path: PathBuf,
+    path: TempPath,
     target: PathBuf,
 }
 
@@ -43,7 +41,7 @@ struct Draft {
 #[derive(Debug)]
 enum Target {
     /// A regular file, or none yet; with the permissions of the one that is there.
-    File { path: PathBuf, permissions: Option<fs::Permissions> },
+    File { path: PathBuf, permissions: Option<Permissions> },
     /// Anything else that can be opened.
     Direct,
 }
@@ -101,34 +99,23 @@ impl Write for OutputFile {
 }
 
 impl Draft {
-    /// A new file in the folder of `target`.
+    /// A new file in the folder of `target`, with the permissions of any new file.
     fn create(target: PathBuf) -> io::Result<(Self, File)> {
-        for number in 0..MOST_LEFTOVERS {
-            let path = folder(&target).join(format!(".wasmpool-{}-{number}", std::process::id()));
-            // With the permissions of any new file; never what somebody else has put there.
-            match OpenOptions::new().write(true).create_new(true).mode(0o666).open(&path) {
-                Ok(file) => return Ok((Self { path, target }, file)),
-                Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {}
-                Err(error) => return Err(error),
-            }
-        }
-        Err(io::Error::new(io::ErrorKind::AlreadyExists, "the folder is full of unfinished files"))
+        let new = Permissions::from_mode(0o666);
+        // Asked before, because the error of a temporary file names a file that nobody knows.
+        access(folder(&target), Access::WRITE_OK | Access::EXEC_OK)?;
+        let file = Builder::new().prefix(".wasmpool-").permissions(new).tempfile_in(folder(&target))?;
+        let (file, path) = file.into_parts();
+        Ok((Self { path, target }, file))
     }
 
     fn commit(self, file: &File) -> io::Result<()> {
         // Before the name changes: else a power cut could leave the new name with nothing behind it.
         file.sync_all()?;
-        fs::rename(&self.path, &self.target)?;
+        self.path.persist(&self.target)?;
         // Not every file system can do that for a folder, and the file itself is safe.
         let _ = File::open(folder(&self.target)).and_then(|folder| folder.sync_all());
         Ok(())
-    }
-}
-
-impl Drop for Draft {
-    fn drop(&mut self) {
-        // After a commit there is nothing of that name.
-        let _ = fs::remove_file(&self.path);
     }
 }
 
