@@ -168,16 +168,18 @@ impl Description {
     /// What `export` is there for, if it is not there for itself.
     #[must_use]
     pub fn service_of(&self, export: &Export) -> Option<(Service, &Export)> {
-        self.exports.iter().find_map(|served| {
-            let service = if self.merge_of(served) == Some(export) {
-                Service::Merge
-            } else if self.finish_of(served) == Some(export) {
-                Service::Finish
-            } else {
-                return None;
-            };
-            Some((service, served))
-        })
+        let served = |function: &str| {
+            self.exports
+                .iter()
+                .find(|served| served.function == function && served.interface == export.interface)
+        };
+        if let Some(served) = export.function.strip_prefix("merge-").and_then(served)
+            && self.merge_of(served) == Some(export)
+        {
+            return Some((Service::Merge, served));
+        }
+        let served = export.function.strip_prefix("finish-").and_then(served)?;
+        (self.finish_of(served) == Some(export)).then_some((Service::Finish, served))
     }
 }
 

@@ -65,6 +65,16 @@ pub enum Returns {
     Result,
 }
 
+/// What becomes of what guests print, beside its place in records.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Printed {
+    /// Nothing.
+    #[default]
+    Recorded,
+    /// It is told to whoever looks on: there is no record that they will see.
+    Told,
+}
+
 /// How a worker process ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum WorkerEnd {

@@ -90,26 +90,37 @@ pub(crate) fn milliseconds(duration: Duration) -> String {
 /// `text` with its control characters written as escapes, `\n` and `\u{1b}`: it fits on a line and does nothing
 /// to a terminal.
 pub(crate) fn escaped(text: &str) -> Cow<'_, str> {
-    if !text.contains(char::is_control) {
+    if !text.contains(controls) {
         return Cow::Borrowed(text);
     }
-    let escape = |character: char| match character.is_control() {
-        true => character.escape_debug().collect(),
-        false => String::from(character),
+    let escape = |character: char| match character {
+        character if character.is_control() => character.escape_debug().collect(),
+        character if controls(character) => character.escape_unicode().collect(),
+        character => String::from(character),
     };
     Cow::Owned(text.chars().map(escape).collect())
 }
 
 /// JSON text of the same meaning without the control characters that JSON allows in a string.
 pub(crate) fn escaped_json(json: &str) -> Cow<'_, str> {
-    if !json.contains(char::is_control) {
+    if !json.contains(controls) {
         return Cow::Borrowed(json);
     }
-    let escape = |character: char| match character.is_control() {
+    let escape = |character: char| match controls(character) {
         true => format!("\\u{:04x}", u32::from(character)),
         false => String::from(character),
     };
     Cow::Owned(json.chars().map(escape).collect())
+}
+
+/// Whether a terminal would obey a character instead of showing it: control characters, line and paragraph
+/// separators, and what turns the direction of writing, behind which one command can look like another.
+fn controls(character: char) -> bool {
+    character.is_control()
+        || matches!(
+            character,
+            '\u{61c}' | '\u{200e}' | '\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}'
+        )
 }
 
 fn append_subject(subject: Subject<'_>, file: Option<&[u8]>, out: &mut Vec<u8>) {
@@ -399,5 +410,11 @@ mod tests {
     fn escaping_leaves_letters_and_takes_what_a_terminal_would_obey() {
         assert_eq!(escaped("né\t\u{1b}[2J\u{9b}"), r"né\t\u{1b}[2J\u{9b}");
         assert_eq!(escaped_json("\"é\u{9b}\u{7f}\""), r#""é\u009b\u007f""#);
+    }
+
+    #[test]
+    fn what_turns_the_direction_of_writing_is_escaped() {
+        assert_eq!(escaped("rm \u{202e}x\u{2028}y"), r"rm \u{202e}x\u{2028}y");
+        assert_eq!(escaped_json("\"\u{2066}\u{61c}\""), r#""\u2066\u061c""#);
     }
 }

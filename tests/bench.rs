@@ -5,8 +5,9 @@
 
 mod contest;
 
+use std::collections::HashSet;
 use std::io::Read;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
@@ -18,7 +19,14 @@ const WASMPOOL: &str = env!("CARGO_BIN_EXE_wasmpool");
 /// Numbers that the main job looks at: a second of work or so for two processors.
 const NUMBERS: u32 = 20_000_000;
 
+const TEXT: &str = "text.txt";
+
+const SUMS: &str = "sums.jsonl";
+
 fn main() -> Result<()> {
+    let text = text(50_000_000);
+    std::fs::write(scratch(TEXT), &text)?;
+    std::fs::write(scratch(SUMS), sums(1_000_000))?;
     let contests = [
         Contest::new(
             "process start to first record, no cache, hostile.wasm",
@@ -43,6 +51,23 @@ fn main() -> Result<()> {
             vec![
                 Contender::new("wasmpool -j 2", || divisors("2")).of_items(300_000),
                 Contender::new("wasmpool -j 1", || divisors("1")).of_items(300_000),
+            ],
+        ),
+        Contest::new(
+            "words of a text of 50 MB: how many, how many different ones, how long",
+            5,
+            vec![
+                Contender::new("native, 2 threads", move || native_words(&text)),
+                Contender::new("wasmpool -j 2 --blocks", || words("2")),
+                Contender::new("wasmpool -j 1 --blocks", || words("1")),
+            ],
+        ),
+        Contest::new(
+            "1,000,000 lines of JSON, a fresh instance each",
+            3,
+            vec![
+                Contender::new("wasmpool -j 2", || additions("2")).of_items(1_000_000),
+                Contender::new("wasmpool -j 1", || additions("1")).of_items(1_000_000),
             ],
         ),
     ];
@@ -126,6 +151,83 @@ fn divisors(workers: &str) -> Result<Duration> {
     let (time, output) = timed(&arguments)?;
     ensure!(output.iter().filter(|byte| **byte == b'\n').count() == 300_000, "records are missing");
     Ok(time)
+}
+
+/// Lines of words, the frequent ones among 20,000 far more often than the rare.
+fn text(bytes: usize) -> String {
+    let mut text = String::with_capacity(bytes + 200);
+    let mut state = 42_u64;
+    let mut random = move || {
+        // The multiplier and the increment are Knuth's, for MMIX.
+        state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+        state >> 33
+    };
+    while text.len() < bytes {
+        for _ in 0..random() % 27 + 4 {
+            let word = random() % (random() % 20_000 + 1);
+            text.push_str(&format!("word{word} "));
+        }
+        text.push('\n');
+    }
+    text
+}
+
+/// The same analysis, by the same algorithm, of each half on a thread; as the guest prints it.
+fn native_words(text: &str) -> Result<Duration> {
+    let start = Instant::now();
+    let middle = text.len() / 2;
+    let cut = middle + text[middle..].find('\n').context("a line ends in the second half")?;
+    let (left, right) = text.split_at(cut);
+    let lower = std::thread::scope(|scope| {
+        let halves = [left, right].map(|half| scope.spawn(|| half.to_lowercase()));
+        halves.map(|half| half.join().expect("lowering does not panic"))
+    });
+    let [one, other] = std::thread::scope(|scope| {
+        let halves = lower.each_ref().map(|half| scope.spawn(|| tally(half)));
+        halves.map(|half| half.join().expect("counting does not panic"))
+    });
+    let (words, letters) = (one.0 + other.0, one.2 + other.2);
+    let unique = one.1.union(&other.1).count();
+    let time = start.elapsed();
+    let average = letters as f64 / words as f64;
+    let expected =
+        format!("{{\"word-count\":{words},\"unique-words\":{unique},\"avg-word-length\":{average:?}}}\n");
+    std::fs::write(scratch("words.json"), expected)?;
+    Ok(time)
+}
+
+fn tally(lower: &str) -> (u64, HashSet<&str>, u64) {
+    let (mut words, mut unique, mut letters) = (0, HashSet::new(), 0);
+    for word in lower.split_whitespace() {
+        words += 1;
+        letters += word.chars().count() as u64;
+        unique.insert(word);
+    }
+    (words, unique, letters)
+}
+
+fn words(workers: &str) -> Result<Duration> {
+    let file = scratch(TEXT);
+    let (time, output) =
+        timed(&["run", "guests/text.wasm", "--blocks", &file.to_string_lossy(), "-j", workers])?;
+    ensure!(output == std::fs::read(scratch("words.json"))?, "the counts are wrong");
+    Ok(time)
+}
+
+fn sums(lines: u32) -> String {
+    (0..lines).map(|n| format!("[{n},1]\n")).collect()
+}
+
+fn additions(workers: &str) -> Result<Duration> {
+    let file = scratch(SUMS);
+    let (time, output) =
+        timed(&["run", "guests/tour.wasm", "add", "--jsonl", &file.to_string_lossy(), "-j", workers])?;
+    ensure!(output.iter().filter(|byte| **byte == b'\n').count() == 1_000_000, "records are missing");
+    Ok(time)
+}
+
+fn scratch(name: &str) -> PathBuf {
+    Path::new(env!("CARGO_TARGET_TMPDIR")).join(name)
 }
 
 fn timed(arguments: &[&str]) -> Result<(Duration, Vec<u8>)> {

@@ -82,3 +82,15 @@ fn a_guest_sees_no_environment_and_no_files() {
         .stdout("No such file or directory (os error 44)\n")
         .check();
 }
+
+#[test]
+fn what_the_guest_prints_is_told_beside_its_value() {
+    wasmpool("call hostile.wasm print")
+        .arg("one\ntwo")
+        .stdout("7\n")
+        .stderr("stdout: one\nstdout: two\n")
+        .check();
+    wasmpool("call hostile.wasm print hi --format jsonl")
+        .stdout("{\"v\":1,\"index\":0,\"input\":[\"hi\"],\"status\":\"ok\",\"value\":2,\"stdout\":\"hi\"}\n")
+        .check();
+}

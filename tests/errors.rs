@@ -2,7 +2,7 @@
 
 use std::fs;
 
-use crate::harness::{guest, is_soak, run, wasmpool};
+use crate::harness::{bash, guest, is_soak, run, wasmpool};
 
 const PRIMES: &str = "it exports `count-primes(start: u64, end: u64) -> u64`, \
      `merge-count-primes(a: u64, b: u64) -> u64` and `count-divisors(n: u64) -> u64`";
@@ -235,11 +235,11 @@ fn h12_an_output_that_is_full_ends_with_7() {
 fn an_unknown_command_or_flag_is_wrong_usage() {
     wasmpool("walk").refused(
         2,
-        "error: there is no command `walk`\n\nhint: `-h` behind the command shows what there is\n",
+        "error: there is no command `walk`\n\nhint: `wasmpool -h` and `wasmpool run -h` show what there is\n",
     );
     run("primes.wasm --qqq").refused(
         2,
-        "error: there is no flag `--qqq` here\n\nhint: `-h` behind the command shows what there is\n",
+        "error: there is no flag `--qqq` here\n\nhint: `wasmpool -h` and `wasmpool run -h` show what there is\n",
     );
 }
 
@@ -251,4 +251,20 @@ fn a_slip_is_answered_with_what_was_meant() {
         .refused(2, "error: there is no flag `--rnage` here\n\nhint: did you mean `--range`?\n");
     run("primes.wasm --range 1..5 --format jsno")
         .refused(2, "error: `--format` takes no `jsno`\n\nhint: did you mean `json`?\n");
+}
+
+#[test]
+fn an_output_that_cannot_be_a_file_is_refused_before_anything_runs() {
+    for name in ["out/", "nowhere/out"] {
+        run(&format!("hostile.wasm spin --range 1..2 --timeout none -o {name}"))
+            .code(7)
+            .stderr_is(move |stderr| stderr.starts_with(&format!("error: cannot write `{name}`: ")))
+            .check();
+    }
+}
+
+#[test]
+fn a_file_that_may_not_grow_ends_with_7() {
+    bash("ulimit -f 800; wasmpool run primes.wasm count-divisors --range 0..20000 --progress none -o out")
+        .refused(7, "error: cannot write `out`: File too large (os error 27)\n");
 }

@@ -90,9 +90,7 @@ fn g18_a_trap_is_named_by_its_kind() {
 #[test]
 fn g18_a_failed_item_is_a_row_as_text() {
     run("hostile.wasm trap-odd --range 0..2 --format text")
-        .stdout(
-            "input  value\n    0      0\n    1  trap: wasm trap: wasm `unreachable` instruction executed\n",
-        )
+        .stdout("input  value\n    0      0\n    1  trap: wasm `unreachable` instruction executed\n")
         .code(1)
         .check();
 }

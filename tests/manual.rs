@@ -43,7 +43,11 @@ fn the_page_of_a_command_has_all_its_flags() {
             assert!(page.contains(&format!("\n.SH {section}\n")), "{command}: {section}");
         }
         for flag in flags(&command) {
-            assert!(page.contains(&flag), "{command}: {flag}");
+            let (_, options) = page.split_once("\n.SH OPTIONS\n").expect("it was just seen");
+            let at = options.find(&flag).unwrap_or_else(|| panic!("{command}: {flag}"));
+            // A flag's own line, then what it means.
+            let meaning = options[at..].lines().nth(1).unwrap_or_default();
+            assert!(meaning.starts_with(char::is_alphabetic), "{command}: {flag}: {meaning:?}");
         }
     }
 }

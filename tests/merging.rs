@@ -74,10 +74,44 @@ fn files_may_be_merged() {
         .check();
 }
 
+/// A number is a map, x to a * x + b of 16 bits each; merging composes two of them, which is associative and depends on
+/// their order.
+const MAPS: &str = r#"
+(component
+  (core module $m
+    (func (export "f") (param i32) (result i32) (local.get 0))
+    (func (export "merge") (param $x i32) (param $y i32) (result i32)
+      (local $a i32)
+      (local.set $a (i32.shr_u (local.get $x) (i32.const 16)))
+      (i32.or
+        (i32.shl (i32.mul (local.get $a) (i32.shr_u (local.get $y) (i32.const 16))) (i32.const 16))
+        (i32.and
+          (i32.add (i32.mul (local.get $a) (i32.and (local.get $y) (i32.const 0xffff))) (local.get $x))
+          (i32.const 0xffff)))))
+  (core instance $i (instantiate $m))
+  (func (export "f") (param "map" u32) (result u32) (canon lift (core func $i "f")))
+  (func (export "merge-f") (param "a" u32) (param "b" u32) (result u32) (canon lift (core func $i "merge"))))
+"#;
+
 #[test]
-fn lines_of_json_may_be_merged_in_input_order() {
-    // Concatenation is associative, and shows any other order.
-    run("tour.wasm sum --jsonl - --merge").stdin("[0,10]\n[10,100]\n[100,101]\n").stdout("5050\n").check();
+fn values_are_merged_in_input_order() {
+    let maps: Vec<u32> = (1..=1000_u32).map(|n| n.wrapping_mul(2_654_435_769) | 0x1_0000).collect();
+    let compose = |x: u32, y: &u32| {
+        let (a, b) = (x >> 16, x & 0xffff);
+        a.wrapping_mul(y >> 16) << 16 | a.wrapping_mul(y & 0xffff).wrapping_add(b) & 0xffff
+    };
+    let merged = maps[1..].iter().fold(maps[0], compose);
+    let lines = maps.iter().fold(String::new(), |mut lines, map| {
+        let _ = writeln!(lines, "{map}");
+        lines
+    });
+    for flags in ["-j 1", "-j 4 --chunk 1", "-j 2 --unordered"] {
+        run(&format!("maps.wasm f --merge --jsonl - {flags}"))
+            .wat("maps.wasm", MAPS)
+            .stdin(&lines)
+            .stdout(format!("{merged}\n"))
+            .check();
+    }
 }
 
 #[test]

@@ -13,8 +13,8 @@ use wasmpool::error::Error;
 use wasmpool::item::ItemIndex;
 use wasmpool::outcome::{Completion, Outcome};
 use wasmpool::pool::{Canceller, Job};
-use wasmpool::sink::{Accepted, Sink};
-use wasmpool::source::{Next, Source};
+use wasmpool::sink::{Accepted, InputEnd, Sink};
+use wasmpool::source::{Next, Refused, Source};
 
 use crate::fake_worker::{Fake, Misdeed, Script, When, job, numbers};
 
@@ -38,6 +38,8 @@ enum Ending {
     Never,
     End(u64),
     Fail(u64),
+    /// Every other item cannot be had.
+    Refuse(u64),
     Panic(u64),
     /// Waits for somebody who does not come.
     Wait(u64, Receiver<()>),
@@ -47,12 +49,21 @@ impl Source for Numbers {
     fn next(&mut self, max_items: u64, _max_bytes: usize) -> Result<Option<Next>, Error> {
         let end = match &self.ending {
             Ending::Never => u64::MAX,
-            Ending::End(end) | Ending::Fail(end) | Ending::Panic(end) | Ending::Wait(end, _) => *end,
+            Ending::End(end)
+            | Ending::Fail(end)
+            | Ending::Refuse(end)
+            | Ending::Panic(end)
+            | Ending::Wait(end, _) => *end,
         };
         let count = max_items.min(end - self.next);
         if count == 0 {
             return self.end();
         }
+        if matches!(self.ending, Ending::Refuse(_)) && self.next % 2 == 1 {
+            self.next += 1;
+            return Ok(Some(Next::Refused(Refused { file: None, error: "it is odd".to_owned() })));
+        }
+        let count = if matches!(self.ending, Ending::Refuse(_)) { 1 } else { count };
         let inputs = Inputs::Numbers { start: self.next.into(), count };
         self.next += count;
         self.most_ahead.fetch_max(self.next - self.emitted.load(Ordering::SeqCst), Ordering::SeqCst);
@@ -67,7 +78,7 @@ impl Source for Numbers {
 impl Numbers {
     fn end(&self) -> Result<Option<Next>, Error> {
         match &self.ending {
-            Ending::Never | Ending::End(_) => Ok(None),
+            Ending::Never | Ending::End(_) | Ending::Refuse(_) => Ok(None),
             Ending::Fail(_) => {
                 let source = io::Error::other("the disk is gone");
                 Err(Error::Input { name: "the numbers".into(), hint: None, source })
@@ -102,7 +113,7 @@ impl Sink for Counting {
         Ok(Accepted { emitted: 1, ..Accepted::default() })
     }
 
-    fn input_ended(&mut self, _total: u64) -> Result<Accepted, Error> {
+    fn input_ended(&mut self, _end: InputEnd) -> Result<Accepted, Error> {
         Ok(Accepted::default())
     }
 
@@ -314,4 +325,20 @@ fn more_workers_than_items_are_no_harm() {
 fn a_window_of_one_item_runs_one_item_at_a_time() {
     let ran = honest().run(Job { window_items: 1, ..job(numbers(20)) });
     ran.check_ok_but(20, &[]);
+}
+
+#[test]
+fn items_that_cannot_be_had_take_their_place_and_give_it_back() {
+    for window_items in [1, 3, 1000] {
+        let Play { job, mut sink, .. } = play(Ending::Refuse(99), |_| Ok(()));
+        let job = Job { window_items, ..job };
+        let (result, _) = honest().run_into(job, &mut sink, Canceller::new());
+        let summary = result.unwrap();
+        let counts = summary.counts;
+        assert_eq!((counts.items, counts.ok, counts.failed, counts.cancelled), (99, 50, 49, 0));
+        assert_eq!(summary.attempts, 50);
+        assert_eq!(sink.emitted.load(Ordering::SeqCst), 99);
+        let error = Outcome::Input { error: "item 97, it is odd".to_owned() };
+        assert_eq!(sink.failed.last(), Some(&error));
+    }
 }

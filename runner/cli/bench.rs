@@ -47,10 +47,23 @@ pub(super) struct BenchArgs {
     input: InputArgs,
 
     /// How many workers, such as 1,2,4; one worker is timed in any case
-    #[arg(short = 'j', long, value_name = "LIST", default_value = "auto", help_heading = "Running")]
+    #[arg(
+        short = 'j',
+        long,
+        allow_negative_numbers = true,
+        value_name = "LIST",
+        default_value = "auto",
+        help_heading = "Running"
+    )]
     workers: String,
     /// How many times each is run
-    #[arg(long, value_name = "N", default_value = "3", help_heading = "Running")]
+    #[arg(
+        long,
+        allow_negative_numbers = true,
+        value_name = "N",
+        default_value = "3",
+        help_heading = "Running"
+    )]
     runs: String,
     #[command(flatten)]
     running: RunningArgs,
@@ -168,6 +181,7 @@ impl Reporter for NoSummary {
             | RunEvent::Progress { .. }
             | RunEvent::WorkerReplaced { .. }
             | RunEvent::WorkerSaid { .. }
+            | RunEvent::GuestPrinted { .. }
             | RunEvent::InputRemark { .. } => self.0.report(event),
             RunEvent::Finished { .. } => {}
         }

@@ -25,7 +25,7 @@ pub(super) struct CallArgs {
     arguments: Vec<String>,
 
     /// Wall time, such as 500ms or 1m30s, or none
-    #[arg(long, value_name = "TIME", default_value = "60s")]
+    #[arg(long, allow_negative_numbers = true, value_name = "TIME", default_value = "60s")]
     timeout: String,
     /// How the result is printed
     #[arg(long, value_name = "FORMAT", value_enum, default_value = "auto")]

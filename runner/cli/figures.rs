@@ -10,7 +10,7 @@ use serde::Serialize;
 
 use crate::plan::Plan;
 use crate::record::escaped;
-use crate::report::Summary;
+use crate::report::{Summary, counted};
 
 /// How figures are printed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
@@ -158,16 +158,23 @@ impl Figures {
         let differing = self.differing();
         let failed = self.failed();
         if differing.is_empty() {
-            let _ = writeln!(text, "results   the same in all {}", counted(self.runs.len() as u64, "run"));
+            let same = match self.runs.len() {
+                1 => "of a single run: nothing to compare".to_owned(),
+                runs => format!("the same in all {runs} runs"),
+            };
+            let _ = writeln!(text, "results   {same}");
         }
         for Place { workers, run } in &differing {
             let workers = counted(*workers as u64, "worker");
             let _ =
                 writeln!(text, "results   run {run} with {workers} differs from the first run with 1 worker");
         }
+        let in_each = if differing.is_empty() { "in each run" } else { "in the worst run" };
         if failed > 0 {
-            let in_each = if differing.is_empty() { "in each run" } else { "in the worst run" };
             let _ = writeln!(text, "failures  {failed} of {} {in_each}", counted(self.items(), "item"));
+        }
+        if self.failed_merges() > 0 {
+            let _ = writeln!(text, "failures  {} {in_each}", counted(self.failed_merges(), "merge"));
         }
         let reason = match (differing.is_empty(), failed) {
             (true, _) => return,
@@ -222,9 +229,14 @@ impl Figures {
         median(&self.runs.iter().map(|run| run.summary.start_up).collect::<Vec<_>>())
     }
 
+    /// How many items failed in a run, at most.
     fn failed(&self) -> u64 {
-        let failed = |run: &Run| run.summary.counts.failed + run.summary.failed_merges;
-        self.runs.iter().map(failed).max().unwrap_or_default()
+        self.runs.iter().map(|run| run.summary.counts.failed).max().unwrap_or_default()
+    }
+
+    /// How many merges failed in a run, at most.
+    fn failed_merges(&self) -> u64 {
+        self.runs.iter().map(|run| run.summary.failed_merges).max().unwrap_or_default()
     }
 
     fn differing(&self) -> Vec<Place> {
@@ -294,13 +306,6 @@ fn duration(seconds: f64) -> String {
 
 fn rate(per_second: f64) -> String {
     if per_second < 10.0 { format!("{per_second:.1}") } else { format!("{per_second:.0}") }
-}
-
-fn counted(count: u64, noun: &str) -> String {
-    match count {
-        1 => format!("1 {noun}"),
-        _ => format!("{count} {noun}s"),
-    }
 }
 
 #[cfg(test)]

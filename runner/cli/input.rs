@@ -44,7 +44,7 @@ pub(super) struct InputArgs {
     #[arg(long, value_name = "VALUE", allow_hyphen_values = true)]
     item: Vec<String>,
     /// How long a block is at most, unless a single line is longer [default: 1MiB]
-    #[arg(long, value_name = "SIZE", hide_short_help = true)]
+    #[arg(long, allow_negative_numbers = true, value_name = "SIZE", hide_short_help = true)]
     block_size: Option<String>,
     /// Lines end with CR LF: both are taken off
     #[arg(long, hide_short_help = true)]
@@ -59,13 +59,19 @@ pub(super) struct InputArgs {
 #[command(next_help_heading = "Running")]
 pub(super) struct RunningArgs {
     /// Wall time per item, such as 500ms or 1m30s, or none
-    #[arg(long, value_name = "TIME", default_value = "60s")]
+    #[arg(long, allow_negative_numbers = true, value_name = "TIME", default_value = "60s")]
     timeout: String,
     /// How many items travel together
-    #[arg(long, value_name = "N|auto", default_value = "auto", hide_short_help = true)]
+    #[arg(
+        long,
+        allow_negative_numbers = true,
+        value_name = "N|auto",
+        default_value = "auto",
+        hide_short_help = true
+    )]
     chunk: String,
     /// How many items may be read and not yet printed
-    #[arg(long, value_name = "N", default_value_t = plan::DEFAULT_WINDOW.to_string(), hide_short_help = true)]
+    #[arg(long, allow_negative_numbers = true, value_name = "N", default_value_t = plan::DEFAULT_WINDOW.to_string(), hide_short_help = true)]
     window: String,
     /// The integers of a plain module have no sign
     #[arg(long, hide_short_help = true)]

@@ -80,9 +80,34 @@ fn exports(page: &mut Page, name: &Path, guest: &Description) {
         let depth = if interface.is_some() { 2 } else { 1 };
         for export in guest.exports.iter().filter(|export| export.interface.as_deref() == interface) {
             page.line(depth, &export.to_string());
+            if let Some(note) = misfit(guest, export) {
+                page.line(depth + 2, &note);
+            }
             page.line(depth + 2, &usage(name, guest, export));
         }
     }
+}
+
+/// What a function would have to be to do what its name says for another, if it is not.
+fn misfit(guest: &Description, export: &Export) -> Option<String> {
+    let named = |prefix: &str| {
+        let function = export.function.strip_prefix(prefix)?;
+        let is_served =
+            |served: &&Export| served.function == function && served.interface == export.interface;
+        guest.exports.iter().find(is_served)?.result.clone().map(|value| (function, value))
+    };
+    if guest.service_of(export).is_some() {
+        return None;
+    }
+    if let Some((function, value)) = named("merge-") {
+        return Some(format!(
+            "does not merge the values of `{function}`: that takes two `{value}` and returns one"
+        ));
+    }
+    let (function, value) = named("finish-")?;
+    Some(format!(
+        "does not finish the merged value of `{function}`: that takes one `{value}`, and something that merges"
+    ))
 }
 
 /// The command line for an export, or why there is none.
@@ -273,6 +298,23 @@ imports
     fn a_guest_without_anything_is_told_in_words() {
         let expected = "g.wasm: component, 8 bytes\n\nexports no function\n\nimports nothing\n";
         assert_eq!(text(Path::new("g.wasm"), 8, &guest(Vec::new(), &[])), expected);
+    }
+
+    #[test]
+    fn a_function_that_only_has_the_name_of_a_merge_is_told() {
+        use ValueType::{U8, U64};
+        let exports = vec![
+            export(None, "f", &[("n", U64)], U64),
+            export(None, "merge-f", &[("a", U64), ("b", U8)], U64),
+            export(None, "finish-f", &[("merged", U64)], U64),
+        ];
+        let text = text(Path::new("g.wasm"), 8, &guest(exports, &[]));
+        for note in [
+            "\n      does not merge the values of `f`: that takes two `u64` and returns one\n",
+            "\n      does not finish the merged value of `f`: that takes one `u64`, and something that merges\n",
+        ] {
+            assert!(text.contains(note), "{text}");
+        }
     }
 
     #[test]

@@ -11,7 +11,7 @@ use crate::color::Color;
 use crate::error::{Error, ExitCode};
 use crate::guest::{Description, ValueType};
 use crate::guest_file::GuestFile;
-use crate::outcome::Returns;
+use crate::outcome::{Printed, Returns};
 use crate::plan::{self, Bound, InputKind, Plan, WINDOW_BYTES};
 use crate::pool::{self, Cancellation, Canceller};
 use crate::report::{self, ReportOptions, Reporter};
@@ -33,14 +33,13 @@ fn run(plan: &Plan, cancellation: Cancellation) -> Result<ExitCode, Error> {
     let stdout = io::stdout();
     let (output, place): (Box<dyn Write + '_>, _) = match &mut file {
         Some(file) => {
-            let name = file.name();
-            (Box::new(file), Place::file(name))
+            let place = Place { terminal: file.is_terminal(), ..Place::file(file.name()) };
+            (beside(reporter.as_ref(), Box::new(file), &place), place)
         }
         None => {
             let terminal = stdout.is_terminal();
             let place = Place { name: "standard output".into(), terminal, color: color_of(&stdout) };
-            let output = Box::new(stdout.lock());
-            (if terminal { reporter.beside(output) } else { output }, place)
+            (beside(reporter.as_ref(), Box::new(stdout.lock()), &place), place)
         }
     };
     let mut sink = sink::for_run(sink_options(plan, &bound, place), output);
@@ -123,6 +122,11 @@ impl Place {
     }
 }
 
+/// The output, with what the reporter draws on the same terminal out of its way.
+fn beside<'w>(reporter: &dyn Reporter, output: Box<dyn Write + 'w>, place: &Place) -> Box<dyn Write + 'w> {
+    if place.terminal { reporter.beside(output) } else { output }
+}
+
 /// What `--color` asks for, or else what the stream and the environment say.
 fn color_of(stream: &impl anstream::stream::RawStream) -> Color {
     match anstream::AutoStream::choice(stream) {
@@ -153,10 +157,8 @@ pub(super) fn options(plan: &Plan) -> pool::Options {
 
 /// How the results of a plan are printed.
 pub(super) fn sink_options(plan: &Plan, bound: &Bound, place: Place) -> SinkOptions {
-    // The value of a single call is printed like a merged one: plain, unless records are asked for.
-    let is_plain_value = is_single(plan) && matches!(plan.format, Format::Auto | Format::Text);
     SinkOptions {
-        merged: bound.merge.is_some() || is_plain_value,
+        merged: bound.merge.is_some() || is_plain_value(plan),
         finished: bound.finish.is_some(),
         ordered: plan.ordered,
         format: plan.format,
@@ -168,6 +170,11 @@ pub(super) fn sink_options(plan: &Plan, bound: &Bound, place: Place) -> SinkOpti
         files: matches!(plan.input, InputKind::Files { .. }),
         inputs: bound.inputs.clone(),
     }
+}
+
+/// The value of a single call is printed like a merged one: plain, unless records are asked for.
+fn is_plain_value(plan: &Plan) -> bool {
+    is_single(plan) && matches!(plan.format, Format::Auto | Format::Text)
 }
 
 fn is_single(plan: &Plan) -> bool {
@@ -185,6 +192,7 @@ pub(super) fn job(plan: &Plan, bound: Bound) -> pool::Job {
             Some(ValueType::Result { .. }) => Returns::Result,
             Some(_) | None => Returns::Value,
         },
+        printed: if is_plain_value(plan) { Printed::Told } else { Printed::Recorded },
         timeout: plan.timeout,
         chunk: plan.chunk.map(std::num::NonZero::get),
         window_items: plan.window.get(),

@@ -35,6 +35,8 @@ impl ManArgs {
 }
 
 fn page(command: Command) -> io::Result<String> {
+    // The short help leaves out what is seldom asked for; a manual does not.
+    let command = command.mut_args(|argument| argument.hide_short_help(false));
     let mut page = Vec::new();
     let man = clap_mangen::Man::new(command).source(concat!("wasmpool ", env!("CARGO_PKG_VERSION")));
     man.render(&mut page)?;

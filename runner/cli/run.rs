@@ -14,15 +14,15 @@ use crate::sink::Format;
 
 /// Run a function over many inputs
 ///
-/// One item of the input is one call, in an instance of its own. Results come in input order. For a range, a
-/// function that has a `merge-` function beside it gives one merged value.
+/// One item of the input is one call, in an instance of its own. Results come in input order. For a range and for
+/// blocks, a function that has a `merge-` function beside it gives one merged value.
 #[derive(Debug, Args)]
 #[command(
     override_usage = "wasmpool run [OPTIONS] GUEST [EXPORT] INPUT",
     after_help = "\
 Examples:
   wasmpool run primes.wasm --range 1..800000
-  wasmpool run primes.wasm --range 0..800000 --step 100000 --each --format text
+  wasmpool run text.wasm --blocks notes.txt
   wasmpool run text.wasm analyze --lines notes.txt > records.jsonl"
 )]
 pub(super) struct RunArgs {
@@ -35,7 +35,14 @@ pub(super) struct RunArgs {
     input: InputArgs,
 
     /// How many workers; auto is one per usable CPU
-    #[arg(short = 'j', long, value_name = "N|N%|auto", default_value = "auto", help_heading = "Running")]
+    #[arg(
+        short = 'j',
+        long,
+        allow_negative_numbers = true,
+        value_name = "N|N%|auto",
+        default_value = "auto",
+        help_heading = "Running"
+    )]
     workers: String,
     #[command(flatten)]
     running: RunningArgs,

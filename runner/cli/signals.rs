@@ -4,12 +4,13 @@
 //! signal. The first signal cancels the run, which then has [`GRACE`] to print what it has; when that is over, or at
 //! a second signal, it is not waited for any longer. Only the command line does this, never the library.
 
+use std::sync::Arc;
 use std::sync::mpsc::{self, Receiver, RecvTimeoutError, Sender};
 use std::time::{Duration, Instant};
 use std::{fs, io, thread};
 
 use anyhow::Context;
-use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
+use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM, SIGXFSZ};
 use signal_hook::iterator::Signals;
 
 use crate::error::{Error, ExitCode};
@@ -29,6 +30,8 @@ pub(super) fn supervise(
 ) -> anyhow::Result<ExitCode> {
     let (sender, events) = mpsc::channel();
     watch(heeded(), sender.clone()).context("signals cannot be watched for")?;
+    // A file that may not grow any more is then an error of who writes it, like a full disk.
+    signal_hook::flag::register(SIGXFSZ, Arc::default()).context("signals cannot be watched for")?;
     let run = move || {
         let _announced = AtEnd(sender);
         run()

@@ -23,6 +23,9 @@ pub(super) fn explain(answer: &clap::Error) -> Option<(String, String)> {
             let flag = text(answer, ContextKind::InvalidArg)?;
             let value = text(answer, ContextKind::InvalidValue)?;
             let taken = listed(texts(answer, ContextKind::ValidValue)?, "or");
+            if value.is_empty() && taken.is_empty() {
+                return Some((format!("`{}` has no value", bare(flag)), format!("write `{flag}`")));
+            }
             if value.is_empty() {
                 return Some((format!("`{}` has no value", bare(flag)), format!("it takes {taken}")));
             }
@@ -47,11 +50,15 @@ pub(super) fn explain(answer: &clap::Error) -> Option<(String, String)> {
                 }
             }
         }
+        ErrorKind::InvalidUtf8 => Some((
+            "an argument is no UTF-8".to_owned(),
+            "texts of any bytes can be given with `--lines` and `--files`".to_owned(),
+        )),
         _ => None,
     }
 }
 
-const TRY_HELP: &str = "`-h` behind the command shows what there is";
+const TRY_HELP: &str = "`wasmpool -h` and `wasmpool run -h` show what there is";
 
 /// The first of what is alike.
 fn similar(answer: &clap::Error, kind: ContextKind) -> Option<String> {

@@ -29,10 +29,15 @@ pub(super) fn items(export: &Export, texts: &[String]) -> Result<Vec<String>, Er
     let item = |text: &String| match export.params.as_slice() {
         [(name, param)] => argument(param, text).ok_or_else(|| no_json(name, param, text)),
         _ => serde_json::from_str::<&RawValue>(text)
-            .map(|json| json.get().to_owned())
+            .map(|json| on_one_line(json.get()))
             .map_err(|_| no_row(export, text)),
     };
     texts.iter().map(item).collect()
+}
+
+/// Between two tokens of JSON any white space will do; inside a string there is none of this kind.
+fn on_one_line(json: &str) -> String {
+    json.replace(['\n', '\r', '\t'], " ")
 }
 
 fn no_row(export: &Export, text: &str) -> Error {
@@ -47,7 +52,7 @@ fn argument(param: &ValueType, text: &str) -> Option<String> {
     let json = serde_json::from_str::<&RawValue>(text).ok().map(RawValue::get);
     let bare_text_will_do = matches!(param, ValueType::String | ValueType::Char);
     match json {
-        Some(json) if !bare_text_will_do || json.starts_with('"') => Some(json.to_owned()),
+        Some(json) if !bare_text_will_do || json.starts_with('"') => Some(on_one_line(json)),
         _ if bare_text_will_do => Some(serde_json::Value::from(text).to_string()),
         _ => None,
     }

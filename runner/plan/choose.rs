@@ -1,6 +1,6 @@
 //! Which export is meant: by its name or an ending of it, or by being the only one that takes the input.
 
-use super::{InputKind, Plan, types};
+use super::{InputKind, Merging, Plan, types};
 use crate::error::Error;
 use crate::guest::{Description, Export};
 
@@ -114,13 +114,22 @@ fn only_fitting<'a>(plan: &Plan, guest: &'a Description) -> Result<&'a Export, E
 }
 
 /// Those that the input fits best. A range has two ends, so it is for functions of two integers, and for functions of
-/// one only where there are none of two. Pieces of one thing are for functions whose values can be merged, and many
-/// things for functions whose values need not be.
+/// one only where there are none of two. The blocks of one text are for functions whose values can be merged; texts
+/// that are many things, for functions whose values need not be. That what is printed is one value (`--merge`) or each
+/// (`--each`) chooses no function, but that nothing else would do.
 fn best<'a>(plan: &Plan, guest: &Description, mut fitting: Vec<&'a Export>) -> Vec<&'a Export> {
-    if matches!(plan.input, InputKind::Range { .. }) {
-        prefer(&mut fitting, |export| export.params.len() == 2);
+    let can_merge = |export: &Export| guest.merge_of(export).is_some();
+    if plan.merging == Merging::Always {
+        prefer(&mut fitting, can_merge);
     }
-    prefer(&mut fitting, |export| guest.merge_of(export).is_some() == plan.wants_merged());
+    match plan.input {
+        InputKind::Range { .. } => prefer(&mut fitting, |export| export.params.len() == 2),
+        InputKind::Blocks { .. } => prefer(&mut fitting, can_merge),
+        InputKind::Lines { .. } | InputKind::Files { .. } => {
+            prefer(&mut fitting, |export| !can_merge(export))
+        }
+        InputKind::Jsonl(_) | InputKind::Items(_) | InputKind::Arguments(_) => {}
+    }
     fitting
 }
 

@@ -10,10 +10,10 @@ use super::spawn::Hatch;
 use super::tally::Tally;
 use crate::error::Error;
 use crate::item::ItemIndex;
-use crate::outcome::Completion;
+use crate::outcome::{Completion, Printed};
 use crate::report::{Reporter, RunEvent};
 use crate::scheduler::Window;
-use crate::sink::{Accepted, Sink};
+use crate::sink::{Accepted, InputEnd, Sink};
 
 /// How often the reporter hears that the run still goes on.
 const TICK: Duration = Duration::from_millis(250);
@@ -54,6 +54,7 @@ pub(super) struct Dispatcher<'a> {
     pub(super) sink: &'a mut dyn Sink,
     pub(super) reporter: &'a mut dyn Reporter,
     pub(super) state: RunState,
+    pub(super) printed: Printed,
     pub(super) tally: Tally,
     /// What the sink holds back.
     pub(super) held_bytes: u64,
@@ -128,11 +129,11 @@ impl Dispatcher<'_> {
                 }
                 self.tick();
             }
-            Event::InputEnded { total } => self.end_input(total)?,
+            Event::InputEnded { total } => self.end_input(InputEnd::Whole { total })?,
             Event::InputFailed { total, error } => {
                 // What was read is still run and printed.
                 *input_error = Some(error);
-                self.end_input(total)?;
+                self.end_input(InputEnd::CutShort { total })?;
             }
             Event::Panicked => panic!("a thread of the pool panicked"),
             Event::Cancel { signal } => {
@@ -151,14 +152,27 @@ impl Dispatcher<'_> {
     fn end_item(&mut self, item: ItemIndex, completion: Completion) -> Result<(), Error> {
         self.state.ended(item, &completion);
         self.tally.ended(item, &completion);
+        // A failure is shown with what was printed before it.
+        if self.printed == Printed::Told && completion.outcome.is_ok() {
+            self.tell_printed(&completion);
+        }
         let accepted = self.sink.accept(item, completion)?;
         self.accepted(accepted);
         Ok(())
     }
 
-    fn end_input(&mut self, total: u64) -> Result<(), Error> {
-        self.state.input_ended(total);
-        let accepted = self.sink.input_ended(total)?;
+    fn tell_printed(&mut self, completion: &Completion) {
+        for (stream, bytes) in [("stdout", &completion.stdout), ("stderr", &completion.stderr)] {
+            let text = String::from_utf8_lossy(bytes);
+            if !text.is_empty() {
+                self.reporter.report(RunEvent::GuestPrinted { stream, text: &text });
+            }
+        }
+    }
+
+    fn end_input(&mut self, end: InputEnd) -> Result<(), Error> {
+        self.state.input_ended(end.total());
+        let accepted = self.sink.input_ended(end)?;
         self.accepted(accepted);
         Ok(())
     }

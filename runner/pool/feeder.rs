@@ -30,10 +30,7 @@ impl Feeder {
         let mut next = 0;
         let event = loop {
             match self.feed(next) {
-                Ok(Fed::Items(items)) => {
-                    next += items;
-                    self.shared.admitted.store(next, Ordering::Relaxed);
-                }
+                Ok(Fed::Items(items)) => next += items,
                 Ok(Fed::End) => break Event::InputEnded { total: next },
                 Ok(Fed::Closed) => return,
                 Err(error) => break Event::InputFailed { total: next, error },
@@ -55,10 +52,11 @@ impl Feeder {
                 self.tell(Event::InputRemark { line });
                 return Ok(Fed::Items(0));
             }
+            Some(Next::Nothing) => return Ok(Fed::Items(0)),
         };
         let chunk = Chunk::new(first, inputs);
         let items = chunk.len();
-        if self.window.acquire(items, chunk.bytes() as u64).is_err() {
+        if !self.admit(first, items, chunk.bytes()) {
             return Ok(Fed::Closed);
         }
         self.shared.scheduler.push(chunk);
@@ -67,13 +65,24 @@ impl Feeder {
 
     /// Ends an item that no worker will see.
     fn refuse(&self, item: ItemIndex, Refused { file, error }: Refused) -> Fed {
-        if self.window.acquire(1, 0).is_err() {
+        let bytes = file.as_ref().map_or(0, |name| name.len()) + error.len();
+        if !self.admit(item, 1, bytes) {
             return Fed::Closed;
         }
         let error = format!("item {item}, {error}");
         let completion = Completion { file, ..Completion::new(Outcome::Input { error }) };
         self.tell(Event::Ended { items: vec![(item, completion)] });
         Fed::Items(1)
+    }
+
+    /// Takes a place in the window for each of these items; `false` if it is closed. They count from now on: their ends
+    /// may be told of at once.
+    fn admit(&self, first: ItemIndex, items: u64, bytes: usize) -> bool {
+        let is_open = self.window.acquire(items, bytes as u64).is_ok();
+        if is_open {
+            self.shared.admitted.store(first + items, Ordering::Relaxed);
+        }
+        is_open
     }
 
     /// A dispatcher that is gone does not wait for it.

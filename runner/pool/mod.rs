@@ -40,7 +40,7 @@ use self::wake::WakeFd;
 use crate::chunk::Chunk;
 use crate::error::Error;
 use crate::guest::Description;
-use crate::outcome::Returns;
+use crate::outcome::{Printed, Returns};
 use crate::report::{Reporter, RunEvent, Summary};
 use crate::scheduler::{ChunkSize, LocalQueue, Scheduler, Wake, Window};
 use crate::sink::Sink;
@@ -83,6 +83,8 @@ pub struct Job {
     pub serve: Serve,
     /// What the values of items can tell.
     pub returns: Returns,
+    /// What becomes of what the guest prints.
+    pub printed: Printed,
     /// Wall time an item may take.
     pub timeout: Option<Duration>,
     /// How many items travel together; tuned while running by default.
@@ -221,6 +223,7 @@ impl Opening<'_> {
             sink,
             reporter,
             state: RunState::new(job.returns),
+            printed: job.printed,
             tally: Tally::new(workers),
             held_bytes: 0,
             spare: self.options.spare.then(|| self.spawner.hatch()),

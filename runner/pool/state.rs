@@ -444,7 +444,9 @@ impl WorkerState {
         match outcome {
             None => aftermath.suspect = Some(suspect),
             Some(outcome) => {
-                let meta = Meta { attempts, worker: self.slot, pid: self.pid, ..Meta::default() };
+                // Of a killed item that is all that is known; of a worker that died, nothing is.
+                let wall = if let Outcome::Timeout { limit } = outcome { limit } else { Duration::ZERO };
+                let meta = Meta { wall, attempts, worker: self.slot, pid: self.pid, ..Meta::default() };
                 let completion = Completion {
                     file: suspect.chunk.file(0),
                     meta: Box::new(meta),

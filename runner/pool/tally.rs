@@ -58,7 +58,8 @@ impl Tally {
             share.items += u64::from(!is_merge);
             share.busy = share.busy.saturating_add(time);
         }
-        if !is_merge {
+        // How long an item ran that took its worker with it is not known.
+        if !is_merge && !time.is_zero() {
             self.times.add(time);
         }
     }

@@ -49,7 +49,10 @@ impl<W: Write> Bar<W> {
                 self.due = Some(now + PATIENCE);
             }
             RunEvent::Progress { counts } => self.progress(counts, now),
-            RunEvent::WorkerReplaced { .. } | RunEvent::WorkerSaid { .. } | RunEvent::InputRemark { .. } => {
+            RunEvent::WorkerReplaced { .. }
+            | RunEvent::WorkerSaid { .. }
+            | RunEvent::GuestPrinted { .. }
+            | RunEvent::InputRemark { .. } => {
                 if let Some(line) = self.lines.about(event) {
                     self.bar.suspend(|| say(&mut self.talk, &line));
                 }

@@ -39,6 +39,10 @@ impl Lines {
                 let last = || warning(color, "more workers were replaced; they are counted, not named");
                 limited(&mut self.replaced, MOST_REPLACED, line, last)
             }
+            RunEvent::GuestPrinted { stream, text } => {
+                let lines: Vec<_> = text.lines().map(|line| format!("{stream}: {}", escaped(line))).collect();
+                (!lines.is_empty()).then(|| lines.join("\n"))
+            }
             RunEvent::WorkerSaid { worker, line } => {
                 let line = || format!("worker {worker}: {}", shortened(&escaped(line)));
                 let last = || warning(color, "more lines of workers are not shown");
@@ -130,5 +134,11 @@ mod tests {
         let mut lines = Lines::default();
         let say = |_| lines.about(RunEvent::WorkerSaid { worker: 0, line: "hi" });
         assert_eq!((0..100).filter_map(say).count(), 21);
+    }
+
+    #[test]
+    fn all_that_the_guest_of_a_call_printed_is_said_line_by_line() {
+        let event = RunEvent::GuestPrinted { stream: "stderr", text: "one\n\u{1b}[2Jtwo\n" };
+        assert_eq!(Lines::default().about(event).unwrap(), "stderr: one\nstderr: \\u{1b}[2Jtwo");
     }
 }

@@ -67,6 +67,13 @@ pub enum RunEvent<'a> {
         /// The line, without its end.
         line: &'a str,
     },
+    /// What the guest of a single call printed, for whoever made the call: its result goes elsewhere.
+    GuestPrinted {
+        /// `stdout` or `stderr`, as the guest saw it.
+        stream: &'a str,
+        /// All of it, control characters and all.
+        text: &'a str,
+    },
     /// Something about the input that the user should know: one lower-case line.
     InputRemark {
         /// The line.
@@ -173,7 +180,7 @@ impl Counts {
 }
 
 /// `1 item`, `2 items`.
-fn counted(count: u64, noun: &str) -> String {
+pub(crate) fn counted(count: u64, noun: &str) -> String {
     match count {
         1 => format!("1 {noun}"),
         _ => format!("{count} {noun}s"),

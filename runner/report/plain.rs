@@ -33,7 +33,10 @@ impl<W: Write> Plain<W> {
                 self.times = Some((now, now + PAUSE));
             }
             RunEvent::Progress { counts } => self.progress(counts, now),
-            RunEvent::WorkerReplaced { .. } | RunEvent::WorkerSaid { .. } | RunEvent::InputRemark { .. } => {
+            RunEvent::WorkerReplaced { .. }
+            | RunEvent::WorkerSaid { .. }
+            | RunEvent::GuestPrinted { .. }
+            | RunEvent::InputRemark { .. } => {
                 if let Some(line) = self.lines.about(event) {
                     say(&mut self.talk, &line);
                 }

@@ -24,7 +24,10 @@ impl<W: Write> Reporter for Quiet<W> {
     fn report(&mut self, event: RunEvent<'_>) {
         match event {
             RunEvent::Started { .. } | RunEvent::Progress { .. } => {}
-            RunEvent::WorkerReplaced { .. } | RunEvent::WorkerSaid { .. } | RunEvent::InputRemark { .. } => {
+            RunEvent::WorkerReplaced { .. }
+            | RunEvent::WorkerSaid { .. }
+            | RunEvent::GuestPrinted { .. }
+            | RunEvent::InputRemark { .. } => {
                 if let Some(line) = self.lines.about(event) {
                     say(&mut self.talk, &line);
                 }

@@ -3,7 +3,7 @@
 use std::io::Write;
 
 use super::print::Printer;
-use super::{Accepted, Sink};
+use super::{Accepted, InputEnd, Sink};
 use crate::error::Error;
 use crate::item::ItemIndex;
 use crate::outcome::Completion;
@@ -13,16 +13,16 @@ use crate::outcome::Completion;
 pub(super) struct Completed<W> {
     printer: Printer<W>,
     printed: u64,
-    total: Option<u64>,
+    end: Option<InputEnd>,
 }
 
 impl<W: Write> Completed<W> {
     pub(super) fn new(printer: Printer<W>) -> Self {
-        Self { printer, printed: 0, total: None }
+        Self { printer, printed: 0, end: None }
     }
 
     fn end_if_over(&mut self) -> Result<(), Error> {
-        if self.total == Some(self.printed) { self.printer.end() } else { Ok(()) }
+        if self.end == Some(InputEnd::Whole { total: self.printed }) { self.printer.end() } else { Ok(()) }
     }
 }
 
@@ -34,8 +34,8 @@ impl<W: Write> Sink for Completed<W> {
         Ok(Accepted { emitted: 1, ..Accepted::default() })
     }
 
-    fn input_ended(&mut self, total: u64) -> Result<Accepted, Error> {
-        self.total = Some(total);
+    fn input_ended(&mut self, end: InputEnd) -> Result<Accepted, Error> {
+        self.end = Some(end);
         self.end_if_over()?;
         Ok(Accepted::default())
     }

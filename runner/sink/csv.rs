@@ -14,6 +14,9 @@ use crate::item::Input;
 use crate::outcome::{Completion, Outcome, Output};
 use crate::record::{Record, Subject, escaped};
 
+/// Names of columns that are not the guest's; a field of such a name is `value.` and the name.
+const TAKEN: [&str; 8] = ["index", "start", "end", "input", "file", "status", "items", "error"];
+
 /// Writes items, or one merged value, as CSV.
 #[derive(Debug)]
 pub(super) struct Csv {
@@ -103,7 +106,14 @@ impl Csv {
     }
 
     fn value_names(&self) -> Fields<'static> {
-        self.values.columns().into_iter().map(|(name, _)| owned(name.to_owned())).collect()
+        let column = |name: &str| {
+            if TAKEN.contains(&name) || META.contains(&name) {
+                format!("value.{name}")
+            } else {
+                name.to_owned()
+            }
+        };
+        self.values.columns().into_iter().map(|(name, _)| owned(column(name))).collect()
     }
 
     /// The index and what else the item is known by.

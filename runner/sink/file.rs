@@ -5,7 +5,8 @@
 //! is. What is no regular file, such as a device or a pipe, cannot be replaced and is written directly.
 
 use std::fs::{self, File, OpenOptions, Permissions};
-use std::io::{self, Write};
+use std::io::{self, IsTerminal, Write};
+use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 
@@ -61,6 +62,12 @@ impl OutputFile {
         in_backticks(&self.name)
     }
 
+    /// Whether it is a terminal, which guests must not control.
+    #[must_use]
+    pub fn is_terminal(&self) -> bool {
+        self.draft.is_none() && self.file.is_terminal()
+    }
+
     /// Puts what was written in the place of the file that was meant.
     ///
     /// # Errors
@@ -74,7 +81,9 @@ impl OutputFile {
         let name = path.to_owned();
         match resolve(path)? {
             Target::File { path: target, permissions } => {
-                let (draft, file) = Draft::create(target)?;
+                let new = permissions.clone().unwrap_or_else(|| Permissions::from_mode(0o666));
+                let (draft, file) = Draft::create(target, new)?;
+                // What the umask has taken of the old permissions.
                 if let Some(permissions) = permissions {
                     file.set_permissions(permissions)?;
                 }
@@ -99,9 +108,8 @@ impl Write for OutputFile {
 }
 
 impl Draft {
-    /// A new file in the folder of `target`, with the permissions of any new file.
-    fn create(target: PathBuf) -> io::Result<(Self, File)> {
-        let new = Permissions::from_mode(0o666);
+    /// A new file in the folder of `target`, with these permissions but for what the umask takes.
+    fn create(target: PathBuf, new: Permissions) -> io::Result<(Self, File)> {
         // Asked before, because the error of a temporary file names a file that nobody knows.
         access(folder(&target), Access::WRITE_OK | Access::EXEC_OK)?;
         let file = Builder::new().prefix(".wasmpool-").permissions(new).tempfile_in(folder(&target))?;
@@ -123,6 +131,10 @@ impl Draft {
 fn resolve(path: &Path) -> io::Result<Target> {
     let mut path = path.to_owned();
     for _ in 0..MOST_LINKS {
+        let name = path.as_os_str().as_bytes();
+        if name.ends_with(b"/") || name.ends_with(b"/.") {
+            return Err(rustix::io::Errno::ISDIR.into());
+        }
         let metadata = match fs::symlink_metadata(&path) {
             Ok(metadata) => metadata,
             Err(error) if error.kind() == io::ErrorKind::NotFound => {

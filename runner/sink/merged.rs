@@ -8,7 +8,7 @@ use std::io::{self, Write};
 use super::print::Printer;
 use super::reorder::Reorder;
 use super::tree::Tree;
-use super::{Accepted, Sink, held_by};
+use super::{Accepted, InputEnd, Sink, held_by};
 use crate::chunk::{Chunk, Inputs, Packed, TooLong};
 use crate::error::Error;
 use crate::item::{FINISH, ItemIndex, MERGE_BIT};
@@ -140,8 +140,14 @@ impl<W: Write> Sink for Merged<W> {
         Ok(self.accepted(emitted, work.into_iter().chain(last).collect()))
     }
 
-    fn input_ended(&mut self, total: u64) -> Result<Accepted, Error> {
+    fn input_ended(&mut self, end: InputEnd) -> Result<Accepted, Error> {
+        let total = end.total();
         self.total = Some(total);
+        if end == (InputEnd::CutShort { total }) {
+            // A value of a part would be taken for that of the whole.
+            self.has_failed = true;
+            self.tree.abandon();
+        }
         let mut work = self.tree.input_ended(total).map_err(too_long)?;
         work.extend(self.tell_if_over()?);
         Ok(self.accepted(0, work))

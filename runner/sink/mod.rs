@@ -42,17 +42,42 @@ pub trait Sink {
     /// If output cannot be written; the run is over then.
     fn accept(&mut self, index: ItemIndex, completion: Completion) -> Result<Accepted, Error>;
 
-    /// Takes note that the input has `total` items and no more. Called once, maybe before they all ended.
+    /// Takes note of the end of the input. Called once, maybe before all items ended.
     ///
     /// # Errors
     /// As [`Sink::accept`].
-    fn input_ended(&mut self, total: u64) -> Result<Accepted, Error>;
+    fn input_ended(&mut self, end: InputEnd) -> Result<Accepted, Error>;
 
     /// Hands on what is buffered. Called when the dispatcher has nothing else to do, and at the end.
     ///
     /// # Errors
     /// As [`Sink::accept`].
     fn flush(&mut self) -> Result<(), Error>;
+}
+
+/// How many items the input has, and why there are no more.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum InputEnd {
+    /// That is all of it.
+    Whole {
+        /// How many items it has.
+        total: u64,
+    },
+    /// The rest cannot be read: what comes out is not the output for the input, and must not look like it.
+    CutShort {
+        /// How many items were read.
+        total: u64,
+    },
+}
+
+impl InputEnd {
+    /// How many items there are.
+    #[must_use]
+    pub fn total(self) -> u64 {
+        match self {
+            Self::Whole { total } | Self::CutShort { total } => total,
+        }
+    }
 }
 
 /// What taking a completion led to.

@@ -4,7 +4,7 @@ use std::io::Write;
 
 use super::print::Printer;
 use super::reorder::Reorder;
-use super::{Accepted, Sink, held_by};
+use super::{Accepted, InputEnd, Sink, held_by};
 use crate::error::Error;
 use crate::item::ItemIndex;
 use crate::outcome::Completion;
@@ -15,16 +15,20 @@ pub(super) struct Ordered<W> {
     printer: Printer<W>,
     waiting: Reorder<Completion>,
     held_bytes: u64,
-    total: Option<u64>,
+    end: Option<InputEnd>,
 }
 
 impl<W: Write> Ordered<W> {
     pub(super) fn new(printer: Printer<W>) -> Self {
-        Self { printer, waiting: Reorder::new(), held_bytes: 0, total: None }
+        Self { printer, waiting: Reorder::new(), held_bytes: 0, end: None }
     }
 
     fn end_if_over(&mut self) -> Result<(), Error> {
-        if self.total == Some(self.waiting.next()) { self.printer.end() } else { Ok(()) }
+        if self.end == Some(InputEnd::Whole { total: self.waiting.next() }) {
+            self.printer.end()
+        } else {
+            Ok(())
+        }
     }
 }
 
@@ -42,8 +46,8 @@ impl<W: Write> Sink for Ordered<W> {
         Ok(Accepted { emitted, held_bytes: self.held_bytes, work: Vec::new() })
     }
 
-    fn input_ended(&mut self, total: u64) -> Result<Accepted, Error> {
-        self.total = Some(total);
+    fn input_ended(&mut self, end: InputEnd) -> Result<Accepted, Error> {
+        self.end = Some(end);
         self.end_if_over()?;
         Ok(Accepted { held_bytes: self.held_bytes, ..Accepted::default() })
     }

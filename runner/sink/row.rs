@@ -25,10 +25,9 @@ pub(super) fn reason(outcome: &Outcome) -> String {
     match outcome {
         Outcome::Ok(_) => String::new(),
         Outcome::Trap { kind, error } if error.is_empty() => kind.name().to_owned(),
-        Outcome::Trap { error, .. }
-        | Outcome::Output { error }
-        | Outcome::Input { error }
-        | Outcome::Protocol { error } => error.clone(),
+        // The status before it has said that it is a trap.
+        Outcome::Trap { error, .. } => error.strip_prefix("wasm trap: ").unwrap_or(error).to_owned(),
+        Outcome::Output { error } | Outcome::Input { error } | Outcome::Protocol { error } => error.clone(),
         Outcome::Exit { code } => format!("the guest exited with code {code}"),
         Outcome::Timeout { limit } => format!("killed after {} ms", milliseconds(*limit)),
         Outcome::Crash { end } => format!("the worker {end}"),

@@ -32,6 +32,8 @@ pub(super) struct Table {
     meta_columns: Vec<Column>,
     color: Color,
     has_names: bool,
+    /// Values stand alone and go into a pipe: texts as they are, but for what would end their line.
+    is_filter: bool,
 }
 
 #[derive(Clone, Debug)]
@@ -64,6 +66,7 @@ impl Table {
             meta_columns: META.iter().filter(|_| options.meta).map(|name| Column::new(name, true)).collect(),
             color: options.color,
             has_names: !is_bare,
+            is_filter: is_bare && !options.terminal,
         }
     }
 
@@ -102,6 +105,12 @@ impl Table {
     }
 
     fn put_value(&mut self, value: &Output, line: &mut Line) {
+        if self.is_filter
+            && let Cell::Text(text) = Cell::of(value.json())
+        {
+            line.text = text.replace('\n', "\\n").replace('\r', "\\r");
+            return;
+        }
         let Some(cells) = self.values.cells(value) else {
             let json = escaped_json(value.json());
             return line.put(&json, json.width(), &across(&self.value_columns));

@@ -34,7 +34,10 @@ fn ok(json: &str) -> Completion {
 }
 
 fn trapped() -> Completion {
-    ended(Outcome::Trap { kind: TrapKind::Unreachable, error: "wasm `unreachable`".to_owned() })
+    ended(Outcome::Trap {
+        kind: TrapKind::Unreachable,
+        error: "wasm trap: wasm `unreachable` instruction executed".to_owned(),
+    })
 }
 
 fn text(output: Vec<u8>) -> String {
@@ -49,7 +52,7 @@ fn printed(options: SinkOptions, completions: Vec<Completion>) -> String {
     for (index, completion) in (0..).zip(completions) {
         assert!(sink.accept(index, completion).unwrap().work.is_empty());
     }
-    assert!(sink.input_ended(total).unwrap().work.is_empty());
+    assert!(sink.input_ended(InputEnd::Whole { total }).unwrap().work.is_empty());
     sink.flush().unwrap();
     drop(sink);
     text(output)
@@ -190,7 +193,7 @@ mod merging {
                 }
                 if !told && ended >= self.told_at.min(self.total) {
                     told = true;
-                    let accepted = sink.input_ended(self.total).unwrap();
+                    let accepted = sink.input_ended(InputEnd::Whole { total: self.total }).unwrap();
                     held = accepted.held_bytes;
                     outstanding.extend(accepted.work);
                 }
@@ -330,7 +333,8 @@ mod merging {
                 .most_held
         };
         let value = 1 + 32;
-        assert!(most_held(200_000) < 4 * (WINDOW + 3 * 64) * value, "{}", most_held(200_000));
+        let levels = 6;
+        assert!(most_held(200_000) < 4 * (WINDOW + levels * tree::FAN_IN) * value, "{}", most_held(200_000));
     }
 
     #[test]
@@ -339,7 +343,7 @@ mod merging {
         for index in 0..3 {
             assert!(sink.accept(index, as_text(index)).unwrap().work.is_empty());
         }
-        let work = sink.input_ended(3).unwrap().work;
+        let work = sink.input_ended(InputEnd::Whole { total: 3 }).unwrap().work;
         assert_eq!(work.len(), 1);
         assert_eq!(work[0].first(), MERGE_BIT);
         assert_eq!(work[0].input(0), Some(Input::Fold(br#"["0 ","1 ","2 "]"#)));
@@ -397,6 +401,23 @@ mod merging {
         };
         let job = Job { merge: &merge, total: 100, picks: vec![7], options: FINISHED, ..STRINGS };
         assert!(job.run().printed.starts_with("{\"v\":1,\"merge\":[0,100],\"status\":\"trap\""));
+    }
+
+    #[test]
+    fn an_input_that_was_cut_short_has_no_value() {
+        for total in [1, 3, 100] {
+            let mut output = Vec::new();
+            let mut sink = for_run(MERGED, &mut output);
+            let mut work = Vec::new();
+            (0..total).for_each(|index| work.extend(sink.accept(index, as_text(index)).unwrap().work));
+            assert!(sink.input_ended(InputEnd::CutShort { total }).unwrap().work.is_empty());
+            for chunk in work {
+                assert!(sink.accept(chunk.first(), ok("1")).unwrap().work.is_empty());
+            }
+            sink.flush().unwrap();
+            drop(sink);
+            assert_eq!(text(output), "");
+        }
     }
 
     #[test]

@@ -12,12 +12,13 @@ use std::os::unix::ffi::{OsStrExt, OsStringExt};
 use std::path::{Path, PathBuf};
 use std::vec;
 
+use rustix::io::Errno;
 use walkdir::{DirEntry, WalkDir};
 
 use super::opened::{Opened, STANDARD_INPUT};
 use super::reader::{BUFFER, Reached, Reader, read_whole};
 use super::stream::MAX_CHUNK;
-use super::{MAX_LINE, Next, Refused, Source};
+use super::{MAX_LINE, MOST_GAPS, Next, Refused, Source};
 use crate::chunk::{Inputs, Packed};
 use crate::error::Error;
 
@@ -74,6 +75,8 @@ enum Found {
     },
     Refused(Refused),
     Failed(Error),
+    /// No file so far, but much that is none.
+    Nothing,
 }
 
 /// Names, one behind the other.
@@ -196,6 +199,7 @@ impl Source for Files {
             None => Ok(None),
             Some(Found::Refused(refused)) => Ok(Some(Next::Refused(refused))),
             Some(Found::Failed(error)) => Err(error),
+            Some(Found::Nothing) => Ok(Some(Next::Nothing)),
             Some(Found::File { .. }) => unreachable!("the first file of a chunk is read, or refused"),
         }
     }
@@ -217,7 +221,7 @@ impl NameEnd {
 impl List {
     /// The file with the next name, whether it is there or not; none at the end.
     fn find(&mut self) -> Option<Found> {
-        loop {
+        for _ in 0..MOST_GAPS {
             let mut name = Vec::new();
             match self.reader.read_until(self.end, MAX_NAME, &mut name) {
                 Ok(Reached::End) if name.is_empty() => return None,
@@ -239,6 +243,7 @@ impl List {
                 }
             }
         }
+        Some(Found::Nothing)
     }
 }
 
@@ -269,7 +274,8 @@ impl Walk {
                 Ok(_) => {}
                 Err(error) => {
                     let path = error.path().unwrap_or(&self.root).to_owned();
-                    return Some(Found::Refused(unreadable(&path, &error.into())));
+                    let error = error.into_io_error().unwrap_or_else(|| Errno::LOOP.into());
+                    return Some(Found::Refused(unreadable(&path, &error)));
                 }
             }
         }
@@ -280,8 +286,8 @@ impl Walk {
 /// `a-b`, as `a/` does.
 fn in_byte_order(a: &DirEntry, b: &DirEntry) -> Ordering {
     let path = |entry: &DirEntry| entry.file_type().is_dir().then_some(b'/');
-    let bytes = |entry: &DirEntry| entry.file_name().as_bytes().to_owned();
-    bytes(a).into_iter().chain(path(a)).cmp(bytes(b).into_iter().chain(path(b)))
+    let (a_name, b_name) = (a.file_name().as_bytes(), b.file_name().as_bytes());
+    a_name.iter().copied().chain(path(a)).cmp(b_name.iter().copied().chain(path(b)))
 }
 
 impl Gathered {

@@ -7,7 +7,9 @@ use crate::error::Error;
 /// JSON for each item.
 #[derive(Debug)]
 pub struct Items {
+    /// All of them, as what they are inputs of shows them.
     whole: Inputs,
+    texts: Packed,
     next: u64,
 }
 
@@ -18,8 +20,8 @@ impl Items {
     /// If they are more than 4 GiB together.
     #[must_use]
     pub fn new(json: Vec<String>) -> Self {
-        let texts = json.iter().map(String::as_bytes).collect();
-        Self { whole: Inputs::Json { line: 0, texts }, next: 0 }
+        let texts: Packed = json.iter().map(String::as_bytes).collect();
+        Self { whole: Inputs::Json { line: 0, texts: texts.clone() }, texts, next: 0 }
     }
 
     /// The inputs of all items.
@@ -31,14 +33,13 @@ impl Items {
 
 impl Source for Items {
     fn next(&mut self, max_items: u64, max_bytes: usize) -> Result<Option<Next>, Error> {
-        let Inputs::Json { line, texts: whole } = &self.whole else { return Ok(None) };
         let mut texts = Packed::default();
         while texts.count() < max_items && texts.bytes().len() < max_bytes.max(1) {
-            let Some(text) = whole.get(self.next) else { break };
+            let Some(text) = self.texts.get(self.next) else { break };
             texts.push(text).expect("a part is no longer than the whole");
             self.next += 1;
         }
-        Ok((texts.count() > 0).then_some(Next::Inputs(Inputs::Json { line: *line, texts })))
+        Ok((texts.count() > 0).then_some(Next::Inputs(Inputs::Json { line: 0, texts })))
     }
 
     fn total(&self) -> Option<u64> {

@@ -87,6 +87,8 @@ fn is_blank(line: &[u8]) -> bool {
 mod tests {
     use proptest::prelude::*;
 
+    use std::io;
+
     use super::super::tests::{Pieces, error_text, pieces, refusal};
     use super::*;
     use crate::item::Input;
@@ -188,5 +190,12 @@ mod tests {
         let mut source = jsonl(b"(\xb5/\xfd".as_slice());
         let Some(Next::Remark(remark)) = source.next(9, 9).unwrap() else { panic!("a remark") };
         assert!(remark.starts_with("`f` looks like zstd"), "{remark}");
+    }
+
+    #[test]
+    fn blank_lines_without_end_do_not_keep_who_asks() {
+        let mut source = jsonl(io::repeat(b'\n').chain(b"1\n".as_slice()));
+        assert_eq!(source.next(9, 9).unwrap(), Some(Next::Nothing));
+        assert_eq!(source.next(9, 9).unwrap(), Some(Next::Nothing));
     }
 }

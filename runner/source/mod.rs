@@ -41,6 +41,8 @@ pub enum Next {
     Refused(Refused),
     /// No item, but something about the input that the user should know: one lower-case line.
     Remark(String),
+    /// No item so far: there was much to pass over, and there may be more of it.
+    Nothing,
 }
 
 /// An item that has failed before it ran.
@@ -51,6 +53,9 @@ pub struct Refused {
     /// What was expected, what was found, and where.
     pub error: String,
 }
+
+/// How much that is no item a source passes over before it says so.
+const MOST_GAPS: usize = 4096;
 
 /// A stream of inputs, in item order.
 pub trait Source: Send {

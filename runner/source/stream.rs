@@ -5,7 +5,7 @@ use std::io::{self, Read};
 use super::format::Format;
 use super::opened::Opened;
 use super::reader::{BUFFER, Reader};
-use super::{MAX_LINE, Next, Refused};
+use super::{MAX_LINE, MOST_GAPS, Next, Refused};
 use crate::chunk::{Inputs, Packed};
 use crate::error::Error;
 
@@ -97,6 +97,7 @@ impl<R: Read, C: Cut> Stream<R, C> {
     /// waited for.
     fn gather(&mut self, max_items: u64, max_bytes: usize) -> Gathered {
         let mut gathered = Gathered::default();
+        let mut gaps = 0;
         let Gathered { line, bytes, ends, found } = &mut gathered;
         while (ends.len() as u64) < max_items && bytes.len() < max_bytes {
             if !ends.is_empty() && self.cut.must_wait(&self.reader) {
@@ -113,7 +114,11 @@ impl<R: Read, C: Cut> Stream<R, C> {
             }
             bytes.truncate(start);
             match piece {
-                Ok(Piece::Gap) if ends.is_empty() => continue,
+                Ok(Piece::Gap) if ends.is_empty() && gaps < MOST_GAPS => {
+                    gaps += 1;
+                    continue;
+                }
+                Ok(Piece::Gap) if ends.is_empty() => *found = Some(Ok(Next::Nothing)),
                 Ok(Piece::Item { .. } | Piece::Gap | Piece::End) => {}
                 Ok(Piece::Refused(refused)) => *found = Some(Ok(Next::Refused(refused))),
                 Err(source) => *found = Some(Err(self.failure(source))),

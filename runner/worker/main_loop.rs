@@ -266,10 +266,15 @@ impl<R: Read, W: Write, A: Area, C: Fn() -> u64, E: Engine> Server<'_, R, W, A, 
 /// Why an item was refused, with its name before it: whoever reads a file of refused items finds it by that. Arguments
 /// and merges are not numbered for anybody.
 fn refused_item(end: &CallEnd<'_>, item: ItemIndex, input: Input<'_>) -> Option<String> {
-    match (end, input) {
-        (CallEnd::Input { .. }, Input::Arguments(_) | Input::Fold(_)) => None,
-        (CallEnd::Input { error }, _) => Some(format!("item {item}, {error}")),
-        _ => None,
+    let error = match end {
+        CallEnd::Input { error } => error,
+        CallEnd::Ok(_) | CallEnd::Trap { .. } | CallEnd::Exit { .. } | CallEnd::Output { .. } => return None,
+    };
+    match input {
+        Input::Arguments(_) | Input::Fold(_) => None,
+        Input::Span { .. } | Input::Number(_) | Input::Text(_) | Input::File { .. } | Input::Json { .. } => {
+            Some(format!("item {item}, {error}"))
+        }
     }
 }
 

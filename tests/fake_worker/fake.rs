@@ -13,10 +13,10 @@ use rustix::time::{ClockId, clock_gettime};
 use wasmpool::error::Error;
 use wasmpool::guest::{Description, Integers};
 use wasmpool::item::ItemIndex;
-use wasmpool::outcome::{Completion, Outcome, Returns};
+use wasmpool::outcome::{Completion, Outcome, Printed, Returns};
 use wasmpool::pool::{self, Canceller, Job, Options};
 use wasmpool::report::{Reporter, RunEvent, Summary};
-use wasmpool::sink::{Accepted, Sink};
+use wasmpool::sink::{Accepted, InputEnd, Sink};
 use wasmpool::source::{Range, Source};
 use wasmpool::wire::msg::Serve;
 
@@ -70,6 +70,7 @@ pub(crate) fn job(source: Box<dyn Source>) -> Job {
             integers: Integers::Signed,
         },
         returns: Returns::Value,
+        printed: Printed::Recorded,
         timeout: Some(Duration::from_secs(20)),
         chunk: Some(4),
         window_items: 64,
@@ -209,7 +210,7 @@ impl Sink for Ends {
         Ok(Accepted { emitted: 1, ..Accepted::default() })
     }
 
-    fn input_ended(&mut self, _total: u64) -> Result<Accepted, Error> {
+    fn input_ended(&mut self, _end: InputEnd) -> Result<Accepted, Error> {
         Ok(Accepted::default())
     }
 
@@ -221,7 +222,10 @@ impl Sink for Ends {
 impl Reporter for Heard {
     fn report(&mut self, event: RunEvent<'_>) {
         match event {
-            RunEvent::Started { .. } | RunEvent::Progress { .. } | RunEvent::InputRemark { .. } => {}
+            RunEvent::Started { .. }
+            | RunEvent::Progress { .. }
+            | RunEvent::GuestPrinted { .. }
+            | RunEvent::InputRemark { .. } => {}
             RunEvent::WorkerReplaced { reason, .. } => self.replaced.push(reason.to_owned()),
             RunEvent::WorkerSaid { line, .. } => self.said.push(line.to_owned()),
             RunEvent::Finished { summary } => self.finished = Some(summary.clone()),

@@ -9,11 +9,11 @@ use wasmpool::error::Error;
 use wasmpool::guest::Integers;
 use wasmpool::guest_file::GuestFile;
 use wasmpool::item::ItemIndex;
-use wasmpool::outcome::{Completion, Outcome, Returns};
+use wasmpool::outcome::{Completion, Outcome, Printed, Returns};
 use wasmpool::plan::MAX_OUTPUT;
 use wasmpool::pool::{self, Canceller, Job, Options};
 use wasmpool::report::{Reporter, RunEvent};
-use wasmpool::sink::{Accepted, Sink};
+use wasmpool::sink::{Accepted, InputEnd, Sink};
 use wasmpool::source::{Next, Source};
 use wasmpool::wire::msg::Serve;
 
@@ -56,6 +56,7 @@ pub(super) fn run(guest_name: &str, function: &str, inputs: Inputs) -> Vec<Passe
         source: Box::new(Rest(Some(Chunk::new(0, inputs)))),
         serve,
         returns: Returns::Value,
+        printed: Printed::Recorded,
         timeout: Some(Duration::from_secs(60)),
         chunk: None,
         window_items: count,
@@ -105,7 +106,7 @@ impl Sink for Ends {
         Ok(Accepted { emitted: 1, ..Accepted::default() })
     }
 
-    fn input_ended(&mut self, _total: u64) -> Result<Accepted, Error> {
+    fn input_ended(&mut self, _end: InputEnd) -> Result<Accepted, Error> {
         Ok(Accepted::default())
     }
 

@@ -40,11 +40,28 @@ fn many_things_are_for_the_function_whose_values_are_not_merged() {
 }
 
 #[test]
-fn what_is_to_be_merged_chooses_the_function_too() {
+fn how_values_are_printed_chooses_no_function_but_where_nothing_else_would_do() {
     let merged = Plan { merging: Merging::Always, ..plan(None, lines()) };
     assert_eq!(merged.bind(&mergeable_text()).unwrap().serve.exports, ["tally", "merge-tally"]);
     let each = Plan { merging: Merging::Never, ..plan(None, blocks()) };
-    assert_eq!(each.bind(&mergeable_text()).unwrap().serve.exports, ["analyze"]);
+    assert_eq!(each.bind(&mergeable_text()).unwrap().serve.exports, ["tally"]);
+}
+
+#[test]
+fn functions_of_a_range_are_told_apart_by_name_even_if_only_one_is_merged() {
+    use ValueType::U64;
+    let two = [("start", U64), ("end", U64)];
+    let guest = guest(vec![
+        export(None, "sum", &two, U64),
+        export(None, "merge-sum", &[("a", U64), ("b", U64)], U64),
+        export(None, "wipe", &two, U64),
+    ]);
+    for merging in [Merging::Auto, Merging::Never] {
+        let error = Plan { merging, ..plan(None, range(0, 9)) }.bind(&guest).unwrap_err();
+        assert_eq!(error.to_string(), "several functions of `g.wasm` take `--range`");
+    }
+    let merged = Plan { merging: Merging::Always, ..plan(None, range(0, 9)) };
+    assert_eq!(merged.bind(&guest).unwrap().export.function, "sum");
 }
 
 #[test]
@@ -91,6 +108,7 @@ fn check_items(params: &[(&str, ValueType)], texts: &[&str], expected: &[&str]) 
 fn items_are_the_json_of_what_to_call_with() {
     use ValueType::{String, U64};
     check_items(&[("n", U64)], &["1", "2"], &["1", "2"]);
+    check_items(&[("a", U64), ("b", U64)], &["[1,\r\n\t2]"], &["[1,   2]"]);
     check_items(&[("a", U64), ("b", U64)], &["[1,2]", r#"{"b":1,"a":2}"#], &["[1,2]", r#"{"b":1,"a":2}"#]);
     check_items(&[("text", String)], &["--bare", "\"json\""], &["\"--bare\"", "\"json\""]);
 }

@@ -124,15 +124,6 @@ fn a_link_to_nothing_gets_its_file() {
     folder.check(&[("link", "new"), ("real", "new")]);
 }
 
-#[test]
-fn an_unfinished_file_of_another_run_is_left_alone() {
-    let folder = Folder::new();
-    let name = format!(".wasmpool-{}-0", std::process::id());
-    folder.put(&name, "other");
-    written(&folder.path("out")).commit().unwrap();
-    folder.check(&[(&name, "other"), ("out", "new")]);
-}
-
 /// Refused when it is created, with this system error.
 #[track_caller]
 fn check_refused(path: &Path, errno: Errno) {
@@ -148,6 +139,13 @@ fn check_refused(path: &Path, errno: Errno) {
 #[test]
 fn a_folder_that_is_not_there_is_found_out_at_once() {
     check_refused(&Folder::new().path("missing/out"), Errno::NOENT);
+}
+
+#[test]
+fn a_name_that_can_only_be_a_folder_is_found_out_at_once() {
+    let folder = Folder::new();
+    check_refused(&folder.path("new/"), Errno::ISDIR);
+    check_refused(&folder.path("new/."), Errno::ISDIR);
 }
 
 #[test]

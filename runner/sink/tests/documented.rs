@@ -111,7 +111,7 @@ fn merged(format: Format, merge: impl Fn(ItemIndex) -> Completion) -> String {
     let mut output = Vec::new();
     let mut sink = for_run(SinkOptions { format, ..MERGED }, &mut output);
     let mut work: Vec<_> = (0..800).flat_map(|index| sink.accept(index, ok("1")).unwrap().work).collect();
-    work.extend(sink.input_ended(800).unwrap().work);
+    work.extend(sink.input_ended(InputEnd::Whole { total: 800 }).unwrap().work);
     while let Some(chunk) = work.pop() {
         work.extend(sink.accept(chunk.first(), merge(chunk.first())).unwrap().work);
     }

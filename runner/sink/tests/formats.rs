@@ -21,7 +21,7 @@ fn items_are_rows_on_a_terminal() {
         concat!(
             "range           value\n",
             "0..100000       9592\n",
-            "100000..200000  trap: wasm `unreachable`\n"
+            "100000..200000  trap: wasm `unreachable` instruction executed\n"
         ),
     );
 }
@@ -48,6 +48,14 @@ fn rows_of_lines_are_just_values_when_their_place_tells_the_line() {
         vec![ok("\"a\"")],
         "index  value\n    0  a\n",
     );
+}
+
+#[test]
+fn a_value_alone_goes_into_a_pipe_as_it_is_but_for_line_breaks() {
+    let options = |terminal| SinkOptions { terminal, format: Format::Text, ..EACH };
+    let value = || vec![ok(r#""a\tb\\\n\u001b""#)];
+    check(options(false), value(), "a\tb\\\\n\u{1b}\n");
+    check(options(true), value(), "a\\tb\\\\n\\u{1b}\n");
 }
 
 #[test]
@@ -99,14 +107,14 @@ fn where_an_item_failed_there_is_its_record_and_no_merged_value() {
         MERGED,
         completions(),
         concat!(
-            r#"{"v":1,"index":1,"status":"trap","kind":"unreachable","error":"wasm `unreachable`"}"#,
+            r#"{"v":1,"index":1,"status":"trap","kind":"unreachable","error":"wasm trap: wasm `unreachable` instruction executed"}"#,
             "\n"
         ),
     );
     check(
         SinkOptions { terminal: true, ..MERGED },
         completions(),
-        "index  value\n    1  trap: wasm `unreachable`\n",
+        "index  value\n    1  trap: wasm `unreachable` instruction executed\n",
     );
 }
 
@@ -248,7 +256,7 @@ mod tables {
             concat!(
                 "\u{1b}[1mindex  value\u{1b}[0m\n",
                 "    0  1\n",
-                "    1  \u{1b}[31mtrap\u{1b}[0m: wasm `unreachable`\n"
+                "    1  \u{1b}[31mtrap\u{1b}[0m: wasm `unreachable` instruction executed\n"
             )
         );
     }
@@ -299,12 +307,25 @@ mod arrays {
         for ordered in [true, false] {
             let mut output = Vec::new();
             let mut sink = for_run(json(SinkOptions { ordered, ..EACH }), &mut output);
-            sink.input_ended(2).unwrap();
+            sink.input_ended(InputEnd::Whole { total: 2 }).unwrap();
             sink.accept(0, ok("1")).unwrap();
             sink.accept(1, ok("2")).unwrap();
             sink.flush().unwrap();
             drop(sink);
             assert!(serde_json::from_slice::<Vec<serde::de::IgnoredAny>>(&output).is_ok());
+        }
+    }
+
+    #[test]
+    fn it_stays_open_when_the_input_was_cut_short() {
+        for ordered in [true, false] {
+            let mut output = Vec::new();
+            let mut sink = for_run(json(SinkOptions { ordered, ..EACH }), &mut output);
+            sink.accept(0, ok("1")).unwrap();
+            sink.input_ended(InputEnd::CutShort { total: 1 }).unwrap();
+            sink.flush().unwrap();
+            drop(sink);
+            assert!(serde_json::from_slice::<Vec<serde::de::IgnoredAny>>(&output).is_err());
         }
     }
 
@@ -349,7 +370,7 @@ mod spreadsheets {
             vec![ok("9592"), trapped()],
             "index,start,end,status,value,error\n\
              0,0,100000,ok,9592,\n\
-             1,100000,200000,trap,,wasm `unreachable`\n",
+             1,100000,200000,trap,,wasm `unreachable` instruction executed\n",
         );
     }
 
@@ -417,7 +438,7 @@ mod spreadsheets {
 
     #[test]
     fn failures_of_a_merged_run_are_rows_of_items() {
-        let expected = "index,status,value,error\n1,trap,,wasm `unreachable`\n";
+        let expected = "index,status,value,error\n1,trap,,wasm `unreachable` instruction executed\n";
         check(csv(MERGED), vec![ok("1"), trapped()], expected);
     }
 
@@ -426,12 +447,23 @@ mod spreadsheets {
         let mut output = Vec::new();
         let mut sink = for_run(csv(MERGED), &mut output);
         (0..2).for_each(|index| drop(sink.accept(index, ok("1")).unwrap()));
-        sink.input_ended(2).unwrap();
+        sink.input_ended(InputEnd::Whole { total: 2 }).unwrap();
         sink.accept(MERGE_BIT, ended(Outcome::Exit { code: 1 })).unwrap();
         sink.flush().unwrap();
         drop(sink);
         let expected = "index,status,value,error\n,exit,,merge of items 0..2: the guest exited with code 1\n";
         assert_eq!(text(output), expected);
+    }
+
+    #[test]
+    fn a_field_with_the_name_of_another_column_is_told_apart() {
+        let fields = ["status", "index", "ms", "word"].map(|name| (name.to_owned(), ValueType::U64));
+        let result = Some(ValueType::Record(fields.into()));
+        check(
+            csv(SinkOptions { result, ..EACH }),
+            vec![ok(r#"{"status":1,"index":2,"ms":3,"word":4}"#)],
+            "index,status,value.status,value.index,value.ms,word,error\n0,ok,1,2,3,4,\n",
+        );
     }
 
     #[test]
