@@ -117,7 +117,7 @@ fn average(letters: u64, words: u64) -> f64 {
 
 #[cfg(test)]
 mod tests {
-    use super::{Analysis, Counts, analyze, merge, tally};
+    use super::{Counts, analyze, finish, merge, tally};
 
     #[track_caller]
     fn check(text: &str, word_count: u64, unique_words: u64, avg_word_length: f64) {

@@ -15,7 +15,7 @@ use crate::outcome::{Printed, Returns};
 use crate::plan::{self, Bound, InputKind, Plan, WINDOW_BYTES};
 use crate::pool::{self, Cancellation, Canceller};
 use crate::report::{self, ReportOptions, Reporter};
-use crate::sink::{self, Format, OutputFile, SinkOptions};
+use crate::sink::{self, Format, OutputFile, Shown, SinkOptions};
 
 /// Runs a plan to its end, or until a signal ends it.
 pub(super) fn supervise(plan: Plan) -> anyhow::Result<ExitCode> {
@@ -158,8 +158,12 @@ pub(super) fn options(plan: &Plan) -> pool::Options {
 /// How the results of a plan are printed.
 pub(super) fn sink_options(plan: &Plan, bound: &Bound, place: Place) -> SinkOptions {
     SinkOptions {
-        merged: bound.merge.is_some() || is_plain_value(plan),
-        finished: bound.finish.is_some(),
+        shown: match (&bound.merge, &bound.finish) {
+            (Some(_), Some(_)) => Shown::Finished,
+            (Some(_), None) => Shown::Merged,
+            (None, _) if is_plain_value(plan) => Shown::Merged,
+            (None, _) => Shown::Each,
+        },
         ordered: plan.ordered,
         format: plan.format,
         meta: plan.meta,

@@ -108,13 +108,22 @@ pub enum Format {
     Csv,
 }
 
+/// What is printed of the items of a run.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Shown {
+    /// Each of them.
+    Each,
+    /// The one value that theirs were merged into; of a single item, its own.
+    Merged,
+    /// What the guest makes of that value.
+    Finished,
+}
+
 /// What a run prints.
 #[derive(Clone, Debug)]
 pub struct SinkOptions {
-    /// One merged value, instead of each item.
-    pub merged: bool,
-    /// The guest makes something else of the merged value before it is printed.
-    pub finished: bool,
+    /// What of all the items.
+    pub shown: Shown,
     /// Items in input order, instead of as they end.
     pub ordered: bool,
     /// How.
@@ -138,15 +147,13 @@ pub struct SinkOptions {
 /// The sink of a run that prints to `output`.
 #[must_use]
 pub fn for_run<'w, W: Write + 'w>(options: SinkOptions, output: W) -> Box<dyn Sink + 'w> {
-    let SinkOptions { merged, finished, ordered, .. } = options;
+    let SinkOptions { shown, ordered, .. } = options;
     let printer = print::Printer::new(options, output);
-    if merged {
-        let finish = if finished { merged::Finish::Wanted } else { merged::Finish::None };
-        Box::new(merged::Merged::new(printer, finish))
-    } else if ordered {
-        Box::new(ordered::Ordered::new(printer))
-    } else {
-        Box::new(completed::Completed::new(printer))
+    match shown {
+        Shown::Merged => Box::new(merged::Merged::new(printer, merged::Finish::None)),
+        Shown::Finished => Box::new(merged::Merged::new(printer, merged::Finish::Wanted)),
+        Shown::Each if ordered => Box::new(ordered::Ordered::new(printer)),
+        Shown::Each => Box::new(completed::Completed::new(printer)),
     }
 }
 

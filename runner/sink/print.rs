@@ -6,7 +6,7 @@ use std::io::{self, Write};
 use super::columns::Cell;
 use super::csv::Csv;
 use super::table::Table;
-use super::{Format, SinkOptions};
+use super::{Format, Shown, SinkOptions};
 use crate::chunk::Inputs;
 use crate::error::Error;
 use crate::item::ItemIndex;
@@ -28,7 +28,7 @@ pub(super) struct Printer<W> {
     /// A merged value is printed as text, however items are.
     plain_value: bool,
     meta: bool,
-    merged: bool,
+    shown: Shown,
     terminal: bool,
     inputs: Option<Inputs>,
 }
@@ -54,7 +54,7 @@ impl<W: Write> Printer<W> {
             Format::Json => Layout::Array { is_empty: true },
             Format::Csv => Layout::Csv(Csv::new(&options)),
         };
-        let SinkOptions { merged, format, meta, terminal, inputs, output: name, .. } = options;
+        let SinkOptions { shown, format, meta, terminal, inputs, output: name, .. } = options;
         Self {
             output,
             pending: Vec::with_capacity(2 * BATCH),
@@ -62,7 +62,7 @@ impl<W: Write> Printer<W> {
             items,
             plain_value: matches!(format, Format::Auto | Format::Text),
             meta,
-            merged,
+            shown,
             terminal,
             inputs,
         }
@@ -100,7 +100,7 @@ impl<W: Write> Printer<W> {
 
     /// Completes what has been printed: there is no more to come.
     pub(super) fn end(&mut self) -> Result<(), Error> {
-        self.items.append_end(self.merged, &mut self.pending);
+        self.items.append_end(self.shown, &mut self.pending);
         self.write_if_full()
     }
 
@@ -179,12 +179,14 @@ impl Layout {
         }
     }
 
-    fn append_end(&mut self, merged: bool, out: &mut Vec<u8>) {
+    fn append_end(&mut self, shown: Shown, out: &mut Vec<u8>) {
         match self {
             Self::Table(_) | Self::Lines => {}
             Self::Array { is_empty } => out.extend_from_slice(if *is_empty { b"[\n]\n" } else { b"\n]\n" }),
-            Self::Csv(csv) if merged => csv.append_merged_header(out),
-            Self::Csv(csv) => csv.append_header(out),
+            Self::Csv(csv) => match shown {
+                Shown::Each => csv.append_header(out),
+                Shown::Merged | Shown::Finished => csv.append_merged_header(out),
+            },
         }
     }
 }

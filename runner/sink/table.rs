@@ -8,9 +8,9 @@ use std::iter;
 
 use unicode_width::UnicodeWidthStr;
 
-use super::SinkOptions;
 use super::columns::{Cell, Key, META, Values, input_cell, meta_texts};
 use super::row::{append_below, key_width, reason};
+use super::{Shown, SinkOptions};
 use crate::color::{self, Color};
 use crate::outcome::{Outcome, Output};
 use crate::record::{Record, Subject, escaped, escaped_json};
@@ -164,7 +164,11 @@ impl Line {
 /// between two other programs.
 fn is_bare(options: &SinkOptions, values: &Values) -> bool {
     let is_whole = matches!(values, Values::Whole { .. });
-    is_whole && Key::of(options) == Key::Index && options.ordered && !options.merged && !options.meta
+    is_whole
+        && Key::of(options) == Key::Index
+        && options.ordered
+        && options.shown == Shown::Each
+        && !options.meta
 }
 
 fn key_column(options: &SinkOptions) -> Column {

@@ -11,8 +11,7 @@ use crate::item::{FINISH, MERGE_BIT};
 use crate::outcome::{Output, TrapKind};
 
 const EACH: SinkOptions = SinkOptions {
-    merged: false,
-    finished: false,
+    shown: Shown::Each,
     ordered: true,
     format: Format::Auto,
     meta: false,
@@ -23,7 +22,7 @@ const EACH: SinkOptions = SinkOptions {
     files: false,
     inputs: None,
 };
-const MERGED: SinkOptions = SinkOptions { merged: true, ..EACH };
+const MERGED: SinkOptions = SinkOptions { shown: Shown::Merged, ..EACH };
 
 fn ended(outcome: Outcome) -> Completion {
     Completion::new(outcome)
@@ -368,7 +367,7 @@ mod merging {
         assert_eq!(job.run().printed, "{\"v\":1,\"merge\":[0,8],\"status\":\"exit\",\"code\":9}\n");
     }
 
-    const FINISHED: SinkOptions = SinkOptions { finished: true, ..MERGED };
+    const FINISHED: SinkOptions = SinkOptions { shown: Shown::Finished, ..MERGED };
 
     /// Merges are `merge`, and what is finished is put in brackets.
     fn finished(total: u64, merge: &dyn Fn(ItemIndex, Vec<&RawValue>) -> Completion) -> Ran {
