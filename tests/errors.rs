@@ -268,3 +268,11 @@ fn a_file_that_may_not_grow_ends_with_7() {
     bash("ulimit -f 800; wasmpool run primes.wasm count-divisors --range 0..20000 --progress none -o out")
         .refused(7, "error: cannot write `out`: File too large (os error 27)\n");
 }
+
+#[test]
+fn an_output_that_cannot_be_written_ends_with_7() {
+    for command in ["run primes.wasm --range 1..10 --progress none", "call primes.wasm count-primes 1 10"] {
+        bash(&format!("wasmpool {command} 1</dev/null"))
+            .refused(7, "error: cannot write standard output: Bad file descriptor (os error 9)\n");
+    }
+}

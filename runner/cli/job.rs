@@ -2,7 +2,9 @@
 
 use std::borrow::Cow;
 use std::ffi::OsString;
+use std::fs::File;
 use std::io::{self, IsTerminal, Write};
+use std::os::fd::AsFd;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use super::exit::{self, Ending};
@@ -39,7 +41,7 @@ fn run(plan: &Plan, cancellation: Cancellation) -> Result<ExitCode, Error> {
         None => {
             let terminal = stdout.is_terminal();
             let place = Place { name: "standard output".into(), terminal, color: color_of(&stdout) };
-            (beside(reporter.as_ref(), Box::new(stdout.lock()), &place), place)
+            (beside(reporter.as_ref(), Box::new(unbuffered(&stdout)?), &place), place)
         }
     };
     let mut sink = sink::for_run(sink_options(plan, &bound, place), output);
@@ -120,6 +122,12 @@ impl Place {
     pub(super) fn file(name: impl Into<Cow<'static, str>>) -> Self {
         Self { name: name.into(), terminal: false, color: Color::Off }
     }
+}
+
+/// Standard output as the file that it is. The standard library's own takes one that cannot be written for one that
+/// takes everything, and looks for ends of lines in what is whole lines anyway.
+fn unbuffered(stdout: &io::Stdout) -> Result<File, Error> {
+    stdout.as_fd().try_clone_to_owned().map(File::from).map_err(exit::cannot_write)
 }
 
 /// The output, with what the reporter draws on the same terminal out of its way.
