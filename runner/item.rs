@@ -24,7 +24,8 @@ pub enum Input<'a> {
     },
     /// One number of a range: the call is `f(n)`.
     Number(i128),
-    /// One text, not yet known to be UTF-8: the call is `f(text)`. A function over `list<u8>` gets any bytes as they are.
+    /// One text, not yet known to be UTF-8: the call is `f(text)`. A function over `list<u8>` gets any bytes as they
+    /// are.
     Text(&'a [u8]),
     /// The content of a file, as a text is.
     File {

@@ -71,7 +71,13 @@ pub(super) struct RunningArgs {
     )]
     chunk: String,
     /// How many items may be read and not yet printed
-    #[arg(long, allow_negative_numbers = true, value_name = "N", default_value_t = plan::DEFAULT_WINDOW.to_string(), hide_short_help = true)]
+    #[arg(
+        long,
+        allow_negative_numbers = true,
+        value_name = "N",
+        default_value_t = plan::DEFAULT_WINDOW.to_string(),
+        hide_short_help = true
+    )]
     window: String,
     /// The integers of a plain module have no sign
     #[arg(long, hide_short_help = true)]

@@ -145,7 +145,8 @@ fn usage(name: &Path, guest: &Description, export: &Export) -> String {
     }
 }
 
-/// Whether two integers are the ends of a range, as far as names and company tell; those of a plain module have no names.
+/// Whether two integers are the ends of a range, as far as names and company tell; those of a plain module have no
+/// names.
 fn is_span(guest: &Description, export: &Export) -> bool {
     const ENDS: [[&str; 2]; 4] = [["start", "end"], ["from", "to"], ["first", "last"], ["low", "high"]];
     let names = || export.params.iter().map(|(name, _)| name.as_str());

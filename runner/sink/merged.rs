@@ -1,7 +1,8 @@
 //! Prints one value for all items, merged in the sandbox; if an item failed, the failed items instead.
 //!
 //! What is printed follows from the input alone: the failed items in input order if there are any, or else the
-//! first merge that failed, lowest level first, or else the value, which the guest may have finished. No items have no value, and nothing is printed.
+//! first merge that failed, lowest level first, or else the value, which the guest may have finished. No items have no
+//! value, and nothing is printed.
 
 use std::io::{self, Write};
 
