@@ -1,6 +1,9 @@
 //! Wrong usage in our own words: what the parser of the arguments found out, as a message and a hint.
 
+use clap::CommandFactory;
 use clap::error::{ContextKind, ContextValue, ErrorKind};
+
+use super::Cli;
 
 /// What is wrong with the arguments and what to do about it; nothing where the parser's own words will do.
 pub(super) fn explain(answer: &clap::Error) -> Option<(String, String)> {
@@ -16,7 +19,7 @@ pub(super) fn explain(answer: &clap::Error) -> Option<(String, String)> {
         }
         ErrorKind::InvalidSubcommand => {
             let command = text(answer, ContextKind::InvalidSubcommand)?;
-            let hint = similar(answer, ContextKind::SuggestedSubcommand);
+            let hint = similar(answer, ContextKind::SuggestedSubcommand).or_else(|| swapped(command));
             Some((format!("there is no command `{command}`"), hint.unwrap_or_else(|| TRY_HELP.to_owned())))
         }
         ErrorKind::InvalidValue => {
@@ -59,6 +62,13 @@ pub(super) fn explain(answer: &clap::Error) -> Option<(String, String)> {
 }
 
 const TRY_HELP: &str = "`wasmpool -h` and `wasmpool run -h` show what there is";
+
+/// The command that is meant if two neighbouring letters have changed places, which the parser does not see.
+fn swapped(typed: &str) -> Option<String> {
+    let program = Cli::command();
+    let mut names = program.get_subcommands().map(clap::Command::get_name);
+    names.find(|name| strsim::osa_distance(name, typed) == 1).map(|name| format!("did you mean `{name}`?"))
+}
 
 /// The first of what is alike.
 fn similar(answer: &clap::Error, kind: ContextKind) -> Option<String> {
@@ -107,9 +117,6 @@ fn listed(texts: &[String], last: &str) -> String {
 
 #[cfg(test)]
 mod tests {
-    use clap::CommandFactory;
-
-    use super::super::Cli;
     use super::*;
 
     #[track_caller]
@@ -134,6 +141,7 @@ mod tests {
     #[test]
     fn a_slip_in_a_command_is_answered_with_the_command() {
         check("rum g.wasm", "there is no command `rum`", "did you mean `run`?");
+        check("rnu g.wasm", "there is no command `rnu`", "did you mean `run`?");
         check("qqq", "there is no command `qqq`", TRY_HELP);
     }
 
