@@ -19,10 +19,19 @@ pub enum Outcome {
         /// The code it gave.
         code: i32,
     },
-    /// The item ran into its wall-clock limit and was killed.
+    /// The item ran into a limit of time.
     Timeout {
-        /// The limit.
-        limit: Duration,
+        /// Which, and where that is.
+        limit: TimeLimit,
+    },
+    /// The item ran into the limit of memory.
+    Memory {
+        /// Whose.
+        limit: MemoryLimit,
+        /// Where that is, in bytes.
+        bytes: u64,
+        /// How that ended it.
+        error: String,
     },
     /// The item produced more than it may, or something that is no value.
     Output {
@@ -46,6 +55,26 @@ pub enum Outcome {
     },
     /// The run ended before the item could.
     Cancelled,
+}
+
+/// The limits of time, and where each is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum TimeLimit {
+    /// By the clock on the wall.
+    Wall(Duration),
+    /// By the processor's.
+    Cpu(Duration),
+    /// By the instructions it ran, in units of fuel.
+    Fuel(u64),
+}
+
+/// The limits of memory.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+pub enum MemoryLimit {
+    /// The guest's linear memories and tables: more was refused to it, and then it trapped.
+    Guest,
+    /// The worker's as a process: it could not get what it needed to serve the item.
+    Process,
 }
 
 /// What an `ok` item returned: one JSON value on one line; `null` for a function without a result.
@@ -213,6 +242,7 @@ impl Outcome {
             Self::Trap { .. } => "trap",
             Self::Exit { .. } => "exit",
             Self::Timeout { .. } => "timeout",
+            Self::Memory { .. } => "memory",
             Self::Output { .. } => "output",
             Self::Input { .. } => "input",
             Self::Crash { .. } => "crash",
@@ -229,6 +259,7 @@ impl Outcome {
             Self::Trap { .. }
             | Self::Exit { .. }
             | Self::Timeout { .. }
+            | Self::Memory { .. }
             | Self::Output { .. }
             | Self::Input { .. }
             | Self::Crash { .. }
@@ -265,6 +296,17 @@ impl TrapKind {
             Self::ComponentModel => "component-model",
             Self::HostCall => "host-call",
             Self::Other => "other",
+        }
+    }
+}
+
+impl MemoryLimit {
+    /// The limit as a record prints it.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Guest => "guest",
+            Self::Process => "process",
         }
     }
 }

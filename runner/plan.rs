@@ -13,6 +13,7 @@ use std::{fmt, iter};
 use crate::chunk::Inputs;
 use crate::error::Error;
 use crate::guest::{Description, Export, GuestKind, Integers, ValueType};
+use crate::limits::{CodeOptions, GuestLimits, Isolation, Limits, Policy};
 use crate::report::Progress;
 use crate::sink::Format;
 use crate::source::{
@@ -25,9 +26,6 @@ mod choose;
 mod types;
 
 pub(crate) use choose::short_name;
-
-/// The most bytes that the value, standard output and standard error of one item may have together.
-pub const MAX_OUTPUT: u64 = 16 << 20;
 
 /// Of items, unless `--window` says otherwise: deep enough to hide one slow item among quick ones.
 pub const DEFAULT_WINDOW: NonZero<u64> = NonZero::new(16_384).expect("not zero");
@@ -60,8 +58,20 @@ pub struct Plan {
     pub ordered: bool,
     /// Whether values are merged into one.
     pub merging: Merging,
-    /// How long one item may run; none: as long as it takes.
-    pub timeout: Option<Duration>,
+    /// How long each item may take.
+    pub limits: Limits,
+    /// What else it may use.
+    pub guest_limits: GuestLimits,
+    /// What becomes of items that fail and of workers that have worked.
+    pub policy: Policy,
+    /// How far apart items are kept.
+    pub isolation: Isolation,
+    /// Where random numbers and clocks come from if every run is to be the same.
+    pub seed: Option<u64>,
+    /// How long the guest may take to compile; none: as long as it takes.
+    pub compile_timeout: Option<Duration>,
+    /// How long the whole run may take; none: as long as it takes.
+    pub run_timeout: Option<Duration>,
     /// How results are printed.
     pub format: Format,
     /// The file that results go to; none: standard output.
@@ -157,7 +167,9 @@ impl Plan {
         let serve = Serve {
             exports: iter::once(export).chain(merge).chain(finish).map(Export::full_name).collect(),
             meta: self.meta,
-            max_output: MAX_OUTPUT,
+            limits: self.guest_limits,
+            isolation: self.isolation,
+            seed: self.seed,
             integers: self.integers,
         };
         Ok(Bound {
@@ -168,6 +180,12 @@ impl Plan {
             inputs,
             serve,
         })
+    }
+
+    /// What the guest is compiled with.
+    #[must_use]
+    pub fn code(&self) -> CodeOptions {
+        CodeOptions { fuel: self.guest_limits.fuel.is_some(), deterministic: self.seed.is_some() }
     }
 
     /// Whether one value is wanted, as far as that follows from what was typed.

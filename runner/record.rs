@@ -13,7 +13,7 @@ use serde::Serialize;
 
 use crate::error::signal_name;
 use crate::item::{Input, ItemIndex};
-use crate::outcome::{Completion, Meta, Outcome, Output, WorkerEnd};
+use crate::outcome::{Completion, Meta, Outcome, Output, TimeLimit, WorkerEnd};
 
 /// The end of one item, to be written.
 #[derive(Clone, Copy, Debug)]
@@ -161,10 +161,11 @@ fn append_outcome(outcome: &Outcome, out: &mut Vec<u8>) {
             append_member("error", error, out);
         }
         Outcome::Exit { code } => append_member("code", code, out),
-        Outcome::Timeout { limit } => {
-            append_member("limit", "wall", out);
-            append_key("after_ms", out);
-            out.extend_from_slice(milliseconds(*limit).as_bytes());
+        Outcome::Timeout { limit } => append_time_limit(*limit, out),
+        Outcome::Memory { limit, bytes, error } => {
+            append_member("limit", limit.name(), out);
+            append_member("bytes", bytes, out);
+            append_member("error", error, out);
         }
         Outcome::Output { error } | Outcome::Input { error } | Outcome::Protocol { error } => {
             append_member("error", error, out);
@@ -175,6 +176,20 @@ fn append_outcome(outcome: &Outcome, out: &mut Vec<u8>) {
         }
         Outcome::Cancelled => {}
     }
+}
+
+fn append_time_limit(limit: TimeLimit, out: &mut Vec<u8>) {
+    let (name, after) = match limit {
+        TimeLimit::Wall(after) => ("wall", after),
+        TimeLimit::Cpu(after) => ("cpu", after),
+        TimeLimit::Fuel(units) => {
+            append_member("limit", "fuel", out);
+            return append_member("after_fuel", &units, out);
+        }
+    };
+    append_member("limit", name, out);
+    append_key("after_ms", out);
+    out.extend_from_slice(milliseconds(after).as_bytes());
 }
 
 fn append_meta(meta: &Meta, out: &mut Vec<u8>) {
@@ -221,7 +236,7 @@ fn append_key(key: &str, out: &mut Vec<u8>) {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::outcome::TrapKind;
+    use crate::outcome::{MemoryLimit, TrapKind};
 
     fn ended(outcome: Outcome) -> Completion {
         Completion::new(outcome)
@@ -310,13 +325,37 @@ mod tests {
     fn a_timeout_has_the_limit_and_not_the_time_it_took() {
         check(
             ITEM,
-            &ended(Outcome::Timeout { limit: Duration::from_secs(60) }),
+            &ended(Outcome::Timeout { limit: TimeLimit::Wall(Duration::from_secs(60)) }),
             r#"{"v":1,"index":18,"status":"timeout","limit":"wall","after_ms":60000}"#,
         );
         check(
             ITEM,
-            &ended(Outcome::Timeout { limit: Duration::from_micros(1500) }),
+            &ended(Outcome::Timeout { limit: TimeLimit::Wall(Duration::from_micros(1500)) }),
             r#"{"v":1,"index":18,"status":"timeout","limit":"wall","after_ms":1.500}"#,
+        );
+    }
+
+    #[test]
+    fn each_limit_of_time_has_a_name() {
+        check(
+            ITEM,
+            &ended(Outcome::Timeout { limit: TimeLimit::Cpu(Duration::from_secs(2)) }),
+            r#"{"v":1,"index":18,"status":"timeout","limit":"cpu","after_ms":2000}"#,
+        );
+        check(
+            ITEM,
+            &ended(Outcome::Timeout { limit: TimeLimit::Fuel(1_000_000) }),
+            r#"{"v":1,"index":18,"status":"timeout","limit":"fuel","after_fuel":1000000}"#,
+        );
+    }
+
+    #[test]
+    fn a_limit_of_memory_has_an_owner_and_a_size() {
+        let error = "wasm trap: unreachable".to_owned();
+        check(
+            ITEM,
+            &ended(Outcome::Memory { limit: MemoryLimit::Guest, bytes: 1 << 20, error }),
+            r#"{"v":1,"index":18,"status":"memory","limit":"guest","bytes":1048576,"error":"wasm trap: unreachable"}"#,
         );
     }
 

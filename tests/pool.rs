@@ -182,7 +182,7 @@ fn a_cancelled_run_ends_although_an_item_hangs() {
     // The other worker ends what the window holds beside the item, and then it is the only one.
     let (mut play, canceller) = Play::cancelled_at(Ending::Never, WINDOW / 2);
     play.job.chunk = Some(1);
-    play.job.timeout = None;
+    play.job.limits.wall = None;
     let (result, heard) = hanging_at(2).run_into(play.job, &mut play.sink, canceller);
     check_interrupted(result);
     assert!(heard.finished.is_some_and(|summary| summary.counts.cancelled >= 1));
@@ -290,7 +290,7 @@ fn a_slow_sink_stalls_the_source_and_no_item_is_charged_for_it() {
         }
         Ok(())
     });
-    play.job.timeout = Some(LIMIT);
+    play.job.limits.wall = Some(LIMIT);
     let (result, _) = honest().run_into(play.job, &mut play.sink, Canceller::new());
     let summary = result.unwrap();
     assert_eq!((summary.counts.ok, summary.attempts, summary.replaced), (200, 200, 0));
@@ -303,7 +303,7 @@ fn a_slow_source_is_waited_for() {
     const LIMIT: Duration = Duration::from_millis(100);
     let (nobody, waiting) = channel();
     let mut play = play(Ending::Wait(10, waiting), |_| Ok(()));
-    play.job.timeout = Some(LIMIT);
+    play.job.limits.wall = Some(LIMIT);
     let (_never, never): (Sender<()>, _) = channel();
     let release = std::thread::spawn(move || {
         let _ = never.recv_timeout(LIMIT * 15);

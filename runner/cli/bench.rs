@@ -12,9 +12,11 @@ use clap::Args;
 use super::figures::{Figures, Format, Run};
 use super::input::{InputArgs, RunningArgs};
 use super::job::{self, Place, Runs};
+use super::limits::LimitArgs;
 use super::{exit, parse};
 use crate::error::{Error, ExitCode};
 use crate::guest_file::GuestFile;
+use crate::limits::{Isolation, Policy};
 use crate::plan::{self, InputKind, Merging, Plan};
 use crate::pool::{self, Cancellation};
 use crate::report::{Progress, Reporter, RunEvent};
@@ -67,6 +69,8 @@ pub(super) struct BenchArgs {
     runs: String,
     #[command(flatten)]
     running: RunningArgs,
+    #[command(flatten)]
+    limits: LimitArgs,
 
     /// How the figures are printed
     #[arg(long, value_name = "FORMAT", value_enum, default_value = "text", help_heading = "Output")]
@@ -111,7 +115,13 @@ impl BenchArgs {
             window: self.running.window()?,
             ordered: true,
             merging: Merging::Auto,
-            timeout: self.running.timeout()?,
+            limits: self.limits.limits()?,
+            guest_limits: self.limits.guest_limits()?,
+            policy: Policy::default(),
+            isolation: Isolation::Item,
+            seed: self.limits.seed()?,
+            compile_timeout: self.limits.compile_timeout()?,
+            run_timeout: None,
             format: sink::Format::Jsonl,
             output: None,
             meta: false,
@@ -296,7 +306,7 @@ mod tests {
     fn the_job_is_that_of_the_flags() {
         let Bench { plan, runs, .. } = bench("f --range 0..99 --timeout none --chunk 7 --window 5").unwrap();
         assert_eq!(plan.export.as_deref(), Some("f"));
-        assert_eq!((plan.timeout, plan.chunk, plan.window.get()), (None, NonZero::new(7), 5));
+        assert_eq!((plan.limits.wall, plan.chunk, plan.window.get()), (None, NonZero::new(7), 5));
         assert_eq!(runs, 3);
     }
 

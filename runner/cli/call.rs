@@ -6,8 +6,9 @@ use std::path::PathBuf;
 use clap::Args;
 
 use super::input::integers;
-use super::parse;
+use super::limits::LimitArgs;
 use crate::error::Error;
+use crate::limits::{Isolation, Policy};
 use crate::plan::{InputKind, Merging, Plan};
 use crate::report::Progress;
 use crate::sink::Format;
@@ -24,9 +25,8 @@ pub(super) struct CallArgs {
     #[arg(value_name = "ARG", allow_negative_numbers = true)]
     arguments: Vec<String>,
 
-    /// Wall time, such as 500ms or 1m30s, or none
-    #[arg(long, allow_negative_numbers = true, value_name = "TIME", default_value = "60s")]
-    timeout: String,
+    #[command(flatten)]
+    limits: LimitArgs,
     /// How the result is printed
     #[arg(long, value_name = "FORMAT", value_enum, default_value = "auto")]
     format: Format,
@@ -48,7 +48,13 @@ impl CallArgs {
             window: NonZero::<u64>::MIN,
             ordered: true,
             merging: Merging::Never,
-            timeout: parse::timeout(&self.timeout)?,
+            limits: self.limits.limits()?,
+            guest_limits: self.limits.guest_limits()?,
+            policy: Policy::default(),
+            isolation: Isolation::Item,
+            seed: self.limits.seed()?,
+            compile_timeout: self.limits.compile_timeout()?,
+            run_timeout: None,
             format: self.format,
             output: None,
             meta: false,
@@ -103,6 +109,6 @@ mod tests {
     fn flags_may_stand_among_the_arguments() {
         let Only { args } =
             Only::try_parse_from(["call", "g.wasm", "f", "1", "--timeout", "2s", "2"]).unwrap();
-        assert_eq!(args.plan().unwrap().timeout, Some(Duration::from_secs(2)));
+        assert_eq!(args.plan().unwrap().limits.wall, Some(Duration::from_secs(2)));
     }
 }

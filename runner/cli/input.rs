@@ -2,7 +2,6 @@
 
 use std::num::NonZero;
 use std::path::PathBuf;
-use std::time::Duration;
 
 use clap::Args;
 
@@ -58,9 +57,6 @@ pub(super) struct InputArgs {
 #[derive(Debug, Args)]
 #[command(next_help_heading = "Running")]
 pub(super) struct RunningArgs {
-    /// Wall time per item, such as 500ms or 1m30s, or none
-    #[arg(long, allow_negative_numbers = true, value_name = "TIME", default_value = "60s")]
-    timeout: String,
     /// How many items travel together
     #[arg(
         long,
@@ -158,11 +154,6 @@ impl InputArgs {
 }
 
 impl RunningArgs {
-    /// How long one item may run; nothing: as long as it takes.
-    pub(super) fn timeout(&self) -> Result<Option<Duration>, Error> {
-        parse::timeout(&self.timeout)
-    }
-
     /// How many items travel together; nothing: found out while running.
     pub(super) fn chunk(&self) -> Result<Option<NonZero<u64>>, Error> {
         parse::count_or_auto("--chunk", &self.chunk)

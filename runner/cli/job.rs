@@ -160,7 +160,13 @@ pub(super) fn worker(arguments: &[OsString]) -> Ending {
 pub(super) fn options(plan: &Plan) -> pool::Options {
     // A single call is over before anything could be replaced.
     let spare = !is_single(plan);
-    pool::Options { workers: plan.workers.get(), spare, worker_executable: None }
+    pool::Options {
+        workers: plan.workers.get(),
+        spare,
+        worker_executable: None,
+        compile_timeout: plan.compile_timeout,
+        code: plan.code(),
+    }
 }
 
 /// How the results of a plan are printed.
@@ -205,7 +211,9 @@ pub(super) fn job(plan: &Plan, bound: Bound) -> pool::Job {
             Some(_) | None => Returns::Value,
         },
         printed: if is_plain_value(plan) { Printed::Told } else { Printed::Recorded },
-        timeout: plan.timeout,
+        limits: plan.limits,
+        policy: plan.policy,
+        run_timeout: plan.run_timeout,
         chunk: plan.chunk.map(std::num::NonZero::get),
         window_items: plan.window.get(),
         window_bytes: WINDOW_BYTES,

@@ -2,6 +2,7 @@
 
 use std::fmt::Display;
 use std::num::{IntErrorKind, NonZero};
+use std::str::FromStr;
 use std::time::Duration;
 
 use crate::error::Error;
@@ -14,6 +15,15 @@ const MAX_WORKERS: usize = 1024;
 const MAX_TIMEOUT: Duration = Duration::from_secs(365 * 24 * 60 * 60);
 
 const RANGE_HINT: &str = "write `A..B`, such as `1..800000`; `A..=B` includes `B`";
+
+/// The most memory a guest can have: all that 32 bits can address.
+pub(super) const MAX_MEMORY: u64 = 4 * GIB;
+
+/// The most output an item may be allowed. It is held in memory, more than once.
+pub(super) const MAX_OUTPUT: u64 = GIB;
+
+const MIB: u64 = 1 << 20;
+const GIB: u64 = 1 << 30;
 
 const TIMEOUT_HINT: &str = "write a time such as `500ms`, `2s` or `1m30s`, or `none`";
 
@@ -64,13 +74,21 @@ pub(super) fn count_or_auto(flag: &str, text: &str) -> Result<Option<NonZero<u64
     if text == "auto" { Ok(None) } else { count(flag, text).map(Some) }
 }
 
-/// A number of bytes for `--block-size`, such as `65536`, `64KiB` or `1MiB`; no more than a line may have.
-pub(super) fn block_size(text: &str) -> Result<NonZero<usize>, Error> {
-    let most = MAX_LINE >> 20;
+/// A whole number from 0, for `flag`.
+pub(super) fn number<N: FromStr>(flag: &str, text: &str) -> Result<N, Error> {
+    digits(text).parse().map_err(|_| Error::Usage {
+        message: format!("`{flag}` takes a whole number from 0, not `{text}`"),
+        hint: None,
+    })
+}
+
+/// A number of bytes for `flag`, such as `65536`, `64KiB` or `1GiB`; no more than `most`.
+pub(super) fn size(flag: &str, text: &str, most: u64) -> Result<NonZero<u64>, Error> {
     let wrong = || {
+        let (most, unit) = if most % GIB == 0 { (most / GIB, "GiB") } else { (most / MIB, "MiB") };
         Error::usage(
-            format!("`--block-size` takes a size from 1 byte to {most} MiB, not `{text}`"),
-            "write a number of bytes, or a number of `KiB` or `MiB` such as `64KiB`",
+            format!("`{flag}` takes a size from 1 byte to {most} {unit}, not `{text}`"),
+            "write a number of bytes, or of `KiB`, `MiB` or `GiB`, such as `64KiB`",
         )
     };
     let (number, unit) =
@@ -78,11 +96,18 @@ pub(super) fn block_size(text: &str) -> Result<NonZero<usize>, Error> {
     let unit = match unit {
         "" => 1,
         "K" | "KiB" => 1 << 10,
-        "M" | "MiB" => 1 << 20,
+        "M" | "MiB" => MIB,
+        "G" | "GiB" => GIB,
         _ => return Err(wrong()),
     };
-    let bytes = digits(number).parse::<usize>().ok().and_then(|number| number.checked_mul(unit));
-    bytes.filter(|bytes| *bytes <= MAX_LINE).and_then(NonZero::new).ok_or_else(wrong)
+    let bytes = digits(number).parse::<u64>().ok().and_then(|number| number.checked_mul(unit));
+    bytes.filter(|bytes| *bytes <= most).and_then(NonZero::new).ok_or_else(wrong)
+}
+
+/// A number of bytes for `--block-size`: no more than a line may have.
+pub(super) fn block_size(text: &str) -> Result<NonZero<usize>, Error> {
+    let bytes = size("--block-size", text, MAX_LINE as u64)?;
+    Ok(NonZero::try_from(bytes).expect("a line fits into memory"))
 }
 
 /// How many workers `N`, `N%` of the usable CPUs, or `auto`, which is all of them, stands for.
@@ -105,12 +130,12 @@ pub(super) fn workers(text: &str, usable_cpus: NonZero<usize>) -> Result<NonZero
     if workers.get() > MAX_WORKERS { Err(wrong()) } else { Ok(workers) }
 }
 
-/// A time such as `500ms`, `2s` or `1m30s`; nothing for `none`.
-pub(super) fn timeout(text: &str) -> Result<Option<Duration>, Error> {
+/// A time for `flag`, such as `500ms`, `2s` or `1m30s`; nothing for `none`.
+pub(super) fn time(flag: &str, text: &str) -> Result<Option<Duration>, Error> {
     if text == "none" {
         return Ok(None);
     }
-    let wrong = |what| Error::usage(format!("`--timeout {text}` {what}"), TIMEOUT_HINT);
+    let wrong = |what| Error::usage(format!("`{flag} {text}` {what}"), TIMEOUT_HINT);
     let time = duration(text).ok_or_else(|| wrong("is no time"))?;
     if time.is_zero() {
         return Err(wrong("leaves no time at all"));
@@ -245,7 +270,7 @@ mod tests {
             check_refused(
                 block_size(text),
                 &format!("`--block-size` takes a size from 1 byte to 16 MiB, not `{text}`"),
-                "write a number of bytes, or a number of `KiB` or `MiB` such as `64KiB`",
+                "write a number of bytes, or of `KiB`, `MiB` or `GiB`, such as `64KiB`",
             );
         }
     }
@@ -288,7 +313,7 @@ mod tests {
 
     #[track_caller]
     fn check_timeout(text: &str, milliseconds: u64) {
-        assert_eq!(timeout(text).unwrap(), Some(Duration::from_millis(milliseconds)));
+        assert_eq!(time("--timeout", text).unwrap(), Some(Duration::from_millis(milliseconds)));
     }
 
     #[test]
@@ -301,23 +326,23 @@ mod tests {
 
     #[test]
     fn no_timeout_lifts_the_limit() {
-        assert_eq!(timeout("none").unwrap(), None);
+        assert_eq!(time("--timeout", "none").unwrap(), None);
     }
 
     #[test]
     fn what_is_no_time_is_refused() {
         for text in ["", "60", "s", "1s2", "1 s", "-1s", "1.5s", "1d", "99999999999999999999s"] {
-            check_refused(timeout(text), &format!("`--timeout {text}` is no time"), TIMEOUT_HINT);
+            check_refused(time("--timeout", text), &format!("`--timeout {text}` is no time"), TIMEOUT_HINT);
         }
-        check_refused(timeout("0s"), "`--timeout 0s` leaves no time at all", TIMEOUT_HINT);
-        check_refused(timeout("9999h"), "`--timeout 9999h` is more than a year", TIMEOUT_HINT);
+        check_refused(time("--timeout", "0s"), "`--timeout 0s` leaves no time at all", TIMEOUT_HINT);
+        check_refused(time("--timeout", "9999h"), "`--timeout 9999h` is more than a year", TIMEOUT_HINT);
     }
 
     proptest! {
         #[test]
         fn nothing_that_is_typed_makes_the_parsers_panic(text in "[0-9a-z_.=%-]{0,20}|\\PC{0,9}") {
             let _ = range(&text);
-            let _ = timeout(&text);
+            let _ = time("--timeout", &text);
             let _ = workers(&text, NonZero::<usize>::MIN);
             let _ = count("--step", &text);
         }

@@ -6,7 +6,9 @@ use std::path::{Path, PathBuf};
 use clap::Args;
 
 use super::input::{InputArgs, RunningArgs};
+use super::limits::LimitArgs;
 use super::parse;
+use super::policy::PolicyArgs;
 use crate::error::Error;
 use crate::plan::{self, Merging, Plan};
 use crate::report::Progress;
@@ -46,6 +48,10 @@ pub(super) struct RunArgs {
     workers: String,
     #[command(flatten)]
     running: RunningArgs,
+    #[command(flatten)]
+    limits: LimitArgs,
+    #[command(flatten)]
+    policy: PolicyArgs,
 
     /// Print items as they end, not in input order
     #[arg(short, long, help_heading = "Output")]
@@ -96,7 +102,13 @@ impl RunArgs {
             window: self.running.window()?,
             ordered: !self.unordered,
             merging,
-            timeout: self.running.timeout()?,
+            limits: self.limits.limits()?,
+            guest_limits: self.limits.guest_limits()?,
+            policy: self.policy.policy()?,
+            isolation: self.policy.isolation(),
+            seed: self.limits.seed()?,
+            compile_timeout: self.limits.compile_timeout()?,
+            run_timeout: self.policy.run_timeout()?,
             format: self.format,
             output: self.output.filter(|path| path != Path::new("-")),
             meta: self.meta,
@@ -122,6 +134,7 @@ mod tests {
 
     use super::*;
     use crate::guest::Integers;
+    use crate::limits::{GuestLimits, Isolation, Limits, Policy};
     use crate::plan::InputKind;
 
     #[derive(Parser)]
@@ -157,7 +170,13 @@ mod tests {
             window: NonZero::new(16_384).unwrap(),
             ordered: true,
             merging: Merging::Auto,
-            timeout: Some(Duration::from_secs(60)),
+            limits: Limits { wall: Some(Duration::from_secs(60)), cpu: None },
+            guest_limits: GuestLimits { memory: 1 << 30, output: 16 << 20, fuel: None },
+            policy: Policy::default(),
+            isolation: Isolation::Item,
+            seed: None,
+            compile_timeout: Some(Duration::from_secs(300)),
+            run_timeout: None,
             format: Format::Auto,
             output: None,
             meta: false,
@@ -172,8 +191,24 @@ mod tests {
         check("count-primes", |plan| plan.export = Some("count-primes".into()));
         check("--workers 3", |plan| plan.workers = NonZero::new(3).unwrap());
         check("-j50%", |plan| plan.workers = NonZero::new(4).unwrap());
-        check("--timeout 1m30s", |plan| plan.timeout = Some(Duration::from_secs(90)));
-        check("--timeout none", |plan| plan.timeout = None);
+        check("--timeout 1m30s", |plan| plan.limits.wall = Some(Duration::from_secs(90)));
+        check("--timeout none", |plan| plan.limits.wall = None);
+        check("--cpu-time 2s", |plan| plan.limits.cpu = Some(Duration::from_secs(2)));
+        check("--memory 64MiB", |plan| plan.guest_limits.memory = 64 << 20);
+        check("--max-output 1KiB", |plan| plan.guest_limits.output = 1 << 10);
+        check("--fuel 1_000", |plan| plan.guest_limits.fuel = Some(1000));
+        check("--compile-timeout none", |plan| plan.compile_timeout = None);
+        check("--run-timeout 10m", |plan| plan.run_timeout = Some(Duration::from_secs(600)));
+        check("--retries 2", |plan| plan.policy.retries = 2);
+        check("--crash-retries 0", |plan| plan.policy.crash_retries = 0);
+        check("--at-most-once", |plan| {
+            plan.policy.at_most_once = true;
+            plan.policy.crash_retries = 0;
+        });
+        check("--fail-fast", |plan| plan.policy.fail_fast = NonZero::new(1));
+        check("--fail-fast=9", |plan| plan.policy.fail_fast = NonZero::new(9));
+        check("--max-items-per-worker 5", |plan| plan.policy.max_items_per_worker = NonZero::new(5));
+        check("--isolation worker", |plan| plan.isolation = Isolation::Worker);
         check("--chunk 7", |plan| plan.chunk = NonZero::new(7));
         check("--window 5", |plan| plan.window = NonZero::new(5).unwrap());
         check("--unordered", |plan| plan.ordered = false);
@@ -187,6 +222,18 @@ mod tests {
         check("--format jsonl", |plan| plan.format = Format::Jsonl);
         check("--meta", |plan| plan.meta = true);
         check("--progress plain", |plan| plan.progress = Progress::Plain);
+    }
+
+    #[test]
+    fn a_deterministic_run_is_limited_by_fuel() {
+        let deterministic = |fuel, seed| {
+            move |plan: &mut Plan| {
+                plan.guest_limits.fuel = Some(fuel);
+                plan.seed = Some(seed);
+            }
+        };
+        check("--deterministic", deterministic(10_000_000_000, 0));
+        check("--deterministic=7 --fuel 50", deterministic(50, 7));
     }
 
     #[test]

@@ -20,14 +20,13 @@ use super::state::Nanos;
 use super::talk::Talk;
 use crate::error::Error;
 use crate::guest::Description;
+use crate::limits::CodeOptions;
 use crate::outcome::WorkerEnd;
+use crate::record::milliseconds;
 use crate::wire::codec::DESCRIPTION_CAP;
 use crate::wire::frame::Message;
 use crate::wire::msg::{Load, Request, Response};
 use crate::wire::{parse_description, version};
-
-/// How long a guest may take to compile. The largest seen, 69 MB, takes half of it on one processor.
-const COMPILE_LIMIT: Duration = Duration::from_secs(300);
 
 /// The longest message of a compile worker: its description of a guest; code comes in pieces of one frame.
 const MAX_MESSAGE: usize = DESCRIPTION_CAP;
@@ -44,20 +43,31 @@ pub(super) struct CodeFile(File);
 /// at that time; the time limit holds for all of them together.
 const OUTSIDE_KILLS: u32 = 20;
 
+/// What a compile worker is to do.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Wanted {
+    /// Stop after the description.
+    pub(super) describe_only: bool,
+    /// What the code is for.
+    pub(super) code: CodeOptions,
+    /// How long it may take; none: as long as it takes.
+    pub(super) limit: Option<Duration>,
+}
+
 /// A compile worker at work.
 #[derive(Debug)]
 pub(super) struct Compiling<'a> {
     name: &'a Path,
     launcher: Launcher,
     wasm: File,
-    describe_only: bool,
+    wanted: Wanted,
     process: Process,
     link: Link,
     talk: Talk,
     said: Vec<String>,
     /// It has said which build it is.
     greeted: bool,
-    deadline: Nanos,
+    deadline: Option<Nanos>,
     killed: u32,
 }
 
@@ -84,20 +94,20 @@ impl<'a> Compiling<'a> {
         launcher: Launcher,
         name: &'a Path,
         wasm: &File,
-        describe_only: bool,
+        wanted: Wanted,
     ) -> Result<Self, Error> {
         let wasm = wasm.try_clone().map_err(cannot_start)?;
         Ok(Self {
             name,
-            process: start(&launcher, &wasm, describe_only)?,
+            process: start(&launcher, &wasm, wanted)?,
             launcher,
             wasm,
-            describe_only,
+            wanted,
             link: Link::new(MAX_MESSAGE),
             talk: Talk::default(),
             said: Vec::new(),
             greeted: false,
-            deadline: now().after(COMPILE_LIMIT),
+            deadline: wanted.limit.map(|limit| now().after(limit)),
             killed: 0,
         })
     }
@@ -157,17 +167,17 @@ impl<'a> Compiling<'a> {
 
     /// Waits until there is something to read.
     fn wait(&mut self) -> Result<(), Error> {
-        let left = self.deadline.since(now());
-        if left.is_zero() {
-            let seconds = COMPILE_LIMIT.as_secs();
-            return Err(self.refused(&format!("takes longer than {seconds} s to compile")));
+        let left = self.deadline.map(|deadline| deadline.since(now()));
+        if left.is_some_and(|left| left.is_zero()) {
+            return Err(self.too_slow());
         }
         let mut fds = vec![PollFd::new(&self.process.results, PollFlags::IN)];
         // A closed pipe would end every poll at once.
         if self.talk.is_open() {
             fds.push(PollFd::new(&self.process.stderr, PollFlags::IN));
         }
-        match poll(&mut fds, Timespec::try_from(left).ok().as_ref()) {
+        let timeout = left.and_then(|left| Timespec::try_from(left).ok());
+        match poll(&mut fds, timeout.as_ref()) {
             Ok(_) | Err(Errno::INTR) => {}
             Err(error) => return Err(keep(error.into())),
         }
@@ -197,7 +207,7 @@ impl<'a> Compiling<'a> {
         self.said.extend(self.talk.read(&self.process.stderr));
         if end == WorkerEnd::Signalled(Signal::KILL.as_raw()) && self.killed < OUTSIDE_KILLS {
             self.killed += 1;
-            self.process = start(&self.launcher, &self.wasm, self.describe_only)?;
+            self.process = start(&self.launcher, &self.wasm, self.wanted)?;
             self.link = Link::new(MAX_MESSAGE);
             self.talk = Talk::default();
             self.greeted = false;
@@ -224,6 +234,12 @@ impl<'a> Compiling<'a> {
 
     fn refused(&self, message: &str) -> Error {
         Error::guest(self.name, message, None)
+    }
+
+    fn too_slow(&self) -> Error {
+        let limit = milliseconds(self.wanted.limit.unwrap_or_default());
+        let message = format!("takes longer than {limit} ms to compile");
+        Error::guest(self.name, message, Some("`--compile-timeout` gives it more time".to_owned()))
     }
 
     fn broken(&self, rule: &str) -> Error {
@@ -269,9 +285,10 @@ fn understand(message: Message<'_>) -> Result<Option<Step>, String> {
     })
 }
 
-fn start(launcher: &Launcher, wasm: &File, describe_only: bool) -> Result<Process, Error> {
+fn start(launcher: &Launcher, wasm: &File, wanted: Wanted) -> Result<Process, Error> {
     let process = launcher.start_compiler(wasm).map_err(cannot_start)?;
-    process.send_first(&Request::Load(Load::Compile { describe_only })).map_err(cannot_start)?;
+    let Wanted { describe_only, code, .. } = wanted;
+    process.send_first(&Request::Load(Load::Compile { describe_only, code })).map_err(cannot_start)?;
     Ok(process)
 }
 

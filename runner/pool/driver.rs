@@ -18,9 +18,7 @@ use super::link::{Link, Received};
 use super::process::Process;
 use super::run_state::StartFault;
 use super::spawn::Hatch;
-use super::state::{
-    Aftermath, Cause, Hint, Judgement, Limits, Nanos, SIGKILL, Suspect, Violation, WorkerState,
-};
+use super::state::{Aftermath, Cause, Hint, Judgement, Nanos, SIGKILL, Suspect, Violation, WorkerState};
 use super::talk::Talk;
 use super::wake::WakeFd;
 use super::{Shared, max_message};
@@ -154,10 +152,9 @@ impl Driver {
 
     /// Keeps one process busy until it ends, or has nothing left to do.
     fn serve(&mut self, process: Process) -> End {
-        let limits = Limits { wall: self.shared.timeout, output: self.shared.max_output };
         let mut session = Session {
-            state: WorkerState::new(self.slot, process.pid(), limits, now()),
-            link: Link::new(max_message(self.shared.max_output)),
+            state: WorkerState::new(self.slot, process.pid(), self.shared.rules, now()),
+            link: Link::new(max_message(self.shared.rules.guest.output)),
             talk: Talk::default(),
             process,
             ended: Vec::new(),
@@ -540,6 +537,7 @@ impl Completion {
             Outcome::Trap { .. }
             | Outcome::Exit { .. }
             | Outcome::Timeout { .. }
+            | Outcome::Memory { .. }
             | Outcome::Output { .. }
             | Outcome::Input { .. }
             | Outcome::Crash { .. }

@@ -29,17 +29,19 @@ use std::time::{Duration, Instant};
 
 use nix::sys::resource::{UsageWho, getrusage};
 
-use self::compile::{CodeFile, Compiling};
+use self::compile::{CodeFile, Compiling, Wanted};
 use self::dispatcher::{Dispatcher, Event};
 use self::driver::Driver;
 use self::feeder::Feeder;
 use self::run_state::RunState;
 use self::spawn::{Launcher, Spawner};
+use self::state::Rules;
 use self::tally::Tally;
 use self::wake::WakeFd;
 use crate::chunk::Chunk;
 use crate::error::Error;
 use crate::guest::Description;
+use crate::limits::{CodeOptions, DEFAULT_COMPILE, Limits, Policy};
 use crate::outcome::{Printed, Returns};
 use crate::report::{Reporter, RunEvent, Summary};
 use crate::scheduler::{ChunkSize, LocalQueue, Scheduler, Wake, Window};
@@ -58,6 +60,10 @@ pub struct Options {
     pub spare: bool,
     /// The program that becomes a worker when it is called with [`WORKER_ARGUMENT`]; this program itself by default.
     pub worker_executable: Option<PathBuf>,
+    /// How long the guest may take to compile; none: as long as it takes.
+    pub compile_timeout: Option<Duration>,
+    /// What the guest is compiled with.
+    pub code: CodeOptions,
 }
 
 /// A guest that is being compiled while its workers start.
@@ -85,8 +91,12 @@ pub struct Job {
     pub returns: Returns,
     /// What becomes of what the guest prints.
     pub printed: Printed,
-    /// Wall time an item may take.
-    pub timeout: Option<Duration>,
+    /// How long each item may take.
+    pub limits: Limits,
+    /// What becomes of items that fail and of workers that have worked.
+    pub policy: Policy,
+    /// How long the run may take, from its opening on; none: as long as it takes.
+    pub run_timeout: Option<Duration>,
     /// How many items travel together; tuned while running by default.
     pub chunk: Option<u64>,
     /// How many items may be admitted and not yet emitted.
@@ -110,8 +120,7 @@ pub struct Cancellation {
 struct Shared {
     scheduler: Arc<Scheduler<Chunk>>,
     chunk_size: ChunkSize,
-    timeout: Option<Duration>,
-    max_output: u64,
+    rules: Rules,
     workers: usize,
     admitted: AtomicU64,
     /// Everything has been emitted.
@@ -142,7 +151,8 @@ impl Canceller {
 /// # Errors
 /// If the guest cannot be used, or the compile worker cannot be started.
 pub fn describe(name: &Path, wasm: &File, worker_executable: Option<PathBuf>) -> Result<Description, Error> {
-    Compiling::start(Launcher::new(worker_executable), name, wasm, true)?.description()
+    let wanted = Wanted { describe_only: true, code: CodeOptions::default(), limit: Some(DEFAULT_COMPILE) };
+    Compiling::start(Launcher::new(worker_executable), name, wasm, wanted)?.description()
 }
 
 /// Starts to compile a guest and to start its workers; returns when it is known what the guest offers.
@@ -156,7 +166,9 @@ pub fn open<'a>(name: &'a Path, wasm: &File, options: Options) -> Result<Opening
     let started = Instant::now();
     let cpu_before = cpu_time();
     let launcher = Launcher::new(options.worker_executable.clone());
-    let mut compiling = Compiling::start(launcher.clone(), name, wasm, false)?;
+    let Options { code, compile_timeout: limit, .. } = options;
+    let wanted = Wanted { describe_only: false, code, limit };
+    let mut compiling = Compiling::start(launcher.clone(), name, wasm, wanted)?;
     let prepare = || {
         let code = CodeFile::create()?;
         let spawner = Spawner::start(launcher, code.try_clone()?)?;
@@ -338,8 +350,7 @@ fn share(job: &Job, workers: usize) -> io::Result<Parts> {
             Some(items) => ChunkSize::fixed(items),
             None => ChunkSize::tuned(job.window_items, workers),
         },
-        timeout: job.timeout,
-        max_output: job.serve.max_output,
+        rules: Rules { limits: job.limits, guest: job.serve.limits, policy: job.policy },
         workers,
         admitted: AtomicU64::new(0),
         over: AtomicBool::new(false),

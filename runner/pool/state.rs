@@ -17,7 +17,8 @@ use std::time::Duration;
 
 use crate::chunk::{Chunk, Inputs};
 use crate::item::{FINISH, ItemIndex};
-use crate::outcome::{Completion, Meta, Outcome, Output, WorkerEnd};
+use crate::limits::{GuestLimits, Limits, Policy};
+use crate::outcome::{Completion, Meta, Outcome, Output, TimeLimit, WorkerEnd};
 use crate::wire::codec::Reports;
 use crate::wire::msg::{Batch, Call, CallEnd, Report};
 
@@ -45,7 +46,7 @@ pub(super) struct WorkerState {
     slot: u32,
     pid: u32,
     phase: Phase,
-    limits: Limits,
+    rules: Rules,
     /// Chunks sent and not yet answered in full, oldest first.
     sent: VecDeque<Sent>,
     /// What the status page was last seen to say.
@@ -57,12 +58,14 @@ pub(super) struct WorkerState {
 }
 
 /// What holds for every item.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct Limits {
-    /// Wall time.
-    pub(super) wall: Option<Duration>,
-    /// Bytes of value, standard output and standard error together.
-    pub(super) output: u64,
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Rules {
+    /// How long it may take.
+    pub(super) limits: Limits,
+    /// What else it may use.
+    pub(super) guest: GuestLimits,
+    /// What becomes of it if it fails.
+    pub(super) policy: Policy,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -184,12 +187,12 @@ impl Suspicion {
 
 impl WorkerState {
     /// A worker that has just been started, at `now`.
-    pub(super) fn new(slot: u32, pid: u32, limits: Limits, now: Nanos) -> Self {
+    pub(super) fn new(slot: u32, pid: u32, rules: Rules, now: Nanos) -> Self {
         Self {
             slot,
             pid,
             phase: Phase::Starting { since: now },
-            limits,
+            rules,
             sent: VecDeque::new(),
             seen: Seen::Nothing,
             progress: now,
@@ -368,10 +371,15 @@ impl WorkerState {
     fn outcome(&self, report: &Report<'_>) -> Result<Outcome, Violation> {
         let value = match report.end {
             CallEnd::Ok(value) => value.len(),
-            CallEnd::Trap { .. } | CallEnd::Exit { .. } | CallEnd::Output { .. } | CallEnd::Input { .. } => 0,
+            CallEnd::Trap { .. }
+            | CallEnd::Memory { .. }
+            | CallEnd::OutOfFuel
+            | CallEnd::Exit { .. }
+            | CallEnd::Output { .. }
+            | CallEnd::Input { .. } => 0,
         };
         let length = value + report.stdout.len() + report.stderr.len();
-        if length as u64 > self.limits.output {
+        if length as u64 > self.rules.guest.output {
             return Err(violation("more output than an item may have"));
         }
         Ok(match report.end {
@@ -379,6 +387,13 @@ impl WorkerState {
                 Outcome::Ok(Output::from_untrusted(value).map_err(|error| Violation(error.to_string()))?)
             }
             CallEnd::Trap { kind, error } => Outcome::Trap { kind, error: error.to_owned() },
+            CallEnd::Memory { limit, error } => {
+                Outcome::Memory { limit, bytes: self.rules.guest.memory, error: error.to_owned() }
+            }
+            CallEnd::OutOfFuel => match self.rules.guest.fuel {
+                Some(units) => Outcome::Timeout { limit: TimeLimit::Fuel(units) },
+                None => return Err(violation("it ran out of fuel that nobody counts")),
+            },
             CallEnd::Exit { code } => Outcome::Exit { code },
             CallEnd::Output { error } => Outcome::Output { error: error.to_owned() },
             CallEnd::Input { error } => Outcome::Input { error: error.to_owned() },
@@ -390,7 +405,7 @@ impl WorkerState {
         if let Phase::Starting { since } | Phase::Loading { since } = self.phase {
             return Some(since.after(START_LIMIT));
         }
-        let limit = self.limits.wall?;
+        let limit = self.rules.limits.wall?;
         let next = match self.seen {
             Seen::Nothing => self.progress,
             Seen::Between(when) => when,
@@ -407,7 +422,8 @@ impl WorkerState {
         if !self.is_ready() {
             return Judgement::TooSlowToStart;
         }
-        let (Some(limit), Some(bound), Some(front)) = (self.limits.wall, self.bound(), self.sent.front())
+        let (Some(limit), Some(bound), Some(front)) =
+            (self.rules.limits.wall, self.bound(), self.sent.front())
         else {
             return Judgement::Wait;
         };
@@ -445,7 +461,10 @@ impl WorkerState {
             None => aftermath.suspect = Some(suspect),
             Some(outcome) => {
                 // Of a killed item that is all that is known; of a worker that died, nothing is.
-                let wall = if let Outcome::Timeout { limit } = outcome { limit } else { Duration::ZERO };
+                let wall = match outcome {
+                    Outcome::Timeout { limit: TimeLimit::Wall(limit) } => limit,
+                    _ => Duration::ZERO,
+                };
                 let meta = Meta { wall, attempts, worker: self.slot, pid: self.pid, ..Meta::default() };
                 let completion = Completion {
                     file: suspect.chunk.file(0),
@@ -475,7 +494,7 @@ impl WorkerState {
 
     /// Puts the end of the worker down to the item whose result was due; its outcome, unless it is tried again.
     fn blame(&self, suspect: &mut Suspect, cause: &Cause) -> Option<Outcome> {
-        let timeout = Outcome::Timeout { limit: self.limits.wall.unwrap_or_default() };
+        let timeout = Outcome::Timeout { limit: TimeLimit::Wall(self.rules.limits.wall.unwrap_or_default()) };
         let suspicion = &mut suspect.suspicion;
         match cause {
             Cause::TimedOut(item) if *item == suspect.chunk.first() => return Some(timeout),
@@ -507,7 +526,7 @@ impl WorkerState {
         if self.sent.is_empty() {
             return None;
         }
-        Some(self.progress.after(self.limits.wall?).after(GRACE))
+        Some(self.progress.after(self.rules.limits.wall?).after(GRACE))
     }
 }
 

@@ -53,6 +53,7 @@ impl Csv {
             Outcome::Trap { .. }
             | Outcome::Exit { .. }
             | Outcome::Timeout { .. }
+            | Outcome::Memory { .. }
             | Outcome::Output { .. }
             | Outcome::Input { .. }
             | Outcome::Crash { .. }

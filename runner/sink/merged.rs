@@ -67,6 +67,7 @@ impl<W: Write> Merged<W> {
             Outcome::Trap { .. }
             | Outcome::Exit { .. }
             | Outcome::Timeout { .. }
+            | Outcome::Memory { .. }
             | Outcome::Output { .. }
             | Outcome::Input { .. }
             | Outcome::Crash { .. }

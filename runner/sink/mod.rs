@@ -162,6 +162,7 @@ fn held_by(completion: &Completion) -> u64 {
     let result = match &completion.outcome {
         Outcome::Ok(value) => value.json().len(),
         Outcome::Trap { error, .. }
+        | Outcome::Memory { error, .. }
         | Outcome::Output { error }
         | Outcome::Input { error }
         | Outcome::Protocol { error } => error.len(),

@@ -1,7 +1,7 @@
 //! What rows say in words: why an item has no value, and what its guest printed.
 
 use crate::chunk::Inputs;
-use crate::outcome::Outcome;
+use crate::outcome::{MemoryLimit, Outcome, TimeLimit};
 use crate::record::{Record, escaped, milliseconds};
 
 /// How many characters the inputs' texts have at most, where that is known without reading them all.
@@ -29,7 +29,19 @@ pub(super) fn reason(outcome: &Outcome) -> String {
         Outcome::Trap { error, .. } => error.strip_prefix("wasm trap: ").unwrap_or(error).to_owned(),
         Outcome::Output { error } | Outcome::Input { error } | Outcome::Protocol { error } => error.clone(),
         Outcome::Exit { code } => format!("the guest exited with code {code}"),
-        Outcome::Timeout { limit } => format!("killed after {} ms", milliseconds(*limit)),
+        Outcome::Timeout { limit: TimeLimit::Wall(after) } => {
+            format!("killed after {} ms", milliseconds(*after))
+        }
+        Outcome::Timeout { limit: TimeLimit::Cpu(after) } => {
+            format!("killed after {} ms of CPU time", milliseconds(*after))
+        }
+        Outcome::Timeout { limit: TimeLimit::Fuel(units) } => format!("stopped after {units} units of fuel"),
+        Outcome::Memory { limit: MemoryLimit::Guest, bytes, .. } => {
+            format!("the guest wanted more than {bytes} bytes of memory")
+        }
+        Outcome::Memory { limit: MemoryLimit::Process, bytes, .. } => {
+            format!("the worker wanted more than {bytes} bytes of memory")
+        }
         Outcome::Crash { end } => format!("the worker {end}"),
         Outcome::Cancelled => "the run ended before the item could".to_owned(),
     }
@@ -66,12 +78,23 @@ mod tests {
 
     #[test]
     fn every_failure_has_a_reason() {
+        const TWO: Duration = Duration::from_secs(2);
         let error = || "why".to_owned();
         for (outcome, expected) in [
             (Outcome::Trap { kind: TrapKind::Unreachable, error: error() }, "why"),
             (Outcome::Trap { kind: TrapKind::Unreachable, error: String::new() }, "unreachable"),
             (Outcome::Exit { code: 2 }, "the guest exited with code 2"),
-            (Outcome::Timeout { limit: Duration::from_secs(2) }, "killed after 2000 ms"),
+            (Outcome::Timeout { limit: TimeLimit::Wall(TWO) }, "killed after 2000 ms"),
+            (Outcome::Timeout { limit: TimeLimit::Cpu(TWO) }, "killed after 2000 ms of CPU time"),
+            (Outcome::Timeout { limit: TimeLimit::Fuel(7) }, "stopped after 7 units of fuel"),
+            (
+                Outcome::Memory { limit: MemoryLimit::Guest, bytes: 9, error: error() },
+                "the guest wanted more than 9 bytes of memory",
+            ),
+            (
+                Outcome::Memory { limit: MemoryLimit::Process, bytes: 9, error: error() },
+                "the worker wanted more than 9 bytes of memory",
+            ),
             (Outcome::Output { error: error() }, "why"),
             (Outcome::Input { error: error() }, "why"),
             (Outcome::Crash { end: WorkerEnd::Signalled(9) }, "the worker was killed by SIGKILL"),

@@ -94,6 +94,7 @@ impl Tree {
             Outcome::Trap { .. }
             | Outcome::Exit { .. }
             | Outcome::Timeout { .. }
+            | Outcome::Memory { .. }
             | Outcome::Output { .. }
             | Outcome::Input { .. }
             | Outcome::Crash { .. }

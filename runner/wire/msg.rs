@@ -8,7 +8,8 @@ use serde::{Deserialize, Serialize, Serializer};
 use crate::chunk::Chunk;
 use crate::guest::Integers;
 use crate::item::ItemIndex;
-use crate::outcome::TrapKind;
+use crate::limits::{CodeOptions, GuestLimits, Isolation};
+use crate::outcome::{MemoryLimit, TrapKind};
 
 /// Host to worker.
 #[derive(Debug, PartialEq, Eq)]
@@ -78,6 +79,8 @@ pub enum Load {
     Compile {
         /// Stop after [`Response::Description`].
         describe_only: bool,
+        /// What the code is for.
+        code: CodeOptions,
     },
     /// Serve calls of the compiled guest.
     Serve(Serve),
@@ -91,8 +94,13 @@ pub struct Serve {
     pub exports: Vec<String>,
     /// Measure what only `--meta` shows: CPU time, peak memory, backtraces.
     pub meta: bool,
-    /// The most bytes that an item's value, standard output and standard error may have together.
-    pub max_output: u64,
+    /// What each item may use.
+    pub limits: GuestLimits,
+    /// How far apart items are kept.
+    pub isolation: Isolation,
+    /// What the guest's random numbers and clocks come from, instead of the machine's, so that they are the same in
+    /// every run.
+    pub seed: Option<u64>,
     /// How a plain module's integers are read and written. Components do not ask.
     pub integers: Integers,
 }
@@ -173,6 +181,15 @@ pub enum CallEnd<'a> {
         /// What the runtime says, without addresses.
         error: &'a str,
     },
+    /// More memory was refused to it, and then it trapped.
+    Memory {
+        /// Whose limit it was.
+        limit: MemoryLimit,
+        /// How that ended it.
+        error: &'a str,
+    },
+    /// It has used up its fuel.
+    OutOfFuel,
     /// The guest ended itself.
     Exit {
         /// The code it gave.

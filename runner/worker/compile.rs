@@ -16,6 +16,7 @@ use super::engine::{Purpose, engine};
 use super::validate::{self, Outline};
 use super::{Refusal, describe, wasi};
 use crate::guest::{Description, GuestKind};
+use crate::limits::CodeOptions;
 
 /// A guest that has been described and can be compiled.
 pub struct Prepared {
@@ -40,18 +41,19 @@ impl fmt::Debug for Prepared {
 pub fn start_threads() -> Result<(), Refusal> {
     // The runtime starts its threads when it first compiles anything.
     const LEAST_MODULE: &[u8] = b"\0asm\x01\0\0\0\x01\x04\x01\x60\0\0\x03\x02\x01\0\x0a\x04\x01\x02\0\x0b";
-    let compiled = engine(Purpose::Compile).and_then(|engine| engine.precompile_module(LEAST_MODULE));
+    let compiled = engine(Purpose::Compile, CodeOptions::default())
+        .and_then(|engine| engine.precompile_module(LEAST_MODULE));
     compiled.map(drop).map_err(cannot_compile_here)
 }
 
-/// Reads what a guest offers from its raw bytes, without compiling it.
+/// Reads what a guest offers from its raw bytes, without compiling it, which would be done as `code` says.
 ///
 /// A core module that carries a component type becomes a component first.
 ///
 /// # Errors
 /// If the bytes are not a guest of a kind that wasmpool knows, or need a proposal that is off.
-pub fn describe(bytes: &[u8]) -> Result<(Description, Prepared), Refusal> {
-    let engine = engine(Purpose::Compile).map_err(cannot_compile_here)?;
+pub fn describe(bytes: &[u8], code: CodeOptions) -> Result<(Description, Prepared), Refusal> {
+    let engine = engine(Purpose::Compile, code).map_err(cannot_compile_here)?;
     let features = engine.get_wasm_features();
     check_magic(bytes)?;
     let mut wasm = bytes.to_vec();

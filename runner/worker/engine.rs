@@ -10,6 +10,7 @@ use wasmtime::{
 };
 
 use super::limits;
+use crate::limits::CodeOptions;
 
 /// What an engine is for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -60,15 +61,15 @@ const KEEP_RESIDENT: usize = 16 << 20;
 /// Likewise, of a table.
 const TABLE_KEEP_RESIDENT: usize = 64 << 10;
 
-/// An engine for `purpose`.
+/// An engine for `purpose`, and for code of this kind.
 ///
 /// With [`Allocation::Pool`] this opens `/proc/self/pagemap` and keeps it open: do it before the jail closes.
 ///
 /// # Errors
 /// If the machine cannot have it, for lack of address space for example.
-pub(super) fn engine(purpose: Purpose) -> wasmtime::Result<Engine> {
+pub(super) fn engine(purpose: Purpose, code: CodeOptions) -> wasmtime::Result<Engine> {
     let mut config = Config::new();
-    compared(&mut config);
+    compared(&mut config, code);
     match purpose {
         Purpose::Compile => {
             config.parallel_compilation(true);
@@ -88,14 +89,16 @@ pub(super) fn engine(purpose: Purpose) -> wasmtime::Result<Engine> {
 }
 
 /// What the runtime compares when it loads code. Limits are enforced by ending the process, so the code carries
-/// no checks of epochs or fuel.
-fn compared(config: &mut Config) {
+/// no checks of epochs, and of fuel only where it is asked to.
+fn compared(config: &mut Config, code: CodeOptions) {
     config
         .wasm_exceptions(true)
         .wasm_gc(false)
         .wasm_shared_everything_threads(false)
         .epoch_interruption(false)
-        .consume_fuel(false)
+        .consume_fuel(code.fuel)
+        .cranelift_nan_canonicalization(code.deterministic)
+        .relaxed_simd_deterministic(code.deterministic)
         .signals_based_traps(true)
         .memory_init_cow(true)
         // The default asks an environment variable.

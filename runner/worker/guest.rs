@@ -15,6 +15,7 @@ use super::trap::{self, Failure};
 use super::wasi::State;
 use super::{Refusal, component, limits, module, validate};
 use crate::item::Input;
+use crate::limits::CodeOptions;
 use crate::outcome::TrapKind;
 use crate::wire::msg::{CallEnd, Report, Serve};
 
@@ -92,9 +93,10 @@ impl Guest {
     pub fn load(code: &File, serve: &Serve) -> Result<Self, Refusal> {
         let backtraces = if serve.meta { Backtraces::Capture } else { Backtraces::Omit };
         // Whether the code fits the pool is known when it has been tried.
-        let (engine, code) = map(code, Allocation::Pool, backtraces)
-            .or_else(|_| map(code, Allocation::OnDemand, backtraces))
-            .map_err(|error| {
+        let options = CodeOptions { fuel: serve.limits.fuel.is_some(), deterministic: serve.seed.is_some() };
+        let map = |allocation| map(code, Purpose::Serve { allocation, backtraces }, options);
+        let (engine, code) =
+            map(Allocation::Pool).or_else(|_| map(Allocation::OnDemand)).map_err(|error| {
                 Refusal::new(format!("cannot be loaded: {}", validate::one_line(&format!("{error:#}"))))
             })?;
         let program = match code {
@@ -106,7 +108,7 @@ impl Guest {
             }
         };
         Engine::tls_eager_initialize();
-        let max_output = usize::try_from(serve.max_output).unwrap_or(usize::MAX);
+        let max_output = usize::try_from(serve.limits.output).unwrap_or(usize::MAX);
         Ok(Self { engine, program, capture: Arc::new(Capture::new(max_output)), meta: serve.meta })
     }
 
@@ -154,8 +156,8 @@ impl Guest {
     }
 }
 
-fn map(file: &File, allocation: Allocation, backtraces: Backtraces) -> wasmtime::Result<(Engine, Code)> {
-    let engine = engine(Purpose::Serve { allocation, backtraces })?;
+fn map(file: &File, purpose: Purpose, options: CodeOptions) -> wasmtime::Result<(Engine, Code)> {
+    let engine = engine(purpose, options)?;
     let code = load(&engine, file)?;
     Ok((engine, code))
 }

@@ -7,6 +7,7 @@ use super::Refusal;
 use super::outbox::{Outbox, Sender};
 use crate::guest::Description;
 use crate::item::{Input, ItemIndex};
+use crate::limits::CodeOptions;
 use crate::sandbox::Enforced;
 use crate::shm::segment::{Area, Segment};
 use crate::wire::frame::FRAME_CAP;
@@ -24,11 +25,11 @@ pub trait Loader {
     /// A guest that was loaded and can be called.
     type Engine: Engine;
 
-    /// Reads what the guest offers from its bytes.
+    /// Reads what the guest offers from its bytes; `code` is what it would be compiled with.
     ///
     /// # Errors
     /// If it is no guest.
-    fn describe(self) -> Result<(Description, Self::Prepared), Refusal>;
+    fn describe(self, code: CodeOptions) -> Result<(Description, Self::Prepared), Refusal>;
 
     /// Compiles it.
     ///
@@ -128,7 +129,9 @@ fn converse<R: Read, W: Write, L: Loader>(
     }
     match host.request()? {
         None => Ok(End::Closed),
-        Some(Request::Load(Load::Compile { describe_only })) => compile(host, loader, describe_only),
+        Some(Request::Load(Load::Compile { describe_only, code })) => {
+            compile(host, loader, describe_only, code)
+        }
         Some(Request::Load(Load::Serve(wanted))) => match loader.load(&wanted) {
             Err(refusal) => host.refuse(&refusal),
             Ok((engine, enforced)) => {
@@ -145,8 +148,9 @@ fn compile<R: Read, W: Write, L: Loader>(
     host: &mut Host<R, W>,
     loader: L,
     describe_only: bool,
+    code: CodeOptions,
 ) -> Result<End, Failure> {
-    let prepared = match loader.describe() {
+    let prepared = match loader.describe(code) {
         Err(refusal) => return host.refuse(&refusal),
         Ok((description, prepared)) => {
             let bytes = postcard::to_stdvec(&description).expect("a description is plain data");
@@ -268,7 +272,12 @@ impl<R: Read, W: Write, A: Area, C: Fn() -> u64, E: Engine> Server<'_, R, W, A, 
 fn refused_item(end: &CallEnd<'_>, item: ItemIndex, input: Input<'_>) -> Option<String> {
     let error = match end {
         CallEnd::Input { error } => error,
-        CallEnd::Ok(_) | CallEnd::Trap { .. } | CallEnd::Exit { .. } | CallEnd::Output { .. } => return None,
+        CallEnd::Ok(_)
+        | CallEnd::Trap { .. }
+        | CallEnd::Memory { .. }
+        | CallEnd::OutOfFuel
+        | CallEnd::Exit { .. }
+        | CallEnd::Output { .. } => return None,
     };
     match input {
         Input::Arguments(_) | Input::Fold(_) => None,

@@ -16,6 +16,7 @@ use crate::error::ExitCode;
 use crate::guest::Description;
 use crate::guest_file;
 use crate::item::Input;
+use crate::limits::CodeOptions;
 use crate::sandbox::{self, Configured, Descriptors, Enforced, Profile, SetupError, fds};
 use crate::shm::segment::{Segment, SegmentMap};
 use crate::wire::msg::{Report, Serve};
@@ -76,7 +77,7 @@ impl Loader for Process {
     type Prepared = Prepared;
     type Engine = Serving;
 
-    fn describe(self) -> Result<(Description, Prepared), Refusal> {
+    fn describe(self, code: CodeOptions) -> Result<(Description, Prepared), Refusal> {
         let Self { configured, guest } = self;
         // The bytes are hostile, so they are parsed behind the lock.
         let load = || {
@@ -84,7 +85,7 @@ impl Loader for Process {
             read(&guest)
         };
         let (bytes, _enforced) = configured.load(load)?.lock();
-        compile::describe(&bytes)
+        compile::describe(&bytes, code)
     }
 
     fn compile(prepared: Prepared) -> Result<Vec<u8>, Refusal> {

@@ -74,7 +74,7 @@ impl Actor {
             return Asked::End;
         };
         match Request::parse(message).unwrap() {
-            Request::Load(Load::Compile { describe_only }) => Asked::Compile { describe_only },
+            Request::Load(Load::Compile { describe_only, .. }) => Asked::Compile { describe_only },
             Request::Load(Load::Serve(_)) => Asked::Serve,
             Request::Call(call) | Request::Merge(call) => Asked::Calls(call),
             Request::Bye => Asked::End,

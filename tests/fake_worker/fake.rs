@@ -13,6 +13,7 @@ use rustix::time::{ClockId, clock_gettime};
 use wasmpool::error::Error;
 use wasmpool::guest::{Description, Integers};
 use wasmpool::item::ItemIndex;
+use wasmpool::limits::{CodeOptions, GuestLimits, Isolation, Limits, Policy};
 use wasmpool::outcome::{Completion, Outcome, Printed, Returns};
 use wasmpool::pool::{self, Canceller, Job, Options};
 use wasmpool::report::{Reporter, RunEvent, Summary};
@@ -66,16 +67,25 @@ pub(crate) fn job(source: Box<dyn Source>) -> Job {
         serve: Serve {
             exports: vec!["f".into()],
             meta: false,
-            max_output: MAX_OUTPUT.into(),
+            limits: GuestLimits { output: MAX_OUTPUT.into(), ..GuestLimits::default() },
+            isolation: Isolation::Item,
+            seed: None,
             integers: Integers::Signed,
         },
         returns: Returns::Value,
         printed: Printed::Recorded,
-        timeout: Some(Duration::from_secs(20)),
+        limits: wall(Duration::from_secs(20)),
+        policy: Policy::default(),
+        run_timeout: None,
         chunk: Some(4),
         window_items: 64,
         window_bytes: 16 << 20,
     }
+}
+
+/// This much time for each item.
+pub(crate) fn wall(limit: Duration) -> Limits {
+    Limits { wall: Some(limit), cpu: None }
 }
 
 /// The numbers from 0 on, `count` of them.
@@ -128,6 +138,8 @@ impl Fake {
             // Without one, it is certain which process is the first to serve.
             spare: job.workers > 1,
             worker_executable: Some(self.stage.join("worker")),
+            compile_timeout: None,
+            code: CodeOptions::default(),
         };
         let _impatient = impatient(canceller);
         let result = pool::open(Path::new("fake.wasm"), &guest(), options)

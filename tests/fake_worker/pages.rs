@@ -5,6 +5,7 @@ use std::time::Duration;
 use wasmpool::outcome::Outcome;
 use wasmpool::pool::Job;
 
+use super::fake::wall;
 use super::{Fake, Misdeed, Page, Ran, Script, When, job, numbers};
 
 /// The item that hangs.
@@ -14,7 +15,7 @@ const LIMIT: Duration = Duration::from_millis(300);
 
 fn run(page: Page, misdeed: Misdeed) -> Ran {
     let script = Script { misdeed: Some((When::Always(BAD), misdeed)), page, ..Script::default() };
-    Fake::new(script).run(Job { timeout: Some(LIMIT), ..job(numbers(12)) })
+    Fake::new(script).run(Job { limits: wall(LIMIT), ..job(numbers(12)) })
 }
 
 /// However a worker hangs, it is killed, and the item's time is what is told to have run out.
@@ -22,7 +23,7 @@ fn run(page: Page, misdeed: Misdeed) -> Ran {
 fn check(page: Page, misdeed: Misdeed) {
     let ran = run(page, misdeed);
     ran.check_ok_but(12, &[BAD]);
-    assert_eq!(ran.end(BAD).0, &Outcome::Timeout { limit: LIMIT });
+    assert_eq!(ran.end(BAD).0, &Outcome::Timeout { limit: wasmpool::outcome::TimeLimit::Wall(LIMIT) });
 }
 
 #[test]

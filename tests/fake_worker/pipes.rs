@@ -7,6 +7,7 @@ use wasmpool::outcome::Outcome;
 use wasmpool::pool::Job;
 use wasmpool::source::{LineEnd, Lines};
 
+use super::fake::wall;
 use super::fake::{alone, own_cpu_time};
 use super::{Fake, Misdeed, Ran, Script, Start, When, job, numbers};
 
@@ -20,7 +21,7 @@ fn run_texts(start: Start, count: usize) -> Ran {
     let texts = format!("{}\n", "x".repeat(LONG)).repeat(count);
     let source = Box::new(Lines::new(Cursor::new(texts), "the texts".into(), LineEnd::Lf));
     let fake = Fake::new(Script { start, ..Script::default() });
-    fake.run(Job { workers: 1, timeout: Some(LIMIT), ..job(source) })
+    fake.run(Job { workers: 1, limits: wall(LIMIT), ..job(source) })
 }
 
 #[test]
@@ -32,7 +33,7 @@ fn w15_a_worker_that_does_not_read_its_requests_is_replaced() {
 #[test]
 fn w15_workers_that_do_not_read_their_requests_cannot_keep_an_item_for_ever() {
     let ran = run_texts(Start::Deaf, 1);
-    assert_eq!(ran.end(0).0, &Outcome::Timeout { limit: LIMIT });
+    assert_eq!(ran.end(0).0, &Outcome::Timeout { limit: wasmpool::outcome::TimeLimit::Wall(LIMIT) });
 }
 
 #[test]
@@ -48,7 +49,7 @@ fn w16_a_worker_that_closes_its_results_and_goes_on() {
 fn a_worker_that_closes_its_requests_and_goes_on() {
     let misdeed = Some((When::Always(5), Misdeed::CloseRequests));
     let fake = Fake::new(Script { misdeed, ..Script::default() });
-    let ran = fake.run(Job { timeout: Some(LIMIT), ..job(numbers(12)) });
+    let ran = fake.run(Job { limits: wall(LIMIT), ..job(numbers(12)) });
     ran.check_ok_but(12, &[5]);
 }
 
@@ -56,7 +57,7 @@ fn a_worker_that_closes_its_requests_and_goes_on() {
 fn check_quiet(script: Script) {
     let limit = LIMIT * 5;
     let before = own_cpu_time();
-    let ran = Fake::new(script).run(Job { workers: 1, timeout: Some(limit), ..job(numbers(1)) });
+    let ran = Fake::new(script).run(Job { workers: 1, limits: wall(limit), ..job(numbers(1)) });
     assert!(matches!(ran.end(0).0, Outcome::Timeout { .. }), "{:?}", ran.end(0));
     let used = own_cpu_time().saturating_sub(before);
     assert!(used < limit / 3, "{used:?}");

@@ -2,15 +2,14 @@
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
-use std::time::Duration;
 
 use wasmpool::chunk::{Chunk, Inputs};
 use wasmpool::error::Error;
 use wasmpool::guest::Integers;
 use wasmpool::guest_file::GuestFile;
 use wasmpool::item::ItemIndex;
+use wasmpool::limits::{CodeOptions, GuestLimits, Isolation, Limits, Policy};
 use wasmpool::outcome::{Completion, Outcome, Printed, Returns};
-use wasmpool::plan::MAX_OUTPUT;
 use wasmpool::pool::{self, Canceller, Job, Options};
 use wasmpool::report::{Reporter, RunEvent};
 use wasmpool::sink::{Accepted, InputEnd, Sink};
@@ -44,11 +43,15 @@ pub(super) fn run(guest_name: &str, function: &str, inputs: Inputs) -> Vec<Passe
         workers: 1,
         spare: false,
         worker_executable: Some(PathBuf::from(env!("CARGO_BIN_EXE_wasmpool"))),
+        compile_timeout: None,
+        code: CodeOptions::default(),
     };
     let serve = Serve {
         exports: vec![function.to_owned()],
         meta: false,
-        max_output: MAX_OUTPUT,
+        limits: GuestLimits::default(),
+        isolation: Isolation::Item,
+        seed: None,
         integers: Integers::Signed,
     };
     let job = Job {
@@ -57,7 +60,9 @@ pub(super) fn run(guest_name: &str, function: &str, inputs: Inputs) -> Vec<Passe
         serve,
         returns: Returns::Value,
         printed: Printed::Recorded,
-        timeout: Some(Duration::from_secs(60)),
+        limits: Limits::default(),
+        policy: Policy::default(),
+        run_timeout: None,
         chunk: None,
         window_items: count,
         window_bytes: 32 << 20,

@@ -18,7 +18,11 @@ const LIMIT: Duration = Duration::from_secs(10);
 /// Bytes an item may return.
 const OUTPUT: u64 = 100;
 
-const LIMITS: Limits = Limits { wall: Some(LIMIT), output: OUTPUT };
+/// What each item may do in these tests.
+fn rules(wall: Option<Duration>) -> Rules {
+    let guest = GuestLimits { output: OUTPUT, ..GuestLimits::default() };
+    Rules { limits: Limits { wall, cpu: None }, guest, policy: Policy::default() }
+}
 
 /// A page that names no item.
 const IDLE: Hint = Hint { running: None, since: Nanos(0) };
@@ -34,11 +38,11 @@ fn page(item: ItemIndex, since: Nanos) -> Hint {
 
 /// A worker that was started at 0 and is ready.
 fn ready() -> WorkerState {
-    ready_under(LIMITS)
+    ready_under(rules(Some(LIMIT)))
 }
 
-fn ready_under(limits: Limits) -> WorkerState {
-    let mut worker = WorkerState::new(SLOT, PID, limits, at(0));
+fn ready_under(rules: Rules) -> WorkerState {
+    let mut worker = WorkerState::new(SLOT, PID, rules, at(0));
     worker.greeted().unwrap();
     worker.ready().unwrap();
     worker

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use super::*;
+use crate::outcome::TimeLimit;
 use crate::outcome::{Meta, WorkerEnd};
 
 const DOCUMENT: &str = include_str!("../../../RECORDS.md");
@@ -74,7 +75,7 @@ fn statuses() -> Vec<String> {
         rows(EACH, vec![(3, ok(r#"{"err":"no such word"}"#))]),
         record(18, Outcome::Trap { kind: TrapKind::IntegerDivideByZero, error: divided }),
         record(18, Outcome::Exit { code: 3 }),
-        record(18, Outcome::Timeout { limit: Duration::from_secs(60) }),
+        record(18, Outcome::Timeout { limit: TimeLimit::Wall(Duration::from_secs(60)) }),
         record(18, Outcome::Output { error: "the guest printed more than 16777216 bytes".to_owned() }),
         rows(EACH, vec![(18, unread)]),
         crash(WorkerEnd::Signalled(11)) + &crash(WorkerEnd::Exited(70)),

@@ -4,6 +4,7 @@
 use super::*;
 use crate::guest::Integers;
 use crate::item::MERGE_BIT;
+use crate::limits::{CodeOptions, GuestLimits, Isolation};
 use crate::outcome::TrapKind;
 use crate::wire::msg::{Hello, Load, Ready, Refused, Serve};
 
@@ -72,7 +73,10 @@ fn hello_of_the_worker() {
 #[test]
 fn load_to_compile() {
     check_request(
-        &Request::Load(Load::Compile { describe_only: true }),
+        &Request::Load(Load::Compile {
+            describe_only: true,
+            code: CodeOptions { fuel: true, deterministic: false },
+        }),
         "
         7770 01 03 0000 01 00 02000000 23c2a8c4
         00000000 00000000 0000000000000000 00000000 00000000
@@ -85,7 +89,9 @@ fn load_to_serve() {
     let serve = Serve {
         exports: vec!["f".into(), "merge-f".into()],
         meta: true,
-        max_output: 16 << 20,
+        limits: GuestLimits { memory: 1 << 30, output: 16 << 20, fuel: Some(300) },
+        isolation: Isolation::Worker,
+        seed: Some(7),
         integers: Integers::Unsigned,
     };
     check_request(

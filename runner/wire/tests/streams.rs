@@ -9,6 +9,7 @@ use proptest::prelude::*;
 use super::*;
 use crate::guest::Integers;
 use crate::item::MERGE_BIT;
+use crate::limits::{CodeOptions, GuestLimits, Isolation};
 use crate::outcome::TrapKind;
 use crate::wire::frame::FRAME_CAP;
 use crate::wire::msg::{Hello, Load, Ready, Refused, Serve};
@@ -67,16 +68,20 @@ fn hellos() -> impl Strategy<Value = Hello<'static>> {
 
 fn requests() -> impl Strategy<Value = Request<'static>> {
     let integers = prop_oneof![Just(Integers::Signed), Just(Integers::Unsigned)];
-    let serve = (vec(texts(), 0..3), any::<bool>(), any::<u64>(), integers).prop_map(
-        |(exports, meta, max_output, integers)| {
+    let isolation = prop_oneof![Just(Isolation::Item), Just(Isolation::Worker)];
+    let limits = (any::<u64>(), any::<u64>(), any::<Option<u64>>())
+        .prop_map(|(memory, output, fuel)| GuestLimits { memory, output, fuel });
+    let serve = (vec(texts(), 0..3), any::<bool>(), limits, integers, isolation, any::<Option<u64>>())
+        .prop_map(|(exports, meta, limits, integers, isolation, seed)| {
             let exports = exports.into_iter().map(str::to_owned).collect();
-            Request::Load(Load::Serve(Serve { exports, meta, max_output, integers }))
-        },
-    );
+            Request::Load(Load::Serve(Serve { exports, meta, limits, isolation, seed, integers }))
+        });
     prop_oneof![
         5 => chunk_requests(),
         1 => hellos().prop_map(Request::Hello),
-        1 => any::<bool>().prop_map(|describe_only| Request::Load(Load::Compile { describe_only })),
+        1 => any::<[bool; 3]>().prop_map(|[describe_only, fuel, deterministic]| {
+            Request::Load(Load::Compile { describe_only, code: CodeOptions { fuel, deterministic } })
+        }),
         1 => serve,
         1 => Just(()).prop_map(|()| Request::Init),
         1 => Just(()).prop_map(|()| Request::Drain),

@@ -5,6 +5,7 @@ use super::*;
 use crate::chunk::{Chunk, Inputs};
 use crate::guest::{GuestKind, Integers};
 use crate::item::{ItemIndex, MERGE_BIT};
+use crate::limits::{CodeOptions, GuestLimits, Isolation};
 use crate::shm::segment::testing::{Life, Memory};
 use crate::wire::msg::{Batch, CallEnd};
 use crate::wire::{Reports, encode_request};
@@ -24,7 +25,7 @@ impl Loader for Fake {
     type Prepared = ();
     type Engine = Self;
 
-    fn describe(self) -> Result<(Description, ()), Refusal> {
+    fn describe(self, _code: CodeOptions) -> Result<(Description, ()), Refusal> {
         match self.refusal {
             Some(refusal) => Err(refusal),
             None => {
@@ -157,13 +158,15 @@ fn serve() -> Request<'static> {
     Request::Load(Load::Serve(Serve {
         exports,
         meta: false,
-        max_output: 1 << 20,
+        limits: GuestLimits { output: 1 << 20, ..GuestLimits::default() },
+        isolation: Isolation::Item,
+        seed: None,
         integers: Integers::Signed,
     }))
 }
 
 fn compile(describe_only: bool) -> Request<'static> {
-    Request::Load(Load::Compile { describe_only })
+    Request::Load(Load::Compile { describe_only, code: CodeOptions::default() })
 }
 
 fn texts(first: ItemIndex, texts: &[&str]) -> Request<'static> {

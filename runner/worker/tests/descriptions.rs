@@ -4,6 +4,7 @@ use wit_parser::Resolve;
 use super::{STRINGS, binary, check, describe_text, load, serve};
 use crate::guest::{Description, GuestKind};
 use crate::item::Input;
+use crate::limits::CodeOptions;
 use crate::worker::compile::describe;
 
 #[track_caller]
@@ -139,7 +140,7 @@ fn a_wasip1_module_with_a_component_type_becomes_a_component() {
     wit_component::embed_component_metadata(&mut wasm, &resolve, world, StringEncoding::UTF8)
         .expect("the module gets its type");
 
-    let (description, _) = describe(&wasm).expect("describes");
+    let (description, _) = describe(&wasm, CodeOptions::default()).expect("describes");
     assert_eq!(description.kind, GuestKind::Component);
     let name = description.exports[0].full_name();
     assert_eq!(name, "a:b/math@0.1.0#twice");

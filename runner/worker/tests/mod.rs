@@ -16,6 +16,8 @@ use super::compile::{compile, describe};
 use super::guest::{CallRecord, Guest};
 use crate::guest::{Description, Integers};
 use crate::item::Input;
+use crate::limits::{CodeOptions, GuestLimits, Isolation};
+use crate::outcome::MemoryLimit;
 use crate::wire::msg::{CallEnd, Serve};
 
 /// The binary form of a guest's text.
@@ -26,18 +28,25 @@ fn binary(text: &str) -> Vec<u8> {
 
 #[track_caller]
 fn describe_text(text: &str) -> Description {
-    describe(&binary(text)).expect("the test's guest can be described").0
+    describe(&binary(text), CodeOptions::default()).expect("the test's guest can be described").0
 }
 
 /// Describes and compiles.
 fn code(wasm: &[u8]) -> Result<Vec<u8>, Refusal> {
-    let (_, prepared) = describe(wasm)?;
+    let (_, prepared) = describe(wasm, CodeOptions::default())?;
     compile(prepared)
 }
 
 fn serve(exports: &[&str]) -> Serve {
     let exports = exports.iter().map(|&export| export.to_owned()).collect();
-    Serve { exports, meta: false, max_output: 1 << 20, integers: Integers::Signed }
+    Serve {
+        exports,
+        meta: false,
+        limits: GuestLimits { output: 1 << 20, ..GuestLimits::default() },
+        isolation: Isolation::Item,
+        seed: None,
+        integers: Integers::Signed,
+    }
 }
 
 fn load(wasm: &[u8], serve: &Serve) -> Result<Guest, Refusal> {
@@ -59,6 +68,8 @@ fn guest(text: &str, export: &str) -> Guest {
 enum Ended {
     Ok(String),
     Trap(&'static str, String),
+    Memory(MemoryLimit, String),
+    OutOfFuel,
     Exit(i32),
     Output(String),
     Input(String),
@@ -74,6 +85,8 @@ fn ended(record: &CallRecord) -> Ended {
     match record.report().end {
         CallEnd::Ok(json) => Ended::Ok(String::from_utf8(json.to_vec()).expect("JSON is UTF-8")),
         CallEnd::Trap { kind, error } => Ended::Trap(kind.name(), error.to_owned()),
+        CallEnd::Memory { limit, error } => Ended::Memory(limit, error.to_owned()),
+        CallEnd::OutOfFuel => Ended::OutOfFuel,
         CallEnd::Exit { code } => Ended::Exit(code),
         CallEnd::Output { error } => Ended::Output(error.to_owned()),
         CallEnd::Input { error } => Ended::Input(error.to_owned()),

@@ -48,7 +48,7 @@ fn what_one_item_prints_does_not_reach_the_next() {
 #[test]
 fn printing_past_the_limit_ends_the_item() {
     let mut serve = serve(&["f"]);
-    serve.max_output = 100;
+    serve.limits.output = 100;
     let mut record = CallRecord::default();
     load(&binary(&printer("0123456789")), &serve).expect("loads").call(
         0,
@@ -61,7 +61,7 @@ fn printing_past_the_limit_ends_the_item() {
 #[test]
 fn a_value_counts_against_the_limit_too() {
     let mut serve = serve(&["f"]);
-    serve.max_output = 100;
+    serve.limits.output = 100;
     let mut record = CallRecord::default();
     load(&binary(&printer("0123456789")), &serve).expect("loads").call(
         0,

@@ -2,6 +2,7 @@ use wit_component::StringEncoding;
 use wit_parser::Resolve;
 
 use super::{STRINGS, binary, code, load, serve};
+use crate::limits::CodeOptions;
 use crate::worker::compile::describe;
 
 #[track_caller]
@@ -27,7 +28,7 @@ fn a_file_of_another_kind_is_refused() {
 
 #[test]
 fn text_is_refused_with_a_hint() {
-    let refusal = describe(b"  (module)").expect_err("text is no guest");
+    let refusal = describe(b"  (module)", CodeOptions::default()).expect_err("text is no guest");
     assert_eq!(refusal.message, "is WebAssembly text, not a compiled guest");
     assert_eq!(refusal.hint.as_deref(), Some("turn it into a binary with `wasm-tools parse`"));
 }
@@ -61,7 +62,7 @@ fn every_missing_interface_of_a_component_is_named() {
 #[test]
 fn a_guest_with_missing_imports_can_still_be_described() {
     let wasm = binary(r#"(module (import "env" "zap" (func)) (func (export "f")))"#);
-    let (description, _) = describe(&wasm).expect("describing needs no imports");
+    let (description, _) = describe(&wasm, CodeOptions::default()).expect("describing needs no imports");
     assert_eq!(description.imports, ["env.zap"]);
 }
 

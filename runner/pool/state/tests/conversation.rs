@@ -5,7 +5,7 @@ use crate::outcome::TrapKind;
 
 #[test]
 fn w11_ready_before_the_greeting_is_a_violation() {
-    let mut worker = WorkerState::new(SLOT, PID, LIMITS, at(0));
+    let mut worker = WorkerState::new(SLOT, PID, rules(Some(LIMIT)), at(0));
     assert_eq!(worker.ready(), Err(violation("ready before the greeting")));
 }
 
@@ -16,7 +16,7 @@ fn w11_ready_twice_is_a_violation() {
 
 #[test]
 fn w11_a_second_greeting_is_a_violation() {
-    let mut worker = WorkerState::new(SLOT, PID, LIMITS, at(0));
+    let mut worker = WorkerState::new(SLOT, PID, rules(Some(LIMIT)), at(0));
     worker.greeted().unwrap();
     assert_eq!(worker.greeted(), Err(violation("a second greeting")));
     assert_eq!(ready().greeted(), Err(violation("a second greeting")));
@@ -24,13 +24,13 @@ fn w11_a_second_greeting_is_a_violation() {
 
 #[test]
 fn w11_a_result_before_ready_is_a_violation() {
-    let mut worker = WorkerState::new(SLOT, PID, LIMITS, at(0));
+    let mut worker = WorkerState::new(SLOT, PID, rules(Some(LIMIT)), at(0));
     check_refused(&mut worker, &sevens(0, 1), "a result nobody asked for");
 }
 
 #[test]
 fn a_worker_takes_items_from_when_it_is_ready() {
-    let mut worker = WorkerState::new(SLOT, PID, LIMITS, at(0));
+    let mut worker = WorkerState::new(SLOT, PID, rules(Some(LIMIT)), at(0));
     worker.greeted().unwrap();
     assert!(!worker.is_ready());
     worker.ready().unwrap();
@@ -39,7 +39,7 @@ fn a_worker_takes_items_from_when_it_is_ready() {
 
 #[test]
 fn a_worker_may_refuse_the_guest_until_it_is_ready() {
-    let mut worker = WorkerState::new(SLOT, PID, LIMITS, at(0));
+    let mut worker = WorkerState::new(SLOT, PID, rules(Some(LIMIT)), at(0));
     assert_eq!(worker.may_refuse(), Ok(()));
     worker.greeted().unwrap();
     assert_eq!(worker.may_refuse(), Ok(()));

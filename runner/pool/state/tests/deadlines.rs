@@ -27,7 +27,7 @@ fn a_worker_without_items_has_no_deadline() {
 
 #[test]
 fn without_a_limit_there_is_no_deadline() {
-    let mut worker = ready_under(Limits { wall: None, output: OUTPUT });
+    let mut worker = ready_under(rules(None));
     worker.assign(items(0, 1), at(0));
     assert_eq!(worker.deadline(), None);
     assert_eq!(worker.judge(page(0, at(0)), at(1_000_000)), Judgement::Wait);
@@ -35,13 +35,13 @@ fn without_a_limit_there_is_no_deadline() {
 
 #[test]
 fn w11_a_worker_that_never_becomes_ready_is_too_slow_to_start() {
-    let mut worker = WorkerState::new(SLOT, PID, LIMITS, at(5));
+    let mut worker = WorkerState::new(SLOT, PID, rules(Some(LIMIT)), at(5));
     assert_eq!(doom(&mut worker, |_| IDLE), (at(65), Judgement::TooSlowToStart));
 }
 
 #[test]
 fn w11_a_greeting_gives_a_worker_no_more_time_to_start() {
-    let mut worker = WorkerState::new(SLOT, PID, LIMITS, at(5));
+    let mut worker = WorkerState::new(SLOT, PID, rules(Some(LIMIT)), at(5));
     worker.greeted().unwrap();
     assert_eq!(worker.deadline(), Some(at(65)));
 }
@@ -156,7 +156,7 @@ fn w29_a_page_that_jumps_back_and_forth_ends_at_the_bound() {
 
 #[test]
 fn w29_a_start_in_the_future_is_taken_for_now() {
-    let limits = Limits { wall: Some(Duration::from_nanos(100)), output: OUTPUT };
+    let limits = rules(Some(Duration::from_nanos(100)));
     let mut worker = ready_under(limits);
     worker.assign(items(0, 1), at(0));
     assert_eq!(worker.judge(page(0, at(1000)), Nanos(100)), Judgement::Wait);
@@ -195,7 +195,7 @@ fn an_item_does_not_start_anew() {
 
 #[test]
 fn an_absurdly_long_limit_is_no_limit() {
-    let mut worker = ready_under(Limits { wall: Some(Duration::MAX), output: OUTPUT });
+    let mut worker = ready_under(rules(Some(Duration::MAX)));
     worker.assign(items(0, u64::MAX >> 1), at(1));
     assert_eq!(worker.deadline(), Some(Nanos(u64::MAX)));
 }

@@ -114,7 +114,7 @@ fn a_kill_from_outside_is_not_held_against_an_item_that_crashes_once() {
 #[test]
 fn an_item_that_used_up_its_time_is_not_tried_again() {
     let completion = end_after(&[Cause::TimedOut(0)]);
-    assert_eq!(completion.outcome, Outcome::Timeout { limit: LIMIT });
+    assert_eq!(completion.outcome, Outcome::Timeout { limit: TimeLimit::Wall(LIMIT) });
     assert_eq!(completion.meta.attempts, 1);
 }
 

@@ -283,7 +283,7 @@ impl Driver {
 impl Session {
     /// A worker that is ready.
     fn new(now: Nanos) -> Self {
-        let mut state = WorkerState::new(SLOT, PID, Limits { wall: Some(WALL), output: OUTPUT }, now);
+        let mut state = WorkerState::new(SLOT, PID, rules(Some(WALL)), now);
         state.greeted().expect("the first greeting");
         state.ready().expect("after the greeting");
         Self { process: Process::new(), state, alone: false }

@@ -1,0 +1,88 @@
+//! The flags that say what becomes of items that fail, and of the run.
+
+use std::time::Duration;
+
+use clap::{Args, ValueEnum};
+
+use super::parse;
+use crate::error::Error;
+use crate::limits::{Isolation, Policy};
+
+/// How failures are met.
+#[derive(Debug, Args)]
+#[command(next_help_heading = "Failures")]
+pub(super) struct PolicyArgs {
+    /// How often an item that fails is run again
+    #[arg(long, allow_negative_numbers = true, value_name = "N", default_value = "0")]
+    retries: String,
+    /// How often an item that takes its worker with it is run again
+    #[arg(
+        long,
+        allow_negative_numbers = true,
+        value_name = "N",
+        default_value = "1",
+        hide_short_help = true
+    )]
+    crash_retries: String,
+    /// Never start an item a second time, whatever becomes of it
+    #[arg(long, hide_short_help = true, conflicts_with_all = ["retries", "crash_retries"])]
+    at_most_once: bool,
+    /// End the run at the first failure, or at so many of them
+    #[arg(long, value_name = "N", num_args = 0..=1, require_equals = true, default_missing_value = "1")]
+    fail_fast: Option<String>,
+    /// End the run after this time, such as 10m; what has not ended is cancelled
+    #[arg(
+        long,
+        allow_negative_numbers = true,
+        value_name = "TIME",
+        default_value = "none",
+        hide_short_help = true
+    )]
+    run_timeout: String,
+    /// Replace a worker when it has run so many items
+    #[arg(long, allow_negative_numbers = true, value_name = "N", hide_short_help = true)]
+    max_items_per_worker: Option<String>,
+    /// What items share: nothing, or their worker's instance
+    #[arg(long, value_name = "WHAT", value_enum, default_value = "item", hide_short_help = true)]
+    isolation: Between,
+}
+
+/// Between what there is a wall.
+#[derive(Clone, Copy, Debug, ValueEnum)]
+enum Between {
+    /// Items: each has a fresh instance.
+    Item,
+    /// Workers: the items of one share its instance, which is faster and keeps what they leave in memory.
+    Worker,
+}
+
+impl PolicyArgs {
+    /// What becomes of items that fail.
+    pub(super) fn policy(&self) -> Result<Policy, Error> {
+        let retries = parse::number("--retries", &self.retries)?;
+        let crash_retries = parse::number("--crash-retries", &self.crash_retries)?;
+        let fail_fast = self.fail_fast.as_ref().map(|n| parse::count("--fail-fast", n)).transpose()?;
+        let most = self.max_items_per_worker.as_ref();
+        let most = most.map(|n| parse::count("--max-items-per-worker", n)).transpose()?;
+        Ok(Policy {
+            retries,
+            crash_retries: if self.at_most_once { 0 } else { crash_retries },
+            at_most_once: self.at_most_once,
+            fail_fast,
+            max_items_per_worker: most,
+        })
+    }
+
+    /// How long the whole run may take.
+    pub(super) fn run_timeout(&self) -> Result<Option<Duration>, Error> {
+        parse::time("--run-timeout", &self.run_timeout)
+    }
+
+    /// How far apart items are kept.
+    pub(super) fn isolation(&self) -> Isolation {
+        match self.isolation {
+            Between::Item => Isolation::Item,
+            Between::Worker => Isolation::Worker,
+        }
+    }
+}
