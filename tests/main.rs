@@ -11,6 +11,7 @@
 //! | `call.rs` | `wasmpool call`: one call and its value |
 //! | `inspect.rs` | `wasmpool inspect`: what a guest offers |
 //! | `faults.rs` | guests that misbehave, workers that die: what becomes of their items |
+//! | `policies.rs` | items that are run again or cancelled, ends of runs that were asked for, bounds of the host's memory |
 //! | `errors.rs` | bad usage, guests and inputs: the texts and the exit codes |
 //! | `signals.rs` | how a run ends at a signal, and what is left of it: nothing |
 //! | `help.rs` | the help, and that what it says is so |
@@ -38,6 +39,7 @@ mod lines;
 mod manual;
 mod merging;
 mod parity;
+mod policies;
 mod pool;
 mod run;
 mod signals;
