@@ -16,7 +16,7 @@ use super::limits::LimitArgs;
 use super::{exit, parse};
 use crate::error::{Error, ExitCode};
 use crate::guest_file::GuestFile;
-use crate::limits::{Isolation, Policy};
+use crate::limits::Policy;
 use crate::plan::{self, InputKind, Merging, Plan};
 use crate::pool::{self, Cancellation};
 use crate::report::{Progress, Reporter, RunEvent};
@@ -118,7 +118,7 @@ impl BenchArgs {
             limits: self.limits.limits()?,
             guest_limits: self.limits.guest_limits()?,
             policy: Policy::default(),
-            isolation: Isolation::Item,
+            isolation: self.running.isolation(),
             seed: self.limits.seed()?,
             compile_timeout: self.limits.compile_timeout()?,
             run_timeout: None,
@@ -136,6 +136,7 @@ impl Bench {
     fn hold(self, runs: &Runs) -> Result<ExitCode, Error> {
         let guest = GuestFile::open(&self.plan.guest)?;
         let mut figures = Figures::new(&self.plan);
+        job::remark(&self.plan, job::reporter(&self.plan).as_mut());
         for round in 1..=self.runs {
             for workers in &self.workers {
                 let plan = Plan { workers: *workers, ..self.plan.clone() };
@@ -192,6 +193,7 @@ impl Reporter for NoSummary {
             | RunEvent::WorkerReplaced { .. }
             | RunEvent::WorkerSaid { .. }
             | RunEvent::GuestPrinted { .. }
+            | RunEvent::JobRemark { .. }
             | RunEvent::InputRemark { .. } => self.0.report(event),
             RunEvent::Finished { .. } => {}
         }

@@ -23,7 +23,7 @@ fn export(
 }
 
 fn guest(exports: Vec<Export>) -> Description {
-    Description { kind: crate::guest::GuestKind::Component, exports, imports: Vec::new() }
+    Description { kind: crate::guest::GuestKind::Component, exports, imports: Vec::new(), initial_memory: 0 }
 }
 
 fn primes() -> Description {

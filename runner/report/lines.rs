@@ -48,7 +48,9 @@ impl Lines {
                 let last = || warning(color, "more lines of workers are not shown");
                 limited(&mut self.said, MOST_SAID, line, last)
             }
-            RunEvent::InputRemark { line } => Some(warning(color, &escaped(line))),
+            RunEvent::JobRemark { line } | RunEvent::InputRemark { line } => {
+                Some(warning(color, &escaped(line)))
+            }
             RunEvent::Started { .. } | RunEvent::Progress { .. } | RunEvent::Finished { .. } => None,
         }
     }

@@ -77,7 +77,7 @@ enum Ended {
 
 fn call(guest: &mut Guest, input: Input<'_>) -> Ended {
     let mut record = CallRecord::default();
-    guest.call(0, input, &mut record);
+    guest.call(0, 0, input, &mut record);
     ended(&record)
 }
 

@@ -93,19 +93,6 @@ fn an_invalid_body_is_refused_with_its_place() {
 }
 
 #[test]
-fn a_guest_that_starts_with_more_memory_than_the_limit_is_refused() {
-    check_text("(module (memory 16385))", "starts with 1025 MiB of memory; the limit is 1024 MiB");
-}
-
-#[test]
-fn a_guest_that_starts_with_a_larger_table_than_the_limit_is_refused() {
-    check_text(
-        "(module (table 1048577 funcref))",
-        "starts with a table of 1048577 elements; the limit is 1048576",
-    );
-}
-
-#[test]
 fn an_export_that_is_not_there_is_refused() {
     let refusal = load(&binary("(module)"), &serve(&["f"])).expect_err("there is no `f`");
     assert_eq!(refusal.message, "has no export `f`");

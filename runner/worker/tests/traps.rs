@@ -109,7 +109,7 @@ fn a_traps_text_has_neither_address_nor_backtrace_even_when_both_are_known() {
     let mut serve = serve(&["f"]);
     serve.meta = true;
     let mut record = CallRecord::default();
-    load(&binary(text), &serve).expect("loads").call(0, Input::Arguments(b"[]"), &mut record);
+    load(&binary(text), &serve).expect("loads").call(0, 0, Input::Arguments(b"[]"), &mut record);
     let expected = Ended::Trap("memory-out-of-bounds", "wasm trap: out of bounds memory access".to_owned());
     assert_eq!(super::ended(&record), expected);
 }
@@ -120,7 +120,7 @@ fn a_backtrace_names_the_frames_innermost_first() {
     let mut serve = serve(&["f"]);
     serve.meta = true;
     let mut record = CallRecord::default();
-    load(&binary(text), &serve).expect("loads").call(0, Input::Arguments(b"[]"), &mut record);
+    load(&binary(text), &serve).expect("loads").call(0, 0, Input::Arguments(b"[]"), &mut record);
     let report = record.report();
     let names = report.backtrace.lines().map(|line| line.split_once(' ').expect("an offset").1);
     assert_eq!(names.collect::<Vec<_>>(), ["calc!inner", "calc!outer"]);
@@ -129,6 +129,11 @@ fn a_backtrace_names_the_frames_innermost_first() {
 #[test]
 fn without_meta_there_is_no_backtrace() {
     let mut record = CallRecord::default();
-    guest(r#"(module (func (export "f") unreachable))"#, "f").call(0, Input::Arguments(b"[]"), &mut record);
+    guest(r#"(module (func (export "f") unreachable))"#, "f").call(
+        0,
+        0,
+        Input::Arguments(b"[]"),
+        &mut record,
+    );
     assert_eq!(record.report().backtrace, "");
 }
