@@ -136,7 +136,6 @@ impl Bench {
     fn hold(self, runs: &Runs) -> Result<ExitCode, Error> {
         let guest = GuestFile::open(&self.plan.guest)?;
         let mut figures = Figures::new(&self.plan);
-        job::remark(&self.plan, job::reporter(&self.plan).as_mut());
         for round in 1..=self.runs {
             for workers in &self.workers {
                 let plan = Plan { workers: *workers, ..self.plan.clone() };
@@ -159,7 +158,8 @@ fn run(plan: &Plan, guest: &GuestFile, round: u64, cancellation: Cancellation) -
     let (export, is_merged) = (bound.export.to_string(), bound.merge.is_some());
     let options = job::sink_options(plan, &bound, Place::file("the digest of the results"));
     let mut digest = Digest::default();
-    let mut reporter = NoSummary(job::reporter(plan));
+    let is_first = round == 1 && plan.workers == NonZero::<usize>::MIN;
+    let mut reporter = NoSummary { reporter: job::reporter(plan), is_first };
     let mut sink = sink::for_run(options, &mut digest);
     let summary = opening.run(job::job(plan, bound), sink.as_mut(), &mut reporter, cancellation)?;
     drop(sink);
@@ -183,7 +183,11 @@ impl Write for Digest {
 }
 
 /// The bar and the warnings of each run. The figures of all of them are one table.
-struct NoSummary(Box<dyn Reporter>);
+struct NoSummary {
+    reporter: Box<dyn Reporter>,
+    /// What is true of every run is said once.
+    is_first: bool,
+}
 
 impl Reporter for NoSummary {
     fn report(&mut self, event: RunEvent<'_>) {
@@ -193,9 +197,9 @@ impl Reporter for NoSummary {
             | RunEvent::WorkerReplaced { .. }
             | RunEvent::WorkerSaid { .. }
             | RunEvent::GuestPrinted { .. }
-            | RunEvent::JobRemark { .. }
-            | RunEvent::InputRemark { .. } => self.0.report(event),
-            RunEvent::Finished { .. } => {}
+            | RunEvent::InputRemark { .. } => self.reporter.report(event),
+            RunEvent::SharedInstance if self.is_first => self.reporter.report(event),
+            RunEvent::SharedInstance | RunEvent::Finished { .. } => {}
         }
     }
 }

@@ -13,16 +13,11 @@ use crate::color::Color;
 use crate::error::{Error, ExitCode};
 use crate::guest::{Description, ValueType};
 use crate::guest_file::GuestFile;
-use crate::limits::Isolation;
 use crate::outcome::{Printed, Returns};
 use crate::plan::{self, Bound, InputKind, Plan, WINDOW_BYTES};
 use crate::pool::{self, Cancellation, Canceller};
-use crate::report::{self, ReportOptions, Reporter, RunEvent};
+use crate::report::{self, ReportOptions, Reporter};
 use crate::sink::{self, Format, OutputFile, Shown, SinkOptions};
-
-/// What is not promised of items that share an instance.
-const SHARED_INSTANCE: &str = "items share the instance of their worker: what one leaves in memory the next finds, so \
-                               that results may depend on how the work is shared out";
 
 /// Runs a plan to its end, or until a signal ends it.
 pub(super) fn supervise(plan: Plan) -> anyhow::Result<ExitCode> {
@@ -35,7 +30,6 @@ fn run(plan: &Plan, cancellation: Cancellation) -> Result<ExitCode, Error> {
     let opening = pool::open(guest.name(), guest.memory(), options(plan))?;
     let bound = plan.bind(opening.description())?;
     let mut reporter = reporter(plan);
-    remark(plan, reporter.as_mut());
     // Before anything runs: what cannot be written need not be computed.
     let mut file = plan.output.as_deref().map(OutputFile::create).transpose()?;
     let stdout = io::stdout();
@@ -113,14 +107,6 @@ pub(super) fn reporter(plan: &Plan) -> Box<dyn Reporter> {
         terminal: io::stderr().is_terminal(),
         color: color_of(&io::stderr()),
     })
-}
-
-/// Says what the plan gives up.
-pub(super) fn remark(plan: &Plan, reporter: &mut dyn Reporter) {
-    match plan.isolation {
-        Isolation::Item => {}
-        Isolation::Worker => reporter.report(RunEvent::JobRemark { line: SHARED_INSTANCE }),
-    }
 }
 
 /// Where results go.
