@@ -96,12 +96,13 @@ impl ResourceLimiter for Limiter {
         maximum: Option<usize>,
     ) -> wasmtime::Result<bool> {
         let (current, desired) = (current as u64, desired as u64);
+        let exceeds = maximum.is_some_and(|maximum| desired > maximum as u64);
         // A maximum that the guest has set for itself comes before the limit.
-        if maximum.is_some_and(|maximum| desired > maximum as u64 && (maximum as u64) < self.limit) {
+        if exceeds && maximum.is_some_and(|maximum| (maximum as u64) < self.limit) {
             return Ok(false);
         }
         let more = desired.saturating_sub(current);
-        let granted = self.grants(more);
+        let granted = self.grants(more) && !exceeds;
         if granted {
             self.memory += more;
             self.granted = more;
@@ -126,11 +127,14 @@ impl ResourceLimiter for Limiter {
         desired: usize,
         maximum: Option<usize>,
     ) -> wasmtime::Result<bool> {
-        if maximum.is_some_and(|maximum| desired > maximum) {
+        let bytes = |elements: usize| (elements as u64).saturating_mul(TABLE_ELEMENT);
+        let exceeds = maximum.is_some_and(|maximum| desired > maximum);
+        // As above; the pool has a maximum too.
+        if exceeds && maximum.is_some_and(|maximum| bytes(maximum) < self.limit) {
             return Ok(false);
         }
-        let more = (desired.saturating_sub(current) as u64).saturating_mul(TABLE_ELEMENT);
-        let granted = self.grants(more);
+        let more = bytes(desired.saturating_sub(current));
+        let granted = self.grants(more) && !exceeds;
         if granted {
             self.tables += more;
         }

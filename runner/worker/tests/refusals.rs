@@ -74,6 +74,33 @@ fn shared_memory_is_refused_by_the_name_of_its_proposal() {
     );
 }
 
+/// So no access of a guest can trap for being misaligned.
+#[test]
+fn g18_atomic_accesses_are_refused_by_the_name_of_their_proposal() {
+    let refusal = code(&binary("(module (memory 1) (func (drop (i32.atomic.load (i32.const 1)))))"));
+    let message = refusal.expect_err("the guest must be refused").message;
+    assert!(
+        message.starts_with("needs the `threads` (shared memory, atomics) proposal, which is off"),
+        "{message}"
+    );
+}
+
+/// Their number is refused before any of their bytes is counted.
+#[test]
+fn m10_thousands_of_memories_or_tables_are_refused() {
+    for thing in ["(memory 1)", "(table 1 funcref)"] {
+        let refusal = code(&binary(&format!("(module {})", thing.repeat(10_000))));
+        let message = refusal.expect_err("the guest must be refused").message;
+        assert!(message.starts_with("is not a valid module: "), "{message}");
+    }
+}
+
+#[test]
+fn m10_thousands_of_data_segments_are_a_guest_like_any_other() {
+    let segments = r#"(data (i32.const 0) "x")"#.repeat(10_000);
+    assert!(code(&binary(&format!("(module (memory 1) {segments})"))).is_ok());
+}
+
 #[test]
 fn a_type_of_the_gc_proposal_is_refused_by_its_name() {
     check_text("(module (type (struct (field i32))))", "needs the `gc` proposal, which is off (offset 0xb)");
