@@ -20,7 +20,7 @@ pub(crate) fn commands() -> Vec<String> {
 pub(crate) fn flags(command: &str) -> Vec<String> {
     let help = help(&format!("{command} --help"));
     let lines = help.lines().map(str::trim).filter(|line| line.starts_with('-'));
-    let flags = lines.filter_map(|line| line.split([' ', ',']).find(|word| word.starts_with("--")));
+    let flags = lines.filter_map(|line| line.split([' ', ',', '[']).find(|word| word.starts_with("--")));
     flags.map(str::to_owned).collect()
 }
 

@@ -139,7 +139,7 @@ fn g16_a_value_of_two_gigabytes_is_refused_without_being_copied() {
 #[test]
 fn millions_of_bytes_fit_a_worker() {
     run("hostile.wasm echo-bytes --jsonl - --memory 1GiB")
-        .stdin(format!("[[{}7]]\n", "7,".repeat(3_999_999)))
+        .stdin(format!("[{}7]\n", "7,".repeat(3_999_999)))
         .stdout_is(|stdout| stdout.contains("\"status\":\"ok\"") && stdout.len() > 5_000_000)
         .check();
 }

@@ -159,7 +159,7 @@ fn run(plan: &Plan, guest: &GuestFile, round: u64, cancellation: Cancellation) -
     let options = job::sink_options(plan, &bound, Place::file("the digest of the results"));
     let mut digest = Digest::default();
     let is_first = round == 1 && plan.workers == NonZero::<usize>::MIN;
-    let mut reporter = NoSummary { reporter: job::reporter(plan), is_first };
+    let mut reporter = NoSummary { inner: job::reporter(plan), is_first };
     let mut sink = sink::for_run(options, &mut digest);
     let summary = opening.run(job::job(plan, bound), sink.as_mut(), &mut reporter, cancellation)?;
     drop(sink);
@@ -184,7 +184,7 @@ impl Write for Digest {
 
 /// The bar and the warnings of each run. The figures of all of them are one table.
 struct NoSummary {
-    reporter: Box<dyn Reporter>,
+    inner: Box<dyn Reporter>,
     /// What is true of every run is said once.
     is_first: bool,
 }
@@ -197,8 +197,8 @@ impl Reporter for NoSummary {
             | RunEvent::WorkerReplaced { .. }
             | RunEvent::WorkerSaid { .. }
             | RunEvent::GuestPrinted { .. }
-            | RunEvent::InputRemark { .. } => self.reporter.report(event),
-            RunEvent::SharedInstance if self.is_first => self.reporter.report(event),
+            | RunEvent::InputRemark { .. } => self.inner.report(event),
+            RunEvent::SharedInstance if self.is_first => self.inner.report(event),
             RunEvent::SharedInstance | RunEvent::Finished { .. } => {}
         }
     }
