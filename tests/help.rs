@@ -20,7 +20,7 @@ pub(crate) fn commands() -> Vec<String> {
 pub(crate) fn flags(command: &str) -> Vec<String> {
     let help = help(&format!("{command} --help"));
     let lines = help.lines().map(str::trim).filter(|line| line.starts_with('-'));
-    let flags = lines.filter_map(|line| line.split([' ', ',']).find(|word| word.starts_with("--")));
+    let flags = lines.filter_map(|line| line.split([' ', ',', '[']).find(|word| word.starts_with("--")));
     flags.map(str::to_owned).collect()
 }
 
@@ -96,6 +96,11 @@ fn every_flag_in_the_help_is_taken() {
                 "--at-most-once" => "primes.wasm --range 0..10 --at-most-once",
                 "--fail-fast" => "primes.wasm --range 0..10 --fail-fast",
                 "--max-items-per-worker" => "primes.wasm --range 0..10 --max-items-per-worker 3",
+                "--memory" => "primes.wasm --range 0..10 --memory 64MiB",
+                "--max-output" => "primes.wasm --range 0..10 --max-output 1KiB",
+                "--fuel" => "primes.wasm --range 0..10 --fuel 1_000_000",
+                "--deterministic" => "primes.wasm --range 0..10 --deterministic=7",
+                "--isolation" => "primes.wasm --range 0..10 --isolation worker",
                 "--chunk" => "primes.wasm --range 0..10 --chunk 3",
                 "--window" => "primes.wasm --range 0..10 --window 2",
                 "--unordered" => "primes.wasm --range 0..10 --each --unordered",

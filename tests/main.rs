@@ -12,6 +12,8 @@
 //! | `inspect.rs` | `wasmpool inspect`: what a guest offers |
 //! | `faults.rs` | guests that misbehave, workers that die: what becomes of their items |
 //! | `policies.rs` | items that are run again or cancelled, ends of runs that were asked for, bounds of the host's memory |
+//! | `limits.rs` | memory, output and fuel: items up to their limits and beyond; runs that are the same every time |
+//! | `guests.rs` | guests that try what guests should not: what they get, and what they do not |
 //! | `errors.rs` | bad usage, guests and inputs: the texts and the exit codes |
 //! | `signals.rs` | how a run ends at a signal, and what is left of it: nothing |
 //! | `help.rs` | the help, and that what it says is so |
@@ -31,10 +33,12 @@ mod documents;
 mod errors;
 mod fake_worker;
 mod faults;
+mod guests;
 mod harness;
 mod help;
 mod inputs;
 mod inspect;
+mod limits;
 mod lines;
 mod manual;
 mod merging;

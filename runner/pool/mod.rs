@@ -48,7 +48,7 @@ use self::wake::WakeFd;
 use crate::chunk::Chunk;
 use crate::error::Error;
 use crate::guest::Description;
-use crate::limits::{CodeOptions, DEFAULT_COMPILE, Limits, Policy};
+use crate::limits::{CodeOptions, DEFAULT_COMPILE, Isolation, Limits, Policy};
 use crate::outcome::{Printed, Returns};
 use crate::report::{Reporter, RunEvent, Summary};
 use crate::scheduler::{ChunkSize, LocalQueue, Scheduler, Wake, Window};
@@ -230,6 +230,9 @@ impl Opening<'_> {
     ) -> Result<Summary, Error> {
         let workers = job.workers;
         reporter.report(RunEvent::Started { workers, items: job.source.total() });
+        if job.serve.isolation == Isolation::Worker {
+            reporter.report(RunEvent::SharedInstance);
+        }
         self.compiling.code(&mut self.code)?;
         let start_up = self.started.elapsed();
         self.spawner.load(Load::Serve(job.serve.clone()));

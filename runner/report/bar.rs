@@ -52,6 +52,7 @@ impl<W: Write> Bar<W> {
             RunEvent::WorkerReplaced { .. }
             | RunEvent::WorkerSaid { .. }
             | RunEvent::GuestPrinted { .. }
+            | RunEvent::SharedInstance
             | RunEvent::InputRemark { .. } => {
                 if let Some(line) = self.lines.about(event) {
                     self.bar.suspend(|| say(&mut self.talk, &line));

@@ -74,6 +74,8 @@ pub enum RunEvent<'a> {
         /// All of it, control characters and all.
         text: &'a str,
     },
+    /// The items of a worker share its instance, which gives up what is promised of items.
+    SharedInstance,
     /// Something about the input that the user should know: one lower-case line.
     InputRemark {
         /// The line.

@@ -51,8 +51,8 @@ pub trait Loader {
 /// Runs one item after the other.
 pub trait Engine {
     /// Runs an item with the export at place `export` of [`Serve::exports`], which exists. However that ends is the
-    /// report.
-    fn call(&mut self, export: usize, input: Input<'_>) -> Report<'_>;
+    /// report. For the same item and input it is the same in every worker, but for what it measures.
+    fn call(&mut self, item: ItemIndex, export: usize, input: Input<'_>) -> Report<'_>;
 }
 
 /// How a worker came to its end when nothing went wrong.
@@ -255,7 +255,7 @@ impl<R: Read, W: Write, A: Area, C: Fn() -> u64, E: Engine> Server<'_, R, W, A, 
                 return self.give_back(call, item);
             }
             self.outbox.running(item, call.attempt, now_ns);
-            let mut report = self.engine.call(export, input);
+            let mut report = self.engine.call(item, export, input);
             let named = refused_item(&report.end, item, input);
             if let Some(error) = &named {
                 report.end = CallEnd::Input { error };

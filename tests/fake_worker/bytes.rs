@@ -19,7 +19,12 @@ pub(super) fn description() -> Vec<u8> {
         params: vec![("n".into(), ValueType::U64)],
         result: Some(ValueType::U64),
     };
-    encode_description(&Description { kind: GuestKind::Component, exports: vec![export], imports: vec![] })
+    encode_description(&Description {
+        kind: GuestKind::Component,
+        exports: vec![export],
+        imports: vec![],
+        initial_memory: 0,
+    })
 }
 
 /// What the guest returns: the number itself, the length of a text.

@@ -30,7 +30,7 @@ impl Loader for Fake {
             Some(refusal) => Err(refusal),
             None => {
                 let kind = GuestKind::Module;
-                Ok((Description { kind, exports: Vec::new(), imports: Vec::new() }, ()))
+                Ok((Description { kind, exports: Vec::new(), imports: Vec::new(), initial_memory: 0 }, ()))
             }
         }
     }
@@ -42,13 +42,13 @@ impl Loader for Fake {
     fn load(mut self, _serve: &Serve) -> Result<(Self, Enforced), Refusal> {
         match self.refusal.take() {
             Some(refusal) => Err(refusal),
-            None => Ok((self, Enforced { layers: vec!["fake".to_owned()] })),
+            None => Ok((self, Enforced { layers: vec!["fake".to_owned()], ..Enforced::default() })),
         }
     }
 }
 
 impl Engine for Fake {
-    fn call(&mut self, export: usize, input: Input<'_>) -> Report<'_> {
+    fn call(&mut self, _item: ItemIndex, export: usize, input: Input<'_>) -> Report<'_> {
         let status = self.memory.status().expect("an item is running");
         self.seen.borrow_mut().push(format!(
             "{} attempt {} at {}",
@@ -308,14 +308,14 @@ fn the_segment_says_which_item_is_running_since_when() {
 fn a_compile_worker_describes_then_sends_code_in_pieces() {
     check(
         &[hello(), compile(false)],
-        &["hello 1", "description of 3 bytes", "code of 262144 bytes", "code of 1 bytes", "bye"],
+        &["hello 1", "description of 4 bytes", "code of 262144 bytes", "code of 1 bytes", "bye"],
         End::Bye,
     );
 }
 
 #[test]
 fn a_compile_worker_that_only_describes_sends_no_code() {
-    check(&[hello(), compile(true)], &["hello 1", "description of 3 bytes", "bye"], End::Bye);
+    check(&[hello(), compile(true)], &["hello 1", "description of 4 bytes", "bye"], End::Bye);
 }
 
 #[track_caller]
