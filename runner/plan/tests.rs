@@ -72,6 +72,7 @@ fn plan(export: Option<&str>, input: InputKind) -> Plan {
         meta: false,
         progress: Progress::Auto,
         stats: false,
+        kept: Kept::default(),
     }
 }
 

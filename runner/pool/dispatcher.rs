@@ -10,6 +10,7 @@ use super::spawn::Hatch;
 use super::tally::Tally;
 use crate::error::Error;
 use crate::item::ItemIndex;
+use crate::journal::Ledger;
 use crate::outcome::{Completion, Printed};
 use crate::report::{Reporter, RunEvent};
 use crate::scheduler::Window;
@@ -35,6 +36,10 @@ pub(super) enum Event {
     InputRemark { line: String },
     /// Items or merges have ended.
     Ended { items: Vec<(ItemIndex, Completion)> },
+    /// Items have ended in an earlier run, and are in the journal.
+    Replayed { items: Vec<(ItemIndex, Completion)> },
+    /// A file that must be written cannot be.
+    RecordLost { error: Error },
     /// The source has ended after this many items.
     InputEnded { total: u64 },
     /// The source cannot be read any further; this many items were read.
@@ -56,6 +61,8 @@ pub(super) struct Dispatcher<'a> {
     pub(super) state: RunState,
     pub(super) printed: Printed,
     pub(super) tally: Tally,
+    /// What is written down of items before the sink hears of them.
+    pub(super) ledger: Ledger,
     /// What the sink holds back.
     pub(super) held_bytes: u64,
     /// Where a spare is to be ordered, as long as there is none: not before there is a worker at work.
@@ -124,11 +131,11 @@ impl Dispatcher<'_> {
             }
             Event::InputRemark { line } => self.reporter.report(RunEvent::InputRemark { line: &line }),
             Event::Ended { items } => {
-                for (item, completion) in items {
-                    self.end_item(item, completion)?;
-                }
-                self.tick();
+                self.ledger.ended(&items)?;
+                self.end_items(items)?;
             }
+            Event::Replayed { items } => self.end_items(items)?,
+            Event::RecordLost { error } => return Err(error),
             Event::InputEnded { total } => self.end_input(InputEnd::Whole { total })?,
             Event::InputFailed { total, error } => {
                 // What was read is still run and printed.
@@ -147,6 +154,14 @@ impl Dispatcher<'_> {
     fn tick(&mut self) {
         let counts = self.state.progress();
         self.reporter.report(RunEvent::Progress { counts });
+    }
+
+    fn end_items(&mut self, items: Vec<(ItemIndex, Completion)>) -> Result<(), Error> {
+        for (item, completion) in items {
+            self.end_item(item, completion)?;
+        }
+        self.tick();
+        Ok(())
     }
 
     fn end_item(&mut self, item: ItemIndex, completion: Completion) -> Result<(), Error> {

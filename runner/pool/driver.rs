@@ -23,7 +23,8 @@ use super::talk::Talk;
 use super::wake::WakeFd;
 use super::{Shared, max_message};
 use crate::chunk::{Chunk, Inputs};
-use crate::item::ItemIndex;
+use crate::error::Error;
+use crate::item::{ItemIndex, MERGE_BIT};
 use crate::outcome::{Completion, Outcome, WorkerEnd};
 use crate::scheduler::{LocalQueue, Next};
 use crate::wire::msg::{Call, Request, Response};
@@ -229,6 +230,10 @@ impl Driver {
         while self.wants_work(session) {
             match self.queue.next_or_register() {
                 Next::Chunk(chunk, _) => {
+                    if let Err(error) = self.note_start(&chunk) {
+                        self.tell(Event::RecordLost { error });
+                        return false;
+                    }
                     let call = session.state.assign(chunk, now());
                     session.send(call);
                 }
@@ -239,6 +244,14 @@ impl Driver {
         // It has enough: a wake-up would be wasted on it.
         self.queue.unregister();
         false
+    }
+
+    /// Notes that the items of a chunk are started, where none may be started twice.
+    fn note_start(&self, chunk: &Chunk) -> Result<(), Error> {
+        match &self.shared.starts {
+            Some(starts) if chunk.first() & MERGE_BIT == 0 => starts.started(chunk.first(), chunk.len()),
+            Some(_) | None => Ok(()),
+        }
     }
 
     fn wants_work(&self, session: &Session) -> bool {

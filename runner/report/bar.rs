@@ -52,6 +52,7 @@ impl<W: Write> Bar<W> {
             RunEvent::WorkerReplaced { .. }
             | RunEvent::WorkerSaid { .. }
             | RunEvent::GuestPrinted { .. }
+            | RunEvent::Note { .. }
             | RunEvent::InputRemark { .. } => {
                 if let Some(line) = self.lines.about(event) {
                     self.bar.suspend(|| say(&mut self.talk, &line));

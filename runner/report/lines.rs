@@ -48,6 +48,7 @@ impl Lines {
                 let last = || warning(color, "more lines of workers are not shown");
                 limited(&mut self.said, MOST_SAID, line, last)
             }
+            RunEvent::Note { line } => Some(escaped(line).into_owned()),
             RunEvent::InputRemark { line } => Some(warning(color, &escaped(line))),
             RunEvent::Started { .. } | RunEvent::Progress { .. } | RunEvent::Finished { .. } => None,
         }

@@ -74,6 +74,11 @@ pub enum RunEvent<'a> {
         /// All of it, control characters and all.
         text: &'a str,
     },
+    /// What the user should know before anything runs: one lower-case line.
+    Note {
+        /// The line.
+        line: &'a str,
+    },
     /// Something about the input that the user should know: one lower-case line.
     InputRemark {
         /// The line.

@@ -36,6 +36,7 @@ impl<W: Write> Plain<W> {
             RunEvent::WorkerReplaced { .. }
             | RunEvent::WorkerSaid { .. }
             | RunEvent::GuestPrinted { .. }
+            | RunEvent::Note { .. }
             | RunEvent::InputRemark { .. } => {
                 if let Some(line) = self.lines.about(event) {
                     say(&mut self.talk, &line);

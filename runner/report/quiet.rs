@@ -27,6 +27,7 @@ impl<W: Write> Reporter for Quiet<W> {
             RunEvent::WorkerReplaced { .. }
             | RunEvent::WorkerSaid { .. }
             | RunEvent::GuestPrinted { .. }
+            | RunEvent::Note { .. }
             | RunEvent::InputRemark { .. } => {
                 if let Some(line) = self.lines.about(event) {
                     say(&mut self.talk, &line);
