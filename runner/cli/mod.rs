@@ -108,7 +108,12 @@ fn run_again(command: &crate::journal::Command) -> Option<run::RunArgs> {
     let arguments = std::iter::once(OsString::from("wasmpool")).chain(command.arguments());
     match Cli::try_parse_from(arguments).ok()?.command {
         Command::Run(args) => Some(*args),
-        _ => None,
+        Command::Call(_)
+        | Command::Replay(_)
+        | Command::Inspect(_)
+        | Command::Bench(_)
+        | Command::Completions(_)
+        | Command::Man(_) => None,
     }
 }
 

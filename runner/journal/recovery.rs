@@ -129,10 +129,6 @@ fn scan(file: &File, len: u64, salt: Salt) -> io::Result<Recovered> {
         recovered.end = frame.end;
     }
     recovered.torn = len - recovered.end;
-    if recovered.key.is_none() {
-        recovered.end = 0;
-        recovered.torn = len - HEADER;
-    }
     Ok(recovered)
 }
 

@@ -5,17 +5,19 @@ use std::fs::File;
 use std::io;
 use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, sync_channel};
 use std::sync::{Arc, Mutex, PoisonError};
-use std::thread;
+use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
 /// How long what has been written may be without it being on the disk, apart from the time the disk takes.
 const PAUSE: Duration = Duration::from_secs(1);
 
-/// The thread, which ends when this is dropped.
+/// The thread, which has ended when this has been dropped: it holds the file, and so its lock.
 #[derive(Debug)]
 pub(super) struct Syncer {
-    dirty: SyncSender<()>,
+    /// None when it is to end.
+    dirty: Option<SyncSender<()>>,
     failure: Arc<Mutex<Option<io::Error>>>,
+    thread: Option<JoinHandle<()>>,
 }
 
 impl Syncer {
@@ -28,8 +30,8 @@ impl Syncer {
                 *failed.lock().unwrap_or_else(PoisonError::into_inner) = Some(error);
             }
         };
-        thread::Builder::new().name("journal".into()).spawn(run)?;
-        Ok(Self { dirty, failure })
+        let thread = thread::Builder::new().name("journal".into()).spawn(run)?;
+        Ok(Self { dirty: Some(dirty), failure, thread: Some(thread) })
     }
 
     /// Something has been written.
@@ -38,8 +40,18 @@ impl Syncer {
     /// If something before it could not be brought to the disk.
     pub(super) fn wrote(&self) -> io::Result<()> {
         // One that is full says the same already; the thread is gone when it has failed.
-        let _ = self.dirty.try_send(());
+        let _ = self.dirty.as_ref().map(|dirty| dirty.try_send(()));
         self.failure.lock().unwrap_or_else(PoisonError::into_inner).take().map_or(Ok(()), Err)
+    }
+}
+
+impl Drop for Syncer {
+    fn drop(&mut self) {
+        self.dirty = None;
+        if let Some(thread) = self.thread.take() {
+            // It has no state that could be lost.
+            let _ = thread.join();
+        }
     }
 }
 
