@@ -110,8 +110,9 @@ impl Head {
     pub(super) fn parse(salt: Salt, at: u64, bytes: [u8; 12]) -> Option<Self> {
         let [l0, l1, l2, l3, c0, c1, c2, c3, h0, h1, h2, h3] = bytes;
         let (len, crc) = (u32::from_le_bytes([l0, l1, l2, l3]), u32::from_le_bytes([c0, c1, c2, c3]));
-        let head = salt.crc(&[&bytes[..8], &at.to_le_bytes()]);
-        (len > 0 && head == u32::from_le_bytes([h0, h1, h2, h3])).then_some(Self { len, crc })
+        let promised = u32::from_le_bytes([h0, h1, h2, h3]);
+        let is_one = len > 0 && salt.crc(&[&bytes[..8], &at.to_le_bytes()]) == promised;
+        is_one.then_some(Self { len, crc })
     }
 
     /// How long the frame is.

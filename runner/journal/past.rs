@@ -59,7 +59,7 @@ struct Loaded {
 #[derive(Clone, Copy, Debug)]
 enum Noted {
     Started,
-    Ended { at: u64, input: InputHash },
+    Ended { at: u64, end: u64, input: InputHash },
 }
 
 impl Past {
@@ -97,9 +97,9 @@ impl Past {
         match self.noted(item)? {
             None => Ok(Fate::New),
             Some(Noted::Started) => Ok(Fate::Started),
-            Some(Noted::Ended { at, input }) => {
-                let body =
-                    read_body(&self.file, self.salt, at).map_err(|source| cannot_read(&self.name, source))?;
+            Some(Noted::Ended { at, end, input }) => {
+                let body = read_body(&self.file, self.salt, at..end)
+                    .map_err(|source| cannot_read(&self.name, source))?;
                 match body.and_then(|body| record::parse_end(&body)) {
                     Some(completion) => Ok(Fate::Ended { input, completion }),
                     None => Err(cannot_read(
@@ -163,7 +163,7 @@ impl Past {
                 match frame.brief {
                     Some(Brief::End { item, ok, input }) if items.contains(&item) => {
                         if ok || frame.at >= self.retried_at {
-                            records.insert(item, Noted::Ended { at: frame.at, input });
+                            records.insert(item, Noted::Ended { at: frame.at, end: frame.end, input });
                         } else {
                             records.remove(&item);
                         }

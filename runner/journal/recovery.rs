@@ -119,7 +119,7 @@ fn scan(file: &File, len: u64, salt: Salt) -> io::Result<Recovered> {
         let Some(brief) = frame.brief else { break };
         match (brief, &recovered.key) {
             (Brief::Key, None) => {
-                let body = read_body(file, salt, frame.at)?;
+                let body = read_body(file, salt, frame.at..frame.end)?;
                 let Some(key) = body.and_then(|body| record::parse_key(&body)) else { break };
                 recovered.key = Some(key);
             }
@@ -132,17 +132,18 @@ fn scan(file: &File, len: u64, salt: Salt) -> io::Result<Recovered> {
     Ok(recovered)
 }
 
-/// The body of the frame at this offset; none if it is not whole.
-pub(super) fn read_body(file: &File, salt: Salt, at: u64) -> io::Result<Option<Vec<u8>>> {
-    let mut head = [0; 12];
-    file.read_exact_at(&mut head, at)?;
-    let Some(head) = Head::parse(salt, at, head) else { return Ok(None) };
-    let mut body = Vec::new();
-    let part = at + HEAD as u64..at + head.frame();
-    Section::new(file, part).read_to_end(&mut body)?;
+/// The body of the frame in this part of the file; none if it is not whole.
+pub(super) fn read_body(file: &File, salt: Salt, part: Range<u64>) -> io::Result<Option<Vec<u8>>> {
+    let len = usize::try_from(part.end - part.start).map_err(io::Error::other)?;
+    let mut frame = vec![0; len];
+    file.read_exact_at(&mut frame, part.start)?;
+    let Some((head, body)) = frame.split_first_chunk() else { return Ok(None) };
+    let Some(head) = Head::parse(salt, part.start, *head) else { return Ok(None) };
     let mut hasher = salt.hasher();
-    hasher.update(&body);
-    Ok((body.len() as u64 == u64::from(head.len) && hasher.finalize() == head.crc).then_some(body))
+    hasher.update(body);
+    let is_whole = body.len() as u64 == u64::from(head.len) && hasher.finalize() == head.crc;
+    frame.drain(..HEAD);
+    Ok(is_whole.then_some(frame))
 }
 
 /// Where in this part of the file the next head is. Bodies do not know the salt, so it is the head of a record.

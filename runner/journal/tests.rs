@@ -181,6 +181,27 @@ fn j2_damage_in_the_middle_is_refused_with_a_way_to_go_on() {
     assert_eq!(check_recovered(&mut journal, &items), 0);
 }
 
+/// What a power cut may leave: the length of the file, and zeros where its bytes had not been brought to the disk.
+#[test]
+fn j4_bytes_that_never_reached_the_disk_are_cut_off_or_refused() {
+    let items = some_items();
+    let whole = fs::read(&journal_of(&items).path).unwrap();
+    let first = fs::read(&journal_of(&items[..1]).path).unwrap().len();
+    let last = whole.len() - last_record(&whole);
+    let check = |lost: std::ops::Range<usize>, expected: Option<usize>| {
+        let place = place();
+        let mut bytes = whole.clone();
+        bytes[lost].fill(0);
+        fs::write(&place.path, &bytes).unwrap();
+        let found =
+            open(&place.path, Mode::Resume).ok().map(|mut journal| check_recovered(&mut journal, &items));
+        assert_eq!(found, expected);
+    };
+    check(first..whole.len(), Some(1));
+    check(last..whole.len(), Some(3));
+    check(first..last, None);
+}
+
 #[test]
 fn j2_what_a_guest_prints_is_not_taken_for_a_record() {
     let place = place();

@@ -134,7 +134,12 @@ impl Dispatcher<'_> {
                 self.ledger.ended(&items)?;
                 self.end_items(items)?;
             }
-            Event::Replayed { items } => self.end_items(items)?,
+            Event::Replayed { items } => {
+                let busy = self.state.busy;
+                self.end_items(items)?;
+                // The workers of this run had nothing to do with it.
+                self.state.busy = busy;
+            }
             Event::RecordLost { error } => return Err(error),
             Event::InputEnded { total } => self.end_input(InputEnd::Whole { total })?,
             Event::InputFailed { total, error } => {
