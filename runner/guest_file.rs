@@ -6,6 +6,7 @@
 
 use std::fs::File;
 use std::io::{self, Read, Seek, Write};
+use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
 
 use rustix::fs::{MemfdFlags, SealFlags};
@@ -59,6 +60,26 @@ impl GuestFile {
     #[must_use]
     pub fn memory(&self) -> &File {
         &self.memory
+    }
+
+    /// The BLAKE3 of its bytes, in hexadecimal digits.
+    ///
+    /// # Errors
+    /// If the memory cannot be read.
+    pub fn digest(&self) -> Result<String, Error> {
+        let mut hasher = blake3::Hasher::new();
+        let mut buffer = vec![0; 64 << 10];
+        let mut at = 0;
+        loop {
+            match self.memory.read_at(&mut buffer, at) {
+                Ok(0) => return Ok(hasher.finalize().to_hex().to_string()),
+                Ok(read) => {
+                    hasher.update(&buffer[..read]);
+                    at += read as u64;
+                }
+                Err(error) => return Err(Error::guest(&self.name, format!("cannot be read: {error}"), None)),
+            }
+        }
     }
 
     /// How many bytes it has.

@@ -14,6 +14,7 @@ pub mod error;
 pub mod guest;
 pub mod guest_file;
 pub mod item;
+pub mod journal;
 pub mod limits;
 pub mod outcome;
 pub mod plan;

@@ -13,6 +13,8 @@ use std::{fmt, iter};
 use crate::chunk::Inputs;
 use crate::error::Error;
 use crate::guest::{Description, Export, GuestKind, Integers, ValueType};
+use crate::item::ItemIndex;
+use crate::journal::Mode;
 use crate::limits::{CodeOptions, GuestLimits, Isolation, Limits, MAX_MEMORY, Policy};
 use crate::report::Progress;
 use crate::sink::Format;
@@ -82,6 +84,30 @@ pub struct Plan {
     pub progress: Progress,
     /// Tell at the end what varies: times, workers, kinds of failure.
     pub stats: bool,
+    /// What is kept of the run beside its output.
+    pub kept: Kept,
+}
+
+/// What is kept of a run beside its output, and what of earlier runs it goes on with.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Kept {
+    /// Where the end of each item is recorded.
+    pub journal: Option<JournalFile>,
+    /// Where a line is written for each item that ends.
+    pub joblog: Option<PathBuf>,
+    /// The only item to run, instead of all.
+    pub only: Option<ItemIndex>,
+    /// What the user is to be told first.
+    pub notes: Vec<String>,
+}
+
+/// A journal, and what is to be done if it is there.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct JournalFile {
+    /// The file.
+    pub path: PathBuf,
+    /// What is to be done.
+    pub mode: Mode,
 }
 
 /// Whether the values of items are merged into one.

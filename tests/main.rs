@@ -16,6 +16,7 @@
 //! | `guests.rs` | guests that try what guests should not: what they get, and what they do not |
 //! | `errors.rs` | bad usage, guests and inputs: the texts and the exit codes |
 //! | `signals.rs` | how a run ends at a signal, and what is left of it: nothing |
+//! | `journal.rs` | runs that are killed and gone on with, joblogs, `wasmpool replay` |
 //! | `help.rs` | the help, and that what it says is so |
 //! | `bench_command.rs` | `wasmpool bench`: its table, and which results it calls the same |
 //! | `manual.rs` | `wasmpool completions` and `wasmpool man`: all that the help knows, and nothing hidden |
@@ -38,6 +39,7 @@ mod harness;
 mod help;
 mod inputs;
 mod inspect;
+mod journal;
 mod limits;
 mod lines;
 mod manual;

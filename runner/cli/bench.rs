@@ -17,7 +17,7 @@ use super::{exit, parse};
 use crate::error::{Error, ExitCode};
 use crate::guest_file::GuestFile;
 use crate::limits::Policy;
-use crate::plan::{self, InputKind, Merging, Plan};
+use crate::plan::{self, InputKind, Kept, Merging, Plan};
 use crate::pool::{self, Cancellation};
 use crate::report::{Progress, Reporter, RunEvent};
 use crate::sink;
@@ -127,6 +127,7 @@ impl BenchArgs {
             meta: false,
             progress: Progress::Bar,
             stats: false,
+            kept: Kept::default(),
         };
         Ok(Bench { plan, workers, runs: runs(&self.runs)?, format: self.format })
     }
@@ -197,6 +198,7 @@ impl Reporter for NoSummary {
             | RunEvent::WorkerReplaced { .. }
             | RunEvent::WorkerSaid { .. }
             | RunEvent::GuestPrinted { .. }
+            | RunEvent::Note { .. }
             | RunEvent::InputRemark { .. } => self.inner.report(event),
             RunEvent::SharedInstance if self.is_first => self.inner.report(event),
             RunEvent::SharedInstance | RunEvent::Finished { .. } => {}

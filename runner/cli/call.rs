@@ -9,7 +9,7 @@ use super::input::integers;
 use super::limits::LimitArgs;
 use crate::error::Error;
 use crate::limits::{Isolation, Policy};
-use crate::plan::{InputKind, Merging, Plan};
+use crate::plan::{InputKind, Kept, Merging, Plan};
 use crate::report::Progress;
 use crate::sink::Format;
 
@@ -60,6 +60,7 @@ impl CallArgs {
             meta: false,
             progress: Progress::None,
             stats: false,
+            kept: Kept::default(),
         })
     }
 }

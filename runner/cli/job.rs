@@ -8,11 +8,12 @@ use std::os::fd::AsFd;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use super::exit::{self, Ending};
-use super::signals;
+use super::{journal, signals};
 use crate::color::Color;
 use crate::error::{Error, ExitCode};
 use crate::guest::{Description, ValueType};
 use crate::guest_file::GuestFile;
+use crate::journal::{Journal, Records};
 use crate::outcome::{Printed, Returns};
 use crate::plan::{self, Bound, InputKind, Plan, WINDOW_BYTES};
 use crate::pool::{self, Cancellation, Canceller};
@@ -29,6 +30,10 @@ fn run(plan: &Plan, cancellation: Cancellation) -> Result<ExitCode, Error> {
     let guest = GuestFile::open(&plan.guest)?;
     let opening = pool::open(guest.name(), guest.memory(), options(plan))?;
     let bound = plan.bind(opening.description())?;
+    let mut journal = journal::open(plan, &bound, &guest)?;
+    let mut notes = plan.kept.notes.clone();
+    notes.extend(journal.iter_mut().flat_map(Journal::take_notes));
+    let joblog = journal::open_joblog(plan, &bound)?;
     let mut reporter = reporter(plan);
     // Before anything runs: what cannot be written need not be computed.
     let mut file = plan.output.as_deref().map(OutputFile::create).transpose()?;
@@ -45,7 +50,9 @@ fn run(plan: &Plan, cancellation: Cancellation) -> Result<ExitCode, Error> {
         }
     };
     let mut sink = sink::for_run(sink_options(plan, &bound, place), output);
-    let summary = opening.run(job(plan, bound), sink.as_mut(), reporter.as_mut(), cancellation)?;
+    let job =
+        pool::Job { records: Records { journal, joblog, only: plan.kept.only, notes }, ..job(plan, bound) };
+    let summary = opening.run(job, sink.as_mut(), reporter.as_mut(), cancellation)?;
     drop(sink);
     file.map_or(Ok(()), OutputFile::commit)?;
     Ok(exit::code_of(&summary))
@@ -217,5 +224,6 @@ pub(super) fn job(plan: &Plan, bound: Bound) -> pool::Job {
         chunk: plan.chunk.map(std::num::NonZero::get),
         window_items: plan.window.get(),
         window_bytes: WINDOW_BYTES,
+        records: Records::default(),
     }
 }

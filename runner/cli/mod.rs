@@ -19,10 +19,12 @@ mod figures;
 mod input;
 mod inspect;
 mod job;
+mod journal;
 mod limits;
 mod man;
 mod parse;
 mod policy;
+mod replay;
 mod run;
 mod signals;
 mod usage;
@@ -58,6 +60,7 @@ struct Cli {
 enum Command {
     Run(Box<run::RunArgs>),
     Call(call::CallArgs),
+    Replay(replay::ReplayArgs),
     Inspect(inspect::InspectArgs),
     Bench(Box<bench::BenchArgs>),
     Completions(completions::CompletionsArgs),
@@ -91,11 +94,26 @@ impl Command {
         match self {
             Self::Run(args) => job::supervise(args.plan(usable_cpus())?),
             Self::Call(args) => job::supervise(args.plan()?),
+            Self::Replay(args) => args.execute(usable_cpus(), run_again),
             Self::Inspect(args) => Ok(args.execute()?),
             Self::Bench(args) => args.execute(usable_cpus()),
             Self::Completions(args) => Ok(args.execute(Cli::command())?),
             Self::Man(args) => Ok(args.execute(Cli::command())?),
         }
+    }
+}
+
+/// The `run` that a journal was written by.
+fn run_again(command: &crate::journal::Command) -> Option<run::RunArgs> {
+    let arguments = std::iter::once(OsString::from("wasmpool")).chain(command.arguments());
+    match Cli::try_parse_from(arguments).ok()?.command {
+        Command::Run(args) => Some(*args),
+        Command::Call(_)
+        | Command::Replay(_)
+        | Command::Inspect(_)
+        | Command::Bench(_)
+        | Command::Completions(_)
+        | Command::Man(_) => None,
     }
 }
 

@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use clap::Args;
 
 use super::input::{InputArgs, RunningArgs};
+use super::journal::JournalArgs;
 use super::limits::LimitArgs;
 use super::parse;
 use super::policy::PolicyArgs;
@@ -52,6 +53,8 @@ pub(super) struct RunArgs {
     limits: LimitArgs,
     #[command(flatten)]
     policy: PolicyArgs,
+    #[command(flatten)]
+    journal: JournalArgs,
 
     /// Print items as they end, not in input order
     #[arg(short, long, help_heading = "Output")]
@@ -114,6 +117,7 @@ impl RunArgs {
             meta: self.meta,
             progress: self.progress,
             stats: self.stats,
+            kept: self.journal.kept(),
         })
     }
 }
@@ -134,8 +138,9 @@ mod tests {
 
     use super::*;
     use crate::guest::Integers;
+    use crate::journal::Mode;
     use crate::limits::{GuestLimits, Isolation, Limits, Policy};
-    use crate::plan::InputKind;
+    use crate::plan::{InputKind, JournalFile, Kept};
 
     #[derive(Parser)]
     struct Only {
@@ -182,6 +187,7 @@ mod tests {
             meta: false,
             progress: Progress::Auto,
             stats: false,
+            kept: Kept::default(),
         };
         assert_eq!(plan("--range 0..99").unwrap(), expected);
     }
@@ -189,6 +195,11 @@ mod tests {
     #[test]
     fn each_flag_changes_its_own_part_of_the_plan() {
         check("count-primes", |plan| plan.export = Some("count-primes".into()));
+        let journal = |mode| Some(JournalFile { path: "j".into(), mode });
+        check("--journal j", |plan| plan.kept.journal = journal(Mode::New));
+        check("--journal j --resume", |plan| plan.kept.journal = journal(Mode::Resume));
+        check("--journal j --retry-failed", |plan| plan.kept.journal = journal(Mode::RetryFailed));
+        check("--joblog l", |plan| plan.kept.joblog = Some("l".into()));
         check("--workers 3", |plan| plan.workers = NonZero::new(3).unwrap());
         check("-j50%", |plan| plan.workers = NonZero::new(4).unwrap());
         check("--timeout 1m30s", |plan| plan.limits.wall = Some(Duration::from_secs(90)));

@@ -73,6 +73,7 @@ fn plan(export: Option<&str>, input: InputKind) -> Plan {
         meta: false,
         progress: Progress::Auto,
         stats: false,
+        kept: Kept::default(),
     }
 }
 

@@ -15,6 +15,7 @@ use super::tally::Tally;
 use super::{Deadline, Shared};
 use crate::error::Error;
 use crate::item::{ItemIndex, MERGE_BIT};
+use crate::journal::Ledger;
 use crate::outcome::{Completion, Outcome, Printed};
 use crate::report::{Reporter, RunEvent};
 use crate::scheduler::Window;
@@ -45,6 +46,10 @@ pub(super) enum Event {
     InputRemark { line: String },
     /// Items or merges have ended, whose results were counted at the gate as so many bytes.
     Ended { items: Vec<(ItemIndex, Completion)>, bytes: u64 },
+    /// Items have ended in an earlier run, and are in the journal.
+    Replayed { items: Vec<(ItemIndex, Completion)> },
+    /// A file that must be written cannot be.
+    RecordLost { error: Error },
     /// The source has ended after this many items.
     InputEnded { total: u64 },
     /// The source cannot be read any further; this many items were read.
@@ -85,6 +90,8 @@ pub(super) struct Dispatcher<'a> {
     pub(super) admitted: Option<u64>,
     pub(super) printed: Printed,
     pub(super) tally: Tally,
+    /// What is written down of items before the sink hears of them.
+    pub(super) ledger: Ledger,
     /// What the sink holds back.
     pub(super) held_bytes: u64,
     /// Where a spare is to be ordered, as long as there is none: not before there is a worker at work.
@@ -210,8 +217,18 @@ impl Dispatcher<'_> {
                 self.reporter.report(RunEvent::WorkerSaid { worker, line: &line });
             }
             Event::InputRemark { line } => self.reporter.report(RunEvent::InputRemark { line: &line }),
-            Event::Ended { items, bytes } => self.end_items(items, bytes)?,
+            Event::Ended { items, bytes } => {
+                self.ledger.ended(&items)?;
+                self.end_items(items, bytes)?;
+            }
             Event::Left => self.left += 1,
+            Event::Replayed { items } => {
+                let busy = self.state.busy;
+                self.end_items(items, 0)?;
+                // The workers of this run had nothing to do with it.
+                self.state.busy = busy;
+            }
+            Event::RecordLost { error } => return Err(error),
             Event::InputEnded { total } => self.end_input(InputEnd::Whole { total })?,
             Event::InputFailed { total, error } => {
                 // What was read is still run and printed.

@@ -24,7 +24,8 @@ use super::spawn::Hatch;
 use super::state::{Aftermath, Cause, Judgement, Retry, SIGABRT, SIGKILL, Violation};
 use super::wake::WakeFd;
 use crate::chunk::Chunk;
-use crate::item::ItemIndex;
+use crate::error::Error;
+use crate::item::{ItemIndex, MERGE_BIT};
 use crate::outcome::{Completion, WorkerEnd};
 use crate::scheduler::{LocalQueue, Next};
 use crate::wire::msg::Request;
@@ -234,6 +235,10 @@ impl Driver {
                     if let Some(rest) = chunk.split_off(session.state.room()) {
                         self.queue.push(rest);
                     }
+                    if let Err(error) = self.note_start(&chunk) {
+                        self.tell(Event::RecordLost { error });
+                        return false;
+                    }
                     let call = session.state.assign(chunk, now());
                     session.send(call);
                 }
@@ -244,6 +249,14 @@ impl Driver {
         // It has enough: a wake-up would be wasted on it.
         self.queue.unregister();
         false
+    }
+
+    /// Notes that the items of a chunk are started, where none may be started twice.
+    fn note_start(&self, chunk: &Chunk) -> Result<(), Error> {
+        match &self.shared.starts {
+            Some(starts) if chunk.first() & MERGE_BIT == 0 => starts.started(chunk.first(), chunk.len()),
+            Some(_) | None => Ok(()),
+        }
     }
 
     fn wants_work(&self, session: &Session) -> bool {

@@ -1,4 +1,6 @@
 //! The feeder: one thread that reads the source as far ahead as the window allows.
+//!
+//! Where a run goes on with a journal, what is recorded of an item takes its place here, and no worker sees it.
 
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
@@ -6,9 +8,10 @@ use std::sync::mpsc::Sender;
 
 use super::Shared;
 use super::dispatcher::Event;
-use crate::chunk::Chunk;
+use crate::chunk::{Chunk, Inputs};
 use crate::error::Error;
 use crate::item::ItemIndex;
+use crate::journal::{InputHash, Journal, hash_of_input, hash_of_refused};
 use crate::outcome::{Completion, Outcome};
 use crate::scheduler::Window;
 use crate::source::{Next, Refused, Source};
@@ -16,73 +19,170 @@ use crate::source::{Next, Refused, Source};
 /// Bytes of input put into one chunk. Longer single items are one chunk each.
 const CHUNK_BYTES: usize = 256 << 10;
 
+/// How many items are read at once where no worker is to get them.
+const PASSED: u64 = 1024;
+
 /// Reads the source and puts chunks into the injector.
 pub(super) struct Feeder {
-    pub(super) source: Box<dyn Source>,
-    pub(super) window: Arc<Window>,
-    pub(super) shared: Arc<Shared>,
-    pub(super) events: Sender<Event>,
+    source: Box<dyn Source>,
+    window: Arc<Window>,
+    shared: Arc<Shared>,
+    events: Sender<Event>,
+    journal: Option<Journal>,
+    /// The only item that is wanted.
+    only: Option<ItemIndex>,
+    /// The item that is read next.
+    next: ItemIndex,
+    /// How many items have been admitted.
+    fed: u64,
+}
+
+/// The window is closed, or the input cannot be gone on with.
+enum Stop {
+    Closed,
+    Failed(Error),
+}
+
+impl From<Error> for Stop {
+    fn from(error: Error) -> Self {
+        Self::Failed(error)
+    }
 }
 
 impl Feeder {
-    /// Feeds until the source ends or the window is closed.
-    pub(super) fn run(mut self) {
-        let mut next = 0;
-        let event = loop {
-            match self.feed(next) {
-                Ok(Fed::Items(items)) => next += items,
-                Ok(Fed::End) => break Event::InputEnded { total: next },
-                Ok(Fed::Closed) => return,
-                Err(error) => break Event::InputFailed { total: next, error },
-            }
-        };
-        self.tell(event);
+    pub(super) fn new(
+        source: Box<dyn Source>,
+        window: Arc<Window>,
+        shared: Arc<Shared>,
+        events: Sender<Event>,
+    ) -> Self {
+        Self { source, window, shared, events, journal: None, only: None, next: 0, fed: 0 }
     }
 
-    /// Feeds one chunk, whose first item is `first`.
-    fn feed(&mut self, first: u64) -> Result<Fed, Error> {
-        let wanted = self.shared.chunk_size.suggest();
-        let Ok(room) = self.window.wait_admissible(wanted) else { return Ok(Fed::Closed) };
-        let most = room.min(wanted).max(1);
-        let inputs = match self.source.next(most, CHUNK_BYTES)? {
-            None => return Ok(Fed::End),
-            Some(Next::Inputs(inputs)) => inputs,
-            Some(Next::Refused(refused)) => return Ok(self.refuse(first, refused)),
-            Some(Next::Remark(line)) => {
-                self.tell(Event::InputRemark { line });
-                return Ok(Fed::Items(0));
-            }
-            Some(Next::Nothing) => return Ok(Fed::Items(0)),
+    /// With a journal that knows what has been done already, and as the only item the one that is wanted.
+    pub(super) fn with(self, journal: Option<Journal>, only: Option<ItemIndex>) -> Self {
+        Self { journal, only, ..self }
+    }
+
+    /// Feeds until the source ends or the window is closed.
+    pub(super) fn run(mut self) {
+        let fed = match self.only {
+            Some(item) => self.feed_only(item),
+            None => self.feed_all(),
         };
-        let chunk = Chunk::new(first, inputs);
-        let items = chunk.len();
-        if !self.admit(first, items, chunk.bytes()) {
-            return Ok(Fed::Closed);
+        match fed {
+            Ok(()) => self.tell(Event::InputEnded { total: self.fed }),
+            Err(Stop::Closed) => {}
+            Err(Stop::Failed(error)) => self.tell(Event::InputFailed { total: self.fed, error }),
         }
-        self.shared.scheduler.push(chunk);
-        Ok(Fed::Items(items))
+    }
+
+    fn feed_all(&mut self) -> Result<(), Stop> {
+        loop {
+            let wanted = match &self.journal {
+                Some(journal) if journal.reaches(self.next) => PASSED,
+                Some(_) | None => self.shared.chunk_size.suggest(),
+            };
+            let room = self.window.wait_admissible(wanted).map_err(|_| Stop::Closed)?;
+            match self.source.next(room.min(wanted).max(1), CHUNK_BYTES)? {
+                None => break,
+                Some(Next::Inputs(inputs)) => self.feed(inputs)?,
+                Some(Next::Refused(refused)) => self.refuse(refused)?,
+                Some(Next::Remark(line)) => self.tell(Event::InputRemark { line }),
+                Some(Next::Nothing) => {}
+            }
+        }
+        Ok(self.journal.as_ref().map_or(Ok(()), |journal| journal.input_ended(self.next))?)
+    }
+
+    /// Feeds these items, but for those that have ended already.
+    fn feed(&mut self, inputs: Inputs) -> Result<(), Stop> {
+        let mut rest = Some(Chunk::new(self.next, inputs));
+        while let Some(mut chunk) = rest {
+            let new = match &mut self.journal {
+                Some(journal) => journal.new_items(chunk.first(), chunk.len())?,
+                None => chunk.len(),
+            };
+            if new > 0 {
+                rest = chunk.split_off(new);
+                self.push(chunk)?;
+            } else {
+                rest = chunk.split_off(1);
+                let input = chunk.input(0).expect("a chunk has at least one item");
+                self.replay(hash_of_input(input), chunk.file(0))?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Gives items to the workers, in chunks as they want them.
+    fn push(&mut self, chunk: Chunk) -> Result<(), Stop> {
+        let mut rest = Some(chunk);
+        while let Some(mut chunk) = rest {
+            rest = chunk.split_off(self.shared.chunk_size.suggest().max(1));
+            let items = chunk.len();
+            self.admit(items, chunk.bytes())?;
+            if let Some(journal) = &self.journal {
+                let inputs = (0..items).filter_map(|position| chunk.input(position));
+                journal.expect(chunk.first(), inputs.map(hash_of_input));
+            }
+            self.shared.scheduler.push(chunk);
+        }
+        Ok(())
+    }
+
+    /// Ends the next item as the journal says that it did.
+    fn replay(&mut self, input: InputHash, file: Option<Box<[u8]>>) -> Result<(), Stop> {
+        let Some(journal) = &mut self.journal else { return Ok(()) };
+        let item = self.next;
+        let completion = journal.recorded(item, input)?;
+        let completion = Completion { file: completion.file.or(file), ..completion };
+        self.admit(1, usize::try_from(completion.bytes()).unwrap_or(usize::MAX))?;
+        self.tell(Event::Replayed { items: vec![(item, completion)] });
+        Ok(())
     }
 
     /// Ends an item that no worker will see.
-    fn refuse(&self, item: ItemIndex, Refused { file, error }: Refused) -> Fed {
-        let bytes = file.as_ref().map_or(0, |name| name.len()) + error.len();
-        if !self.admit(item, 1, bytes) {
-            return Fed::Closed;
+    fn refuse(&mut self, refused: Refused) -> Result<(), Stop> {
+        let item = self.next;
+        if let Some(journal) = &mut self.journal {
+            let input = hash_of_refused(&refused);
+            if journal.new_items(item, 1)? == 0 {
+                return self.replay(input, refused.file);
+            }
+            journal.expect(item, std::iter::once(input));
         }
+        let Refused { file, error } = refused;
+        self.admit(1, file.as_ref().map_or(0, |name| name.len()) + error.len())?;
         let error = format!("item {item}, {error}");
         let completion = Completion { file, ..Completion::new(Outcome::Input { error }) };
         self.tell(Event::Ended { items: vec![(item, completion)], bytes: 0 });
-        Fed::Items(1)
+        Ok(())
     }
 
-    /// Takes a place in the window for each of these items; `false` if it is closed. They count from now on: their ends
-    /// may be told of at once.
-    fn admit(&self, first: ItemIndex, items: u64, bytes: usize) -> bool {
-        let is_open = self.window.acquire(items, bytes as u64).is_ok();
-        if is_open {
-            self.shared.admitted.store(first + items, Ordering::Release);
+    /// Passes over all items but this one.
+    fn feed_only(&mut self, item: ItemIndex) -> Result<(), Stop> {
+        while self.next <= item {
+            match self.source.next((item - self.next).clamp(1, PASSED), CHUNK_BYTES)? {
+                None => return Err(Stop::Failed(no_such_item(item, self.next))),
+                Some(Next::Inputs(inputs)) if self.next == item => self.feed(inputs)?,
+                Some(Next::Refused(refused)) if self.next == item => self.refuse(refused)?,
+                Some(Next::Inputs(inputs)) => self.next += inputs.count(),
+                Some(Next::Refused(_)) => self.next += 1,
+                Some(Next::Remark(line)) => self.tell(Event::InputRemark { line }),
+                Some(Next::Nothing) => {}
+            }
         }
-        is_open
+        Ok(())
+    }
+
+    /// Takes a place in the window for the next items. They count from now on: their ends may be told of at once.
+    fn admit(&mut self, items: u64, bytes: usize) -> Result<(), Stop> {
+        self.window.acquire(items, bytes as u64).map_err(|_| Stop::Closed)?;
+        self.next += items;
+        self.fed += items;
+        self.shared.admitted.store(self.fed, Ordering::Release);
+        Ok(())
     }
 
     /// A dispatcher that is gone does not wait for it.
@@ -91,8 +191,12 @@ impl Feeder {
     }
 }
 
-enum Fed {
-    Items(u64),
-    End,
-    Closed,
+fn no_such_item(item: ItemIndex, items: u64) -> Error {
+    Error::usage(
+        format!("there is no item {item}"),
+        match items {
+            0 => "the input is empty".to_owned(),
+            _ => format!("the input has the items 0 to {}", items - 1),
+        },
+    )
 }

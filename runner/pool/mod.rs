@@ -48,6 +48,7 @@ use self::wake::WakeFd;
 use crate::chunk::Chunk;
 use crate::error::Error;
 use crate::guest::Description;
+use crate::journal::{Journal, Ledger, Records, StartLog};
 use crate::limits::{CodeOptions, DEFAULT_COMPILE, Isolation, Limits, Policy};
 use crate::outcome::{Printed, Returns};
 use crate::report::{Reporter, RunEvent, Summary};
@@ -111,6 +112,8 @@ pub struct Job {
     pub window_items: u64,
     /// How many bytes they may have.
     pub window_bytes: u64,
+    /// What is recorded of it, and what of earlier records it goes on with.
+    pub records: Records,
 }
 
 /// Ends a run from any thread.
@@ -144,6 +147,8 @@ struct Shared {
     rules: Rules,
     gate: Gate,
     workers: usize,
+    /// Where starts are noted, if no item may be started twice.
+    starts: Option<StartLog>,
     admitted: AtomicU64,
     /// Everything has been emitted.
     over: AtomicBool,
@@ -229,6 +234,9 @@ impl Opening<'_> {
         cancellation: Cancellation,
     ) -> Result<Summary, Error> {
         let workers = job.workers;
+        for line in &job.records.notes {
+            reporter.report(RunEvent::Note { line });
+        }
         reporter.report(RunEvent::Started { workers, items: job.source.total() });
         if job.serve.isolation == Isolation::Worker {
             reporter.report(RunEvent::SharedInstance);
@@ -244,16 +252,16 @@ impl Opening<'_> {
             shared: Arc::clone(&shared),
             window: Arc::clone(&window),
         };
-        let feeder = Feeder {
-            source: job.source,
-            window: Arc::clone(&window),
-            shared: Arc::clone(&shared),
-            events: cancellation.sender,
-        };
+        let Records { journal, joblog, only, notes: _ } = job.records;
+        let ledger = Ledger::new(journal.as_ref(), joblog);
+        let events = cancellation.sender;
+        let watched = Watched::new(&events);
+        let feeder =
+            Feeder::new(job.source, Arc::clone(&window), Arc::clone(&shared), events).with(journal, only);
         // Not waited for: it may be reading an input that never comes.
         std::thread::Builder::new()
             .name("feeder".into())
-            .spawn(move || Watched::new(&feeder.events.clone()).run(|| feeder.run()))
+            .spawn(move || watched.run(|| feeder.run()))
             .map_err(cannot_start)?;
 
         let mut dispatcher = Dispatcher {
@@ -264,7 +272,7 @@ impl Opening<'_> {
             sink,
             reporter,
             state: RunState::new(job.returns),
-            table: Table::default(),
+            table: Table::starting_at(only.unwrap_or(0)),
             fail_fast: job.policy.fail_fast,
             deadline: self.deadline,
             stop: None,
@@ -272,10 +280,13 @@ impl Opening<'_> {
             admitted: None,
             printed: job.printed,
             tally: Tally::new(workers),
+            ledger,
             held_bytes: 0,
             spare: self.options.spare.then(|| self.spawner.hatch()),
         };
         let ended = dispatcher.run();
+        let closed = dispatcher.ledger.close();
+        let ended = ended.and(closed);
         let wall = self.started.elapsed();
         let Dispatcher { state, tally, admitted, .. } = dispatcher;
         let admitted = admitted.unwrap_or_else(|| shared.admitted.load(Ordering::Acquire));
@@ -394,6 +405,7 @@ fn share(job: &Job, workers: usize) -> io::Result<Parts> {
         rules: Rules { limits: job.limits, guest: job.serve.limits, policy: job.policy },
         gate: Gate::new(job.window_bytes),
         workers,
+        starts: job.records.journal.as_ref().filter(|_| job.policy.at_most_once).map(Journal::start_log),
         admitted: AtomicU64::new(0),
         over: AtomicBool::new(false),
         draining: AtomicBool::new(false),

@@ -10,8 +10,9 @@ use std::ops::Range;
 use crate::item::ItemIndex;
 
 /// Which items have not ended.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(super) struct Table {
+    first: ItemIndex,
     /// Items below `known` that have not ended: where each range starts, and where it ends.
     open: BTreeMap<ItemIndex, ItemIndex>,
     /// One past the highest item that has ended.
@@ -19,6 +20,11 @@ pub(super) struct Table {
 }
 
 impl Table {
+    /// The items from `first` on, none of which has ended.
+    pub(super) fn starting_at(first: ItemIndex) -> Self {
+        Self { first, open: BTreeMap::new(), known: first }
+    }
+
     /// Takes note of an item's end; false if it has ended before.
     #[must_use]
     pub(super) fn end(&mut self, item: ItemIndex) -> bool {
@@ -42,10 +48,11 @@ impl Table {
         self.open.first_key_value().map_or(self.known, |(start, _)| *start)
     }
 
-    /// What has not ended of the first `admitted` items, in order.
+    /// What has not ended of the first `admitted` items of these, in order.
     pub(super) fn open(&self, admitted: u64) -> impl Iterator<Item = ItemIndex> + use<> {
         let open = self.open.clone();
-        open.into_iter().flat_map(|(start, end)| start..end).chain(self.known..admitted.max(self.known))
+        let end = self.known.max(self.first + admitted);
+        open.into_iter().flat_map(|(start, end)| start..end).chain(self.known..end)
     }
 
     fn insert(&mut self, items: Range<ItemIndex>) {
@@ -65,7 +72,7 @@ mod tests {
 
     #[test]
     fn an_item_ends_once() {
-        let mut table = Table::default();
+        let mut table = Table::starting_at(0);
         assert!(table.end(3));
         assert!(!table.end(3));
         assert!(table.end(1));
@@ -75,8 +82,16 @@ mod tests {
     }
 
     #[test]
+    fn items_before_the_first_are_none() {
+        let mut table = Table::starting_at(7);
+        assert_eq!(table.open(2).collect::<Vec<_>>(), [7, 8]);
+        assert!(table.end(7));
+        assert_eq!(table.open(1).count(), 0);
+    }
+
+    #[test]
     fn items_that_end_in_order_leave_nothing_behind() {
-        let mut table = Table::default();
+        let mut table = Table::starting_at(0);
         assert!((0..1000).all(|item| table.end(item)));
         assert_eq!((table.first_open(), table.open.len()), (1000, 0));
         assert_eq!(table.open(1000).count(), 0);
@@ -85,7 +100,7 @@ mod tests {
     proptest! {
         #[test]
         fn it_is_a_set(items in proptest::collection::vec(0..60_u64, 0..150)) {
-            let mut table = Table::default();
+            let mut table = Table::starting_at(0);
             let mut ended = BTreeSet::new();
             for item in items {
                 prop_assert_eq!(table.end(item), ended.insert(item));

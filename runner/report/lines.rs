@@ -53,6 +53,7 @@ impl Lines {
                 limited(&mut self.said, MOST_SAID, line, last)
             }
             RunEvent::SharedInstance => Some(warning(color, SHARED_INSTANCE)),
+            RunEvent::Note { line } => Some(escaped(line).into_owned()),
             RunEvent::InputRemark { line } => Some(warning(color, &escaped(line))),
             RunEvent::Started { .. } | RunEvent::Progress { .. } | RunEvent::Finished { .. } => None,
         }

@@ -76,6 +76,11 @@ pub enum RunEvent<'a> {
     },
     /// The items of a worker share its instance, which gives up what is promised of items.
     SharedInstance,
+    /// What the user should know before anything runs: one lower-case line.
+    Note {
+        /// The line.
+        line: &'a str,
+    },
     /// Something about the input that the user should know: one lower-case line.
     InputRemark {
         /// The line.

@@ -13,6 +13,7 @@ use rustix::time::{ClockId, clock_gettime};
 use wasmpool::error::Error;
 use wasmpool::guest::{Description, Integers};
 use wasmpool::item::ItemIndex;
+use wasmpool::journal::Records;
 use wasmpool::limits::{CodeOptions, GuestLimits, Isolation, Limits, Policy};
 use wasmpool::outcome::{Completion, Outcome, Printed, Returns};
 use wasmpool::pool::{self, Canceller, Job, Options};
@@ -79,6 +80,7 @@ pub(crate) fn job(source: Box<dyn Source>) -> Job {
         chunk: Some(4),
         window_items: 64,
         window_bytes: 16 << 20,
+        records: Records::default(),
     }
 }
 
@@ -238,6 +240,7 @@ impl Reporter for Heard {
             | RunEvent::Progress { .. }
             | RunEvent::GuestPrinted { .. }
             | RunEvent::SharedInstance
+            | RunEvent::Note { .. }
             | RunEvent::InputRemark { .. } => {}
             RunEvent::WorkerReplaced { reason, .. } => self.replaced.push(reason.to_owned()),
             RunEvent::WorkerSaid { line, .. } => self.said.push(line.to_owned()),

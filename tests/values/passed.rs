@@ -8,6 +8,7 @@ use wasmpool::error::Error;
 use wasmpool::guest::Integers;
 use wasmpool::guest_file::GuestFile;
 use wasmpool::item::ItemIndex;
+use wasmpool::journal::Records;
 use wasmpool::limits::{CodeOptions, GuestLimits, Isolation, Limits, Policy};
 use wasmpool::outcome::{Completion, Outcome, Printed, Returns};
 use wasmpool::pool::{self, Canceller, Job, Options};
@@ -66,6 +67,7 @@ pub(super) fn run(guest_name: &str, function: &str, inputs: Inputs) -> Vec<Passe
         chunk: None,
         window_items: count,
         window_bytes: 32 << 20,
+        records: Records::default(),
     };
     let mut ends = Ends::default();
     let (_canceller, cancellation) = Canceller::new();

@@ -1,0 +1,126 @@
+//! The flags that say what is kept of a run beside its output, and what a journal holds of the command.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use clap::Args;
+
+use crate::chunk::Inputs;
+use crate::error::Error;
+use crate::guest::Integers;
+use crate::guest_file::GuestFile;
+use crate::journal::{Command, Joblog, Journal, Key, Mode};
+use crate::limits::{GuestLimits, Isolation, Limits, Policy};
+use crate::plan::{Bound, InputKind, JournalFile, Kept, Plan};
+use crate::source::{LineEnd, NameEnd};
+
+/// What is written down as items end.
+#[derive(Debug, Args)]
+#[command(next_help_heading = "Journal")]
+pub(super) struct JournalArgs {
+    /// Record how each item ends in a file, to go on from if the run does not come to its end
+    #[arg(long, value_name = "FILE")]
+    journal: Option<PathBuf>,
+    /// Go on with the journal: run only what is not in it
+    #[arg(long, requires = "journal")]
+    resume: bool,
+    /// Go on with the journal, and run the items again that failed
+    #[arg(long, requires = "journal", conflicts_with = "at_most_once", hide_short_help = true)]
+    retry_failed: bool,
+    /// Write a line for each item that ends, in the columns of GNU parallel
+    #[arg(long, value_name = "FILE", hide_short_help = true)]
+    joblog: Option<PathBuf>,
+}
+
+impl JournalArgs {
+    /// What is to be kept.
+    pub(super) fn kept(self) -> Kept {
+        let mode = match (self.retry_failed, self.resume) {
+            (true, _) => Mode::RetryFailed,
+            (false, true) => Mode::Resume,
+            (false, false) => Mode::New,
+        };
+        Kept {
+            journal: self.journal.map(|path| JournalFile { path, mode }),
+            joblog: self.joblog,
+            ..Kept::default()
+        }
+    }
+}
+
+/// Opens the journal that a plan asks for.
+pub(super) fn open(plan: &Plan, bound: &Bound, guest: &GuestFile) -> Result<Option<Journal>, Error> {
+    let Some(JournalFile { path, mode }) = &plan.kept.journal else { return Ok(None) };
+    // Who cannot say where it is cannot be started there again either.
+    let folder = std::env::current_dir().unwrap_or_default();
+    let command = Command::new(std::env::args_os().skip(1), folder);
+    Journal::open(path, *mode, &key(plan, bound, guest)?, &command).map(Some)
+}
+
+/// Opens the joblog that a plan asks for.
+pub(super) fn open_joblog(plan: &Plan, bound: &Bound) -> Result<Option<Joblog>, Error> {
+    let Some(path) = &plan.kept.joblog else { return Ok(None) };
+    let goes_on = plan.kept.journal.as_ref().is_some_and(|journal| journal.mode != Mode::New);
+    Joblog::open(path, goes_on, &plan.guest, &bound.export, bound.inputs.clone()).map(Some)
+}
+
+/// What makes this job the one it is: all that says what its items are and how they end.
+fn key(plan: &Plan, bound: &Bound, guest: &GuestFile) -> Result<Key, Error> {
+    let Plan { limits, guest_limits, policy, integers, isolation, seed, meta, .. } = plan;
+    let Limits { wall, cpu } = limits;
+    let GuestLimits { memory, output, fuel } = guest_limits;
+    let Policy { retries, crash_retries, at_most_once, fail_fast: _, max_items_per_worker: _ } = policy;
+    let mut key = Key::default();
+    key.add("the version of wasmpool", env!("CARGO_PKG_VERSION"));
+    key.add("the BLAKE3 of the guest", guest.digest()?);
+    key.add("the function", bound.export.full_name());
+    key.add("the input", &plan.input);
+    if let Some((name, detail)) = detail(&plan.input, bound) {
+        key.add(name, detail);
+    }
+    key.add("`--unsigned`", yes(*integers == Integers::Unsigned));
+    key.add("`--timeout`", time(*wall));
+    key.add("`--cpu-time`", time(*cpu));
+    key.add("`--memory`", memory);
+    key.add("`--max-output`", output);
+    key.add("`--fuel`", number(*fuel));
+    key.add("`--retries`", retries);
+    key.add("`--crash-retries`", crash_retries);
+    key.add("`--at-most-once`", yes(*at_most_once));
+    key.add(
+        "`--isolation`",
+        match isolation {
+            Isolation::Item => "item",
+            Isolation::Worker => "worker",
+        },
+    );
+    key.add("`--deterministic`", number(*seed));
+    key.add("`--meta`", yes(*meta));
+    Ok(key)
+}
+
+/// What else says how the input is cut into items.
+fn detail(input: &InputKind, bound: &Bound) -> Option<(&'static str, String)> {
+    match input {
+        InputKind::Range { .. } => match &bound.inputs {
+            Some(Inputs::Spans { step, .. }) => Some(("`--step`", step.to_string())),
+            Some(_) | None => None,
+        },
+        InputKind::Lines { ends, .. } => Some(("`--crlf`", yes(*ends == LineEnd::Crlf).to_owned())),
+        InputKind::Blocks { size, .. } => Some(("`--block-size`", size.to_string())),
+        InputKind::Files { ends, .. } => Some(("`--null`", yes(*ends == NameEnd::Nul).to_owned())),
+        InputKind::Jsonl(_) | InputKind::Items(_) | InputKind::Arguments(_) => None,
+    }
+}
+
+fn yes(is_given: bool) -> &'static str {
+    if is_given { "yes" } else { "no" }
+}
+
+fn time(limit: Option<Duration>) -> String {
+    limit.map_or_else(|| "none".to_owned(), |limit| format!("{limit:?}"))
+}
+
+fn number(number: Option<u64>) -> String {
+    number.map_or_else(|| "none".to_owned(), |number| number.to_string())
+}
