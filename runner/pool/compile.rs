@@ -5,6 +5,7 @@
 use std::fs::File;
 use std::io::{self, Seek, Write};
 use std::path::Path;
+use std::sync::Arc;
 use std::time::Duration;
 
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
@@ -12,9 +13,10 @@ use rustix::fs::{MemfdFlags, SealFlags, fcntl_add_seals, memfd_create};
 use rustix::io::Errno;
 use rustix::process::Signal;
 
-use super::clock::now;
+use super::clock::Clock;
 use super::link::{Link, Received};
 use super::process::Process;
+use super::roster::Pauser;
 use super::spawn::Launcher;
 use super::state::Nanos;
 use super::talk::Talk;
@@ -59,6 +61,7 @@ pub(super) struct Wanted {
 pub(super) struct Compiling<'a> {
     name: &'a Path,
     launcher: Launcher,
+    clock: Arc<Clock>,
     wasm: File,
     wanted: Wanted,
     process: Process,
@@ -92,6 +95,7 @@ impl<'a> Compiling<'a> {
     /// Starts a compile worker on the guest in `wasm`, which messages call `name`.
     pub(super) fn start(
         launcher: Launcher,
+        pauser: &Pauser,
         name: &'a Path,
         wasm: &File,
         wanted: Wanted,
@@ -101,13 +105,14 @@ impl<'a> Compiling<'a> {
             name,
             process: start(&launcher, &wasm, wanted)?,
             launcher,
+            clock: Arc::clone(pauser.clock()),
             wasm,
             wanted,
             link: Link::new(MAX_MESSAGE),
             talk: Talk::default(),
             said: Vec::new(),
             greeted: false,
-            deadline: wanted.limit.map(|limit| now().after(limit)),
+            deadline: wanted.limit.map(|limit| pauser.clock().now().after(limit)),
             killed: 0,
         })
     }
@@ -167,7 +172,7 @@ impl<'a> Compiling<'a> {
 
     /// Waits until there is something to read.
     fn wait(&mut self) -> Result<(), Error> {
-        let left = self.deadline.map(|deadline| deadline.since(now()));
+        let left = self.deadline.map(|deadline| deadline.since(self.clock.now()));
         if left.is_some_and(|left| left.is_zero()) {
             return Err(self.too_slow());
         }

@@ -12,13 +12,13 @@ use std::time::Duration;
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::io::Errno;
 
-use super::clock::now;
+use super::clock::Clock;
 use super::dispatcher::Event;
 use super::link::{Link, Received};
 use super::process::Process;
 use super::run_state::StartFault;
 use super::spawn::Hatch;
-use super::state::{Aftermath, Cause, Hint, Judgement, Nanos, SIGKILL, Suspect, Violation, WorkerState};
+use super::state::{Aftermath, Cause, Hint, Judgement, SIGKILL, Suspect, Violation, WorkerState};
 use super::talk::Talk;
 use super::wake::WakeFd;
 use super::{Shared, max_message};
@@ -64,6 +64,7 @@ struct Session {
     state: WorkerState,
     link: Link,
     talk: Talk,
+    clock: Arc<Clock>,
     /// Ends of items, read and not yet passed on.
     ended: Vec<(ItemIndex, Completion)>,
     hung_up: bool,
@@ -137,9 +138,9 @@ impl Driver {
     fn back_off(&mut self, failures: u32) -> bool {
         self.queue.unregister();
         let pause = Duration::from_millis(5 << failures.min(8));
-        let until = now().after(pause);
+        let until = self.shared.clock.now().after(pause);
         while !self.shared.is_stopping() && !self.shared.is_over() {
-            let left = until.since(now());
+            let left = until.since(self.shared.clock.now());
             if left.is_zero() {
                 return true;
             }
@@ -153,9 +154,10 @@ impl Driver {
     /// Keeps one process busy until it ends, or has nothing left to do.
     fn serve(&mut self, process: Process) -> End {
         let mut session = Session {
-            state: WorkerState::new(self.slot, process.pid(), self.shared.rules, now()),
+            state: WorkerState::new(self.slot, process.pid(), self.shared.rules, self.shared.clock.now()),
             link: Link::new(max_message(self.shared.rules.guest.output)),
             talk: Talk::default(),
+            clock: Arc::clone(&self.shared.clock),
             process,
             ended: Vec::new(),
             hung_up: false,
@@ -222,14 +224,14 @@ impl Driver {
             return false;
         }
         if let Some(suspect) = self.suspect.take() {
-            let call = session.state.assign_suspect(suspect, now());
+            let call = session.state.assign_suspect(suspect, self.shared.clock.now());
             session.send(call);
             session.alone = true;
         }
         while self.wants_work(session) {
             match self.queue.next_or_register() {
                 Next::Chunk(chunk, _) => {
-                    let call = session.state.assign(chunk, now());
+                    let call = session.state.assign(chunk, self.shared.clock.now());
                     session.send(call);
                 }
                 Next::Empty => return false,
@@ -264,7 +266,7 @@ impl Driver {
             if session.link.wants_write() { PollFd::new(requests, PollFlags::OUT) } else { nothing() },
         ];
         fds.extend(self.dying.iter().map(|process| PollFd::new(process.pidfd(), PollFlags::IN)));
-        let timeout = session.state.deadline().map(|deadline| deadline.since(now()));
+        let timeout = session.state.deadline().map(|deadline| deadline.since(self.shared.clock.now()));
         wait(&mut fds, timeout);
 
         let found = Found {
@@ -387,7 +389,7 @@ impl Driver {
 
     /// Looks at the status page if a deadline has been reached.
     fn judge(&self, session: &mut Session) -> Result<(), End> {
-        let at = now();
+        let at = self.shared.clock.now();
         if session.state.deadline().is_none_or(|deadline| at < deadline) {
             return Ok(());
         }
@@ -471,7 +473,7 @@ impl Session {
 
     /// Takes in every message that has arrived whole.
     fn hear(&mut self) -> Result<Heard, Violation> {
-        let at = now();
+        let at = self.clock.now();
         loop {
             let message = match self.link.decoder.next_message() {
                 Ok(Some(message)) => message,
@@ -509,7 +511,7 @@ impl Session {
     /// What its status page says; nothing if it cannot be read.
     fn hint(&self) -> Hint {
         match self.process.segment.read_status() {
-            Ok(Some(status)) => Hint { running: Some(status.item), since: Nanos(status.started_ns) },
+            Ok(Some(status)) => Hint { running: Some(status.item), since: self.clock.at(status.started_ns) },
             Ok(None) | Err(_) => Hint::default(),
         }
     }
@@ -525,7 +527,7 @@ impl Session {
             Cause::TimedOut(item) => Some(*item),
             Cause::Ended(_) | Cause::Violation(_) => None,
         };
-        self.state.salvage(&outbox.batch(), until, now(), &mut self.ended);
+        self.state.salvage(&outbox.batch(), until, self.clock.now(), &mut self.ended);
     }
 }
 

@@ -11,6 +11,7 @@ mod feeder;
 mod histogram;
 mod link;
 mod process;
+mod roster;
 mod run_state;
 mod spawn;
 mod state;
@@ -29,6 +30,7 @@ use std::time::{Duration, Instant};
 
 use nix::sys::resource::{UsageWho, getrusage};
 
+use self::clock::Clock;
 use self::compile::{CodeFile, Compiling, Wanted};
 use self::dispatcher::{Dispatcher, Event};
 use self::driver::Driver;
@@ -49,6 +51,7 @@ use crate::sink::Sink;
 use crate::source::Source;
 use crate::wire::msg::{Load, Serve};
 
+pub use self::roster::Pauser;
 pub use self::spawn::WORKER_ARGUMENT;
 
 /// How a pool is set up.
@@ -64,6 +67,8 @@ pub struct Options {
     pub compile_timeout: Option<Duration>,
     /// What the guest is compiled with.
     pub code: CodeOptions,
+    /// What stops the workers and the clock, and lets them go on.
+    pub pauser: Pauser,
 }
 
 /// A guest that is being compiled while its workers start.
@@ -120,6 +125,7 @@ pub struct Cancellation {
 struct Shared {
     scheduler: Arc<Scheduler<Chunk>>,
     chunk_size: ChunkSize,
+    clock: Arc<Clock>,
     rules: Rules,
     workers: usize,
     admitted: AtomicU64,
@@ -152,7 +158,9 @@ impl Canceller {
 /// If the guest cannot be used, or the compile worker cannot be started.
 pub fn describe(name: &Path, wasm: &File, worker_executable: Option<PathBuf>) -> Result<Description, Error> {
     let wanted = Wanted { describe_only: true, code: CodeOptions::default(), limit: Some(DEFAULT_COMPILE) };
-    Compiling::start(Launcher::new(worker_executable), name, wasm, wanted)?.description()
+    let pauser = Pauser::default();
+    let launcher = Launcher::new(worker_executable, Arc::clone(pauser.roster()));
+    Compiling::start(launcher, &pauser, name, wasm, wanted)?.description()
 }
 
 /// Starts to compile a guest and to start its workers; returns when it is known what the guest offers.
@@ -165,10 +173,10 @@ pub fn describe(name: &Path, wasm: &File, worker_executable: Option<PathBuf>) ->
 pub fn open<'a>(name: &'a Path, wasm: &File, options: Options) -> Result<Opening<'a>, Error> {
     let started = Instant::now();
     let cpu_before = cpu_time();
-    let launcher = Launcher::new(options.worker_executable.clone());
+    let launcher = Launcher::new(options.worker_executable.clone(), Arc::clone(options.pauser.roster()));
     let Options { code, compile_timeout: limit, .. } = options;
     let wanted = Wanted { describe_only: false, code, limit };
-    let mut compiling = Compiling::start(launcher.clone(), name, wasm, wanted)?;
+    let mut compiling = Compiling::start(launcher.clone(), &options.pauser, name, wasm, wanted)?;
     let prepare = || {
         let code = CodeFile::create()?;
         let spawner = Spawner::start(launcher, code.try_clone()?)?;
@@ -208,7 +216,8 @@ impl Opening<'_> {
         let start_up = self.started.elapsed();
         self.spawner.load(Load::Serve(job.serve.clone()));
 
-        let (wakes, queues, shared) = share(&job, workers).map_err(cannot_start)?;
+        let (wakes, queues, shared) =
+            share(&job, workers, self.options.pauser.clock()).map_err(cannot_start)?;
         let window = Arc::new(Window::new(job.window_items, job.window_bytes));
         let crew = Crew {
             drivers: start_drivers(&self.spawner, &shared, wakes, queues, &cancellation.sender)?,
@@ -340,7 +349,7 @@ impl Drop for Watched {
 
 type Parts = (Vec<Arc<WakeFd>>, Vec<LocalQueue<Chunk>>, Arc<Shared>);
 
-fn share(job: &Job, workers: usize) -> io::Result<Parts> {
+fn share(job: &Job, workers: usize, clock: &Arc<Clock>) -> io::Result<Parts> {
     let wakes = (0..workers).map(|_| WakeFd::new().map(Arc::new)).collect::<io::Result<Vec<_>>>()?;
     let wakers = wakes.iter().map(|wake| Arc::clone(wake) as Arc<dyn Wake>).collect();
     let (scheduler, queues) = Scheduler::new(wakers);
@@ -350,6 +359,7 @@ fn share(job: &Job, workers: usize) -> io::Result<Parts> {
             Some(items) => ChunkSize::fixed(items),
             None => ChunkSize::tuned(job.window_items, workers),
         },
+        clock: Arc::clone(clock),
         rules: Rules { limits: job.limits, guest: job.serve.limits, policy: job.policy },
         workers,
         admitted: AtomicU64::new(0),

@@ -2,10 +2,12 @@
 
 use std::io;
 use std::os::fd::{AsFd, OwnedFd};
+use std::sync::Arc;
 
 use rustix::io::Errno;
 use rustix::process::{Pid, Signal, WaitId, WaitIdOptions, pidfd_send_signal, waitid};
 
+use super::roster::{Place, Roster};
 use crate::outcome::WorkerEnd;
 use crate::shm::segment::SegmentFile;
 
@@ -15,7 +17,7 @@ use crate::shm::segment::SegmentFile;
 #[derive(Debug)]
 pub(crate) struct Process {
     pid: u32,
-    pidfd: OwnedFd,
+    pidfd: Arc<OwnedFd>,
     /// Where requests are written; never blocks.
     pub(crate) requests: OwnedFd,
     /// Where responses are read; never blocks.
@@ -25,6 +27,7 @@ pub(crate) struct Process {
     /// The memory it builds results in.
     pub(crate) segment: SegmentFile,
     reaped: bool,
+    _place: Place,
 }
 
 /// The host's ends of what a process was started with.
@@ -38,12 +41,13 @@ pub(super) struct Ends {
 
 impl Process {
     /// Takes over a process that was just started and that nobody else waits for.
-    pub(super) fn adopt(pid: Pid, ends: Ends) -> io::Result<Self> {
+    pub(super) fn adopt(pid: Pid, ends: Ends, roster: &Arc<Roster>) -> io::Result<Self> {
         // Nobody has waited for the process yet, so its number still names it.
-        let pidfd = rustix::process::pidfd_open(pid, rustix::process::PidfdFlags::empty())?;
+        let pidfd = Arc::new(rustix::process::pidfd_open(pid, rustix::process::PidfdFlags::empty())?);
+        let place = roster.enlist(&pidfd);
         let Ends { requests, results, stderr, segment } = ends;
         let pid = pid.as_raw_nonzero().get().unsigned_abs();
-        Ok(Self { pid, pidfd, requests, results, stderr, segment, reaped: false })
+        Ok(Self { pid, pidfd, requests, results, stderr, segment, reaped: false, _place: place })
     }
 
     /// Its process id, for people to read.
@@ -58,7 +62,7 @@ impl Process {
 
     /// Sends SIGKILL. The process may take a while to be gone: see [`Process::wait`].
     pub(crate) fn kill(&self) {
-        match pidfd_send_signal(&self.pidfd, Signal::KILL) {
+        match pidfd_send_signal(&*self.pidfd, Signal::KILL) {
             // It has ended already.
             Ok(()) | Err(Errno::SRCH) => {}
             Err(error) => panic!("a child of ours can be killed: {error}"),

@@ -11,6 +11,7 @@ use std::os::fd::{AsFd, AsRawFd, OwnedFd};
 use std::os::unix::process::CommandExt;
 use std::path::PathBuf;
 use std::process::{Command, Stdio};
+use std::sync::Arc;
 use std::sync::mpsc::{Receiver, Sender, channel};
 use std::thread::JoinHandle;
 
@@ -20,6 +21,7 @@ use rustix::pipe::{PipeFlags, pipe_with};
 use rustix::process::{Pid, Resource, Rlimit, prlimit};
 
 use super::process::{Ends, Process};
+use super::roster::Roster;
 use crate::sandbox::fds;
 use crate::shm::segment::SegmentFile;
 use crate::wire::msg::{Load, Request};
@@ -35,12 +37,14 @@ pub const WORKER_ARGUMENT: &str = "__worker";
 #[derive(Clone, Debug)]
 pub(crate) struct Launcher {
     executable: PathBuf,
+    /// Where the processes are entered.
+    roster: Arc<Roster>,
 }
 
 impl Launcher {
     /// Starts `executable`, or, without one, this program itself, even if its file has been replaced meanwhile.
-    pub(crate) fn new(executable: Option<PathBuf>) -> Self {
-        Self { executable: executable.unwrap_or_else(|| PathBuf::from("/proc/self/exe")) }
+    pub(crate) fn new(executable: Option<PathBuf>, roster: Arc<Roster>) -> Self {
+        Self { executable: executable.unwrap_or_else(|| PathBuf::from("/proc/self/exe")), roster }
     }
 
     /// Starts a worker with `guest` at its place in the descriptor table and sends it the first greeting.
@@ -79,7 +83,7 @@ impl Launcher {
         // From here on the process is waited for through its pidfd; `Child` would only race with that.
         drop(child);
 
-        let process = Process::adopt(pid, Ends { requests, results, stderr, segment })?;
+        let process = Process::adopt(pid, Ends { requests, results, stderr, segment }, &self.roster)?;
         process.send_first(&Request::Hello(version::hello()))?;
         Ok(process)
     }

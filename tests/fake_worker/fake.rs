@@ -15,7 +15,7 @@ use wasmpool::guest::{Description, Integers};
 use wasmpool::item::ItemIndex;
 use wasmpool::limits::{CodeOptions, GuestLimits, Isolation, Limits, Policy};
 use wasmpool::outcome::{Completion, Outcome, Printed, Returns};
-use wasmpool::pool::{self, Canceller, Job, Options};
+use wasmpool::pool::{self, Canceller, Job, Options, Pauser};
 use wasmpool::report::{Reporter, RunEvent, Summary};
 use wasmpool::sink::{Accepted, InputEnd, Sink};
 use wasmpool::source::{Range, Source};
@@ -140,6 +140,7 @@ impl Fake {
             worker_executable: Some(self.stage.join("worker")),
             compile_timeout: None,
             code: CodeOptions::default(),
+            pauser: Pauser::default(),
         };
         let _impatient = impatient(canceller);
         let result = pool::open(Path::new("fake.wasm"), &guest(), options)

@@ -10,7 +10,7 @@ use wasmpool::guest_file::GuestFile;
 use wasmpool::item::ItemIndex;
 use wasmpool::limits::{CodeOptions, GuestLimits, Isolation, Limits, Policy};
 use wasmpool::outcome::{Completion, Outcome, Printed, Returns};
-use wasmpool::pool::{self, Canceller, Job, Options};
+use wasmpool::pool::{self, Canceller, Job, Options, Pauser};
 use wasmpool::report::{Reporter, RunEvent};
 use wasmpool::sink::{Accepted, InputEnd, Sink};
 use wasmpool::source::{Next, Source};
@@ -45,6 +45,7 @@ pub(super) fn run(guest_name: &str, function: &str, inputs: Inputs) -> Vec<Passe
         worker_executable: Some(PathBuf::from(env!("CARGO_BIN_EXE_wasmpool"))),
         compile_timeout: None,
         code: CodeOptions::default(),
+        pauser: Pauser::default(),
     };
     let serve = Serve {
         exports: vec![function.to_owned()],
