@@ -12,6 +12,7 @@
 //! | `inspect.rs` | `wasmpool inspect`: what a guest offers |
 //! | `faults.rs` | guests that misbehave, workers that die: what becomes of their items |
 //! | `errors.rs` | bad usage, guests and inputs: the texts and the exit codes |
+//! | `pauses.rs` | runs that are stopped and go on: Ctrl-Z and `fg` |
 //! | `signals.rs` | how a run ends at a signal, and what is left of it: nothing |
 //! | `help.rs` | the help, and that what it says is so |
 //! | `bench_command.rs` | `wasmpool bench`: its table, and which results it calls the same |
@@ -38,6 +39,7 @@ mod lines;
 mod manual;
 mod merging;
 mod parity;
+mod pauses;
 mod pool;
 mod run;
 mod signals;
