@@ -8,17 +8,21 @@ mod compile;
 mod dispatcher;
 mod driver;
 mod feeder;
+mod gate;
 mod histogram;
 mod link;
 mod process;
 mod roster;
 mod run_state;
+mod session;
 mod spawn;
 mod state;
+mod table;
 mod talk;
 mod tally;
 mod wake;
 
+use std::collections::VecDeque;
 use std::fs::File;
 use std::io;
 use std::path::{Path, PathBuf};
@@ -35,9 +39,11 @@ use self::compile::{CodeFile, Compiling, Wanted};
 use self::dispatcher::{Dispatcher, Event};
 use self::driver::Driver;
 use self::feeder::Feeder;
+use self::gate::Gate;
 use self::run_state::RunState;
 use self::spawn::{Launcher, Spawner};
-use self::state::Rules;
+use self::state::{Nanos, Rules};
+use self::table::Table;
 use self::tally::Tally;
 use self::wake::WakeFd;
 use crate::chunk::Chunk;
@@ -67,6 +73,8 @@ pub struct Options {
     pub compile_timeout: Option<Duration>,
     /// What the guest is compiled with.
     pub code: CodeOptions,
+    /// How long everything may take, from the opening on; none: as long as it takes.
+    pub run_timeout: Option<Duration>,
     /// What stops the workers and the clock, and lets them go on.
     pub pauser: Pauser,
 }
@@ -81,6 +89,7 @@ pub struct Opening<'a> {
     spawner: Spawner,
     description: Description,
     started: Instant,
+    deadline: Option<Deadline>,
     cpu_before: Duration,
 }
 
@@ -100,8 +109,6 @@ pub struct Job {
     pub limits: Limits,
     /// What becomes of items that fail and of workers that have worked.
     pub policy: Policy,
-    /// How long the run may take, from its opening on; none: as long as it takes.
-    pub run_timeout: Option<Duration>,
     /// How many items travel together; tuned while running by default.
     pub chunk: Option<u64>,
     /// How many items may be admitted and not yet emitted.
@@ -121,16 +128,32 @@ pub struct Cancellation {
     events: Receiver<Event>,
 }
 
+/// When a run has to be over, and how long it was given.
+#[derive(Clone, Copy, Debug)]
+struct Deadline {
+    at: Nanos,
+    limit: Duration,
+}
+
+impl Deadline {
+    fn error(self) -> Error {
+        Error::Deadline { limit: self.limit }
+    }
+}
+
 /// What the threads of a run share.
 struct Shared {
     scheduler: Arc<Scheduler<Chunk>>,
     chunk_size: ChunkSize,
     clock: Arc<Clock>,
     rules: Rules,
+    gate: Gate,
     workers: usize,
     admitted: AtomicU64,
     /// Everything has been emitted.
     over: AtomicBool,
+    /// Nothing more is sent to workers; what they have may end.
+    draining: AtomicBool,
     /// The run ends at once, whatever is left of it.
     stopping: AtomicBool,
 }
@@ -157,7 +180,8 @@ impl Canceller {
 /// # Errors
 /// If the guest cannot be used, or the compile worker cannot be started.
 pub fn describe(name: &Path, wasm: &File, worker_executable: Option<PathBuf>) -> Result<Description, Error> {
-    let wanted = Wanted { describe_only: true, code: CodeOptions::default(), limit: Some(DEFAULT_COMPILE) };
+    let wanted =
+        Wanted { describe_only: true, code: CodeOptions::default(), limit: Some(DEFAULT_COMPILE), run: None };
     let pauser = Pauser::default();
     let launcher = Launcher::new(worker_executable, Arc::clone(pauser.roster()));
     Compiling::start(launcher, &pauser, name, wasm, wanted)?.description()
@@ -174,8 +198,9 @@ pub fn open<'a>(name: &'a Path, wasm: &File, options: Options) -> Result<Opening
     let started = Instant::now();
     let cpu_before = cpu_time();
     let launcher = Launcher::new(options.worker_executable.clone(), Arc::clone(options.pauser.roster()));
-    let Options { code, compile_timeout: limit, .. } = options;
-    let wanted = Wanted { describe_only: false, code, limit };
+    let Options { code, compile_timeout: limit, run_timeout, .. } = options;
+    let deadline = run_timeout.map(|limit| Deadline { at: options.pauser.clock().now().after(limit), limit });
+    let wanted = Wanted { describe_only: false, code, limit, run: deadline };
     let mut compiling = Compiling::start(launcher.clone(), &options.pauser, name, wasm, wanted)?;
     let prepare = || {
         let code = CodeFile::create()?;
@@ -185,7 +210,7 @@ pub fn open<'a>(name: &'a Path, wasm: &File, options: Options) -> Result<Opening
     let (code, spawner) = prepare().map_err(cannot_start)?;
     spawner.prepare(options.workers);
     let description = compiling.description()?;
-    Ok(Opening { name, options, compiling, code, spawner, description, started, cpu_before })
+    Ok(Opening { name, options, compiling, code, spawner, description, started, deadline, cpu_before })
 }
 
 impl Opening<'_> {
@@ -244,6 +269,12 @@ impl Opening<'_> {
             sink,
             reporter,
             state: RunState::new(job.returns),
+            table: Table::default(),
+            fail_fast: job.policy.fail_fast,
+            deadline: self.deadline,
+            stop: None,
+            left: 0,
+            admitted: None,
             printed: job.printed,
             tally: Tally::new(workers),
             held_bytes: 0,
@@ -251,12 +282,13 @@ impl Opening<'_> {
         };
         let ended = dispatcher.run();
         let wall = self.started.elapsed();
-        let Dispatcher { state, tally, .. } = dispatcher;
+        let Dispatcher { state, tally, admitted, .. } = dispatcher;
+        let admitted = admitted.unwrap_or_else(|| shared.admitted.load(Ordering::Acquire));
         crew.end(ended.is_err());
         drop(self.spawner);
 
         let summary = Summary {
-            counts: state.counts(shared.admitted.load(Ordering::Relaxed)),
+            counts: state.counts(admitted),
             failed_merges: state.failed_merges,
             attempts: state.attempts,
             wall,
@@ -283,6 +315,11 @@ impl Shared {
     /// Whether there is nothing left to do.
     fn is_over(&self) -> bool {
         self.over.load(Ordering::Acquire)
+    }
+
+    /// Whether workers get nothing more.
+    fn is_draining(&self) -> bool {
+        self.draining.load(Ordering::Acquire)
     }
 
     /// Whether the run ends at once, whatever is left of it.
@@ -361,9 +398,11 @@ fn share(job: &Job, workers: usize, clock: &Arc<Clock>) -> io::Result<Parts> {
         },
         clock: Arc::clone(clock),
         rules: Rules { limits: job.limits, guest: job.serve.limits, policy: job.policy },
+        gate: Gate::new(job.window_bytes),
         workers,
         admitted: AtomicU64::new(0),
         over: AtomicBool::new(false),
+        draining: AtomicBool::new(false),
         stopping: AtomicBool::new(false),
     };
     Ok((wakes, queues, Arc::new(shared)))
@@ -386,6 +425,7 @@ fn start_drivers(
             events: events.clone(),
             shared: Arc::clone(shared),
             suspect: None,
+            again: VecDeque::new(),
             dying: Vec::new(),
         };
         let thread = std::thread::Builder::new()

@@ -130,6 +130,7 @@ fn responses(bytes: &[u8]) -> Vec<String> {
             Response::Code(bytes) => format!("code of {} bytes", bytes.len()),
             Response::Result(batch) => format!("result {}", reports(&batch)),
             Response::Merge(batch) => format!("merge {}", reports(&batch)),
+            Response::Back(back) => format!("back {} from {}", back.count, back.first),
             Response::Drain => "drain".to_owned(),
             Response::Bye => "bye".to_owned(),
             other @ (Response::Log(_) | Response::Progress { .. }) => format!("{other:?}"),
