@@ -191,6 +191,7 @@ impl Reporter for NoSummary {
             RunEvent::Started { .. }
             | RunEvent::Progress { .. }
             | RunEvent::WorkerReplaced { .. }
+            | RunEvent::WorkerMissing { .. }
             | RunEvent::WorkerSaid { .. }
             | RunEvent::GuestPrinted { .. }
             | RunEvent::InputRemark { .. } => self.0.report(event),

@@ -1,7 +1,7 @@
 //! Ends a run when a signal asks for it: gently at first, then at once.
 //!
 //! The run has a thread of its own; the main thread waits for whichever comes first, the end of the run or a
-//! signal. The first signal cancels the run, which then has [`GRACE`] to print what it has; when that is over, or at
+//! signal. The first signal cancels the run, which then has [`GRACE`] to end by itself; when that is over, or at
 //! a second signal, it is not waited for any longer.
 //!
 //! At Ctrl-Z the workers, which a terminal does not reach, are stopped first, then this process; when it goes on, so do
@@ -20,8 +20,8 @@ use crate::error::{Error, ExitCode};
 use crate::pool::Pauser;
 use crate::sandbox;
 
-/// How long a cancelled run may take to end by itself.
-const GRACE: Duration = Duration::from_secs(1);
+/// How long a cancelled run may take to end by itself: a second for what its workers have begun, and one to print it.
+const GRACE: Duration = Duration::from_secs(2);
 
 /// Runs `run`; at a signal, calls `cancel` with its number. What `pauser` pauses stops and goes on with this process.
 ///

@@ -46,6 +46,9 @@ pub(super) struct CodeFile(File);
 /// at that time; the time limit holds for all of them together.
 const OUTSIDE_KILLS: u32 = 20;
 
+/// Reads that take in whatever a pipe can hold, at 4 KiB each or more.
+const LATE_READS: u32 = 256;
+
 /// What a compile worker is to do.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Wanted {
@@ -74,6 +77,8 @@ pub(super) struct Compiling<'a> {
     /// It has said which build it is.
     greeted: bool,
     deadline: Option<Nanos>,
+    /// Reads after that.
+    late_reads: u32,
     killed: u32,
 }
 
@@ -116,6 +121,7 @@ impl<'a> Compiling<'a> {
             said: Vec::new(),
             greeted: false,
             deadline: wanted.limit.map(|limit| pauser.clock().now().after(limit)),
+            late_reads: 0,
             killed: 0,
         })
     }
@@ -179,7 +185,7 @@ impl<'a> Compiling<'a> {
         if let Some(run) = self.wanted.run.filter(|run| run.at <= at) {
             return Err(run.error());
         }
-        if self.deadline.is_some_and(|deadline| deadline <= at) {
+        if self.deadline.is_some_and(|deadline| deadline <= at) && !self.has_more() {
             return Err(self.too_slow());
         }
         let run = self.wanted.run.map(|run| run.at);
@@ -198,6 +204,15 @@ impl<'a> Compiling<'a> {
             self.said.extend(self.talk.read(&self.process.stderr));
         }
         Ok(())
+    }
+
+    /// Whether there is something that was not read in time: this host may have been stopped for a while. One that goes
+    /// on writing wins no more time than reading takes.
+    fn has_more(&mut self) -> bool {
+        self.late_reads += 1;
+        let mut fds = [PollFd::new(&self.process.results, PollFlags::IN)];
+        self.late_reads <= LATE_READS
+            && poll(&mut fds, Some(&Timespec::default())).is_ok_and(|ready| ready > 0)
     }
 
     fn hear(&mut self) -> Result<Option<Step>, Error> {

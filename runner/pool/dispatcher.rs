@@ -32,6 +32,8 @@ pub(super) enum Event {
     Ready,
     /// A worker ended before it was ready.
     NeverReady { reason: String, fault: StartFault },
+    /// A slot has no worker, because none can be started.
+    Missing { worker: u32, reason: String },
     /// A worker says that the guest cannot be used.
     Refused { message: String, hint: Option<String> },
     /// A worker is gone and another takes its place.
@@ -199,6 +201,9 @@ impl Dispatcher<'_> {
                     let hint = Some("`wasmpool call` with the same guest runs a single worker".to_owned());
                     return Err(Error::Pool { message: reason, hint });
                 }
+            }
+            Event::Missing { worker, reason } => {
+                self.reporter.report(RunEvent::WorkerMissing { worker, reason: &reason });
             }
             Event::Refused { message, hint } => return Err(Error::guest(self.guest, message, hint)),
             Event::Replaced { worker, pid, reason, rule } => {

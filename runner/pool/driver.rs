@@ -7,6 +7,7 @@
 use std::collections::VecDeque;
 use std::io;
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::sync::mpsc::Sender;
 use std::time::Duration;
 
@@ -69,6 +70,8 @@ pub(super) enum End {
     Stopped,
     /// The worker said that the guest cannot be used.
     Refused,
+    /// The system has no process to spare.
+    NotStarted(io::Error),
     /// It ended before it was ready.
     NeverReady(String),
     /// It was killed from outside before it was ready.
@@ -94,7 +97,7 @@ impl Driver {
         loop {
             let end = match self.hatch.take() {
                 Ok(process) => self.serve(process),
-                Err(error) => End::NeverReady(format!("a worker cannot be started: {error}")),
+                Err(error) => self.go_without(error),
             };
             match end {
                 End::Finished | End::Stopped | End::Refused => break,
@@ -109,6 +112,15 @@ impl Driver {
                 End::KilledAtStart(reason) => {
                     self.tell(Event::NeverReady { reason, fault: StartFault::Outside });
                 }
+                End::NotStarted(error) => {
+                    failures += 1;
+                    if failures == 1 {
+                        self.tell(Event::Missing { worker: self.slot, reason: error.to_string() });
+                    }
+                    if !self.back_off(failures) {
+                        break;
+                    }
+                }
                 End::NeverReady(reason) => {
                     failures += 1;
                     self.tell(Event::NeverReady { reason, fault: StartFault::Own });
@@ -120,6 +132,19 @@ impl Driver {
         }
         self.dying.clear();
         self.tell(Event::Left);
+    }
+
+    /// There is no worker for this slot now. Those of others go on without it, and run what only this one could.
+    fn go_without(&mut self, error: io::Error) -> End {
+        if self.shared.staffed.load(Ordering::Acquire) == 0 {
+            return End::NeverReady(format!("a worker cannot be started: {error}"));
+        }
+        let left: Vec<_> = self.suspect.take().into_iter().chain(self.again.drain(..)).collect();
+        if !left.is_empty() {
+            self.shared.left_over().extend(left);
+            self.shared.scheduler.wake_all();
+        }
+        End::NotStarted(error)
     }
 
     /// Waits a moment, longer each time, before another start; `false` if the run has been stopped meanwhile.
@@ -142,7 +167,10 @@ impl Driver {
     /// Keeps one process busy until it ends, or has nothing left to do.
     fn serve(&mut self, process: Process) -> End {
         let mut session = Session::new(self.slot, process, self.shared.rules, Arc::clone(&self.shared.clock));
-        let end = match self.converse(&mut session) {
+        self.shared.staffed.fetch_add(1, Ordering::AcqRel);
+        let end = self.converse(&mut session);
+        self.shared.staffed.fetch_sub(1, Ordering::AcqRel);
+        let end = match end {
             End::Lost(cause) if session.state.is_unused() => End::LostIdle(cause),
             end => end,
         };
@@ -154,7 +182,8 @@ impl Driver {
                 return end;
             }
             // Dropping it kills it.
-            End::Stopped | End::Refused | End::NeverReady(_) | End::KilledAtStart(_) => {}
+            End::Stopped | End::Refused | End::NotStarted(_) | End::NeverReady(_) | End::KilledAtStart(_) => {
+            }
             End::Lost(ref cause) | End::LostIdle(ref cause) => self.recover(session, cause),
         }
         end
@@ -212,14 +241,13 @@ impl Driver {
             return false;
         }
         if let Some(suspect) = self.suspect.take() {
-            let call = session.state.assign_again(suspect, self.shared.clock.now());
-            session.send(call);
-            session.alone = true;
+            self.try_alone(session, suspect);
         }
         if self.shared.is_draining() {
             self.queue.unregister();
             return true;
         }
+        self.take_over(session);
         while self.wants_work(session)
             && let Some(again) = self.again.pop_front()
         {
@@ -236,13 +264,30 @@ impl Driver {
                     let call = session.state.assign(chunk, self.shared.clock.now());
                     session.send(call);
                 }
-                Next::Empty => return false,
+                // What is left over from now on wakes it.
+                Next::Empty if !self.take_over(session) => return false,
+                Next::Empty => {}
                 Next::Closed => return true,
             }
         }
         // It has enough: a wake-up would be wasted on it.
         self.queue.unregister();
         false
+    }
+
+    /// Takes an item that a driver without a worker had to leave to others, if this one has nothing else in hand.
+    fn take_over(&self, session: &mut Session) -> bool {
+        if session.state.outstanding() > 0 || session.state.room() == 0 {
+            return false;
+        }
+        let left_over = self.shared.left_over().pop_front();
+        left_over.map(|item| self.try_alone(session, item)).is_some()
+    }
+
+    fn try_alone(&self, session: &mut Session, item: Retry) {
+        let call = session.state.assign_again(item, self.shared.clock.now());
+        session.send(call);
+        session.alone = true;
     }
 
     fn wants_work(&self, session: &Session) -> bool {

@@ -12,6 +12,7 @@ mod gate;
 mod histogram;
 mod link;
 mod process;
+mod room;
 mod roster;
 mod run_state;
 mod session;
@@ -26,9 +27,9 @@ use std::collections::VecDeque;
 use std::fs::File;
 use std::io;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::sync::mpsc::{Receiver, Sender, channel};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
@@ -42,7 +43,7 @@ use self::feeder::Feeder;
 use self::gate::Gate;
 use self::run_state::RunState;
 use self::spawn::{Launcher, Spawner};
-use self::state::{Nanos, Rules};
+use self::state::{Nanos, Retry, Rules};
 use self::table::Table;
 use self::tally::Tally;
 use self::wake::WakeFd;
@@ -149,6 +150,10 @@ struct Shared {
     rules: Rules,
     gate: Gate,
     workers: usize,
+    /// Slots that have a worker.
+    staffed: AtomicUsize,
+    /// Items to be run again that belong to slots without a worker.
+    left_over: Mutex<VecDeque<Retry>>,
     admitted: AtomicU64,
     /// Everything has been emitted.
     over: AtomicBool,
@@ -197,6 +202,7 @@ pub fn describe(name: &Path, wasm: &File, worker_executable: Option<PathBuf>) ->
 pub fn open<'a>(name: &'a Path, wasm: &File, options: Options) -> Result<Opening<'a>, Error> {
     let started = Instant::now();
     let cpu_before = cpu_time();
+    room::check(options.workers)?;
     let launcher = Launcher::new(options.worker_executable.clone(), Arc::clone(options.pauser.roster()));
     let Options { code, compile_timeout: limit, run_timeout, .. } = options;
     let deadline = run_timeout.map(|limit| Deadline { at: options.pauser.clock().now().after(limit), limit });
@@ -312,6 +318,11 @@ impl std::fmt::Debug for Job {
 }
 
 impl Shared {
+    fn left_over(&self) -> MutexGuard<'_, VecDeque<Retry>> {
+        // Whoever panicked had changed all of it or nothing.
+        self.left_over.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
     /// Whether there is nothing left to do.
     fn is_over(&self) -> bool {
         self.over.load(Ordering::Acquire)
@@ -400,6 +411,8 @@ fn share(job: &Job, workers: usize, clock: &Arc<Clock>) -> io::Result<Parts> {
         rules: Rules { limits: job.limits, guest: job.serve.limits, policy: job.policy },
         gate: Gate::new(job.window_bytes),
         workers,
+        staffed: AtomicUsize::new(0),
+        left_over: Mutex::default(),
         admitted: AtomicU64::new(0),
         over: AtomicBool::new(false),
         draining: AtomicBool::new(false),

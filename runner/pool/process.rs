@@ -31,6 +31,9 @@ pub(crate) struct Process {
     _place: Place,
 }
 
+/// Why the end of a child cannot be told.
+const NOT_WAITED_FOR: &str = "this program ignores SIGCHLD, or waits for processes that are not its own";
+
 /// The host's ends of what a process was started with.
 #[derive(Debug)]
 pub(super) struct Ends {
@@ -90,7 +93,10 @@ impl Process {
                 Ok(None) | Err(Errno::INTR) => {}
                 Err(error) => {
                     self.reaped = true;
-                    return Err(error.into());
+                    return Err(match error {
+                        Errno::CHILD => io::Error::other(NOT_WAITED_FOR),
+                        error => error.into(),
+                    });
                 }
             }
         };

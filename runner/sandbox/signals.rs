@@ -36,3 +36,11 @@ pub(crate) fn stop_this_process() -> io::Result<()> {
     unsafe { sigaction(Signal::SIGTSTP, &handled)? };
     Ok(stopped?)
 }
+
+/// Has the ends of child processes told, even if whoever started this process wants them ignored: the system would
+/// forget how they ended.
+pub(crate) fn heed_children() -> io::Result<()> {
+    // SAFETY: the default effect, which is none, runs no code of ours.
+    unsafe { nix::sys::signal::signal(Signal::SIGCHLD, SigHandler::SigDfl)? };
+    Ok(())
+}

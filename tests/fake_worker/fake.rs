@@ -238,6 +238,7 @@ impl Reporter for Heard {
             RunEvent::Started { .. }
             | RunEvent::Progress { .. }
             | RunEvent::GuestPrinted { .. }
+            | RunEvent::WorkerMissing { .. }
             | RunEvent::InputRemark { .. } => {}
             RunEvent::WorkerReplaced { reason, .. } => self.replaced.push(reason.to_owned()),
             RunEvent::WorkerSaid { line, .. } => self.said.push(line.to_owned()),
