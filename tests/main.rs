@@ -14,6 +14,8 @@
 //! | `errors.rs` | bad usage, guests and inputs: the texts and the exit codes |
 //! | `pauses.rs` | runs that are stopped and go on: Ctrl-Z and `fg` |
 //! | `signals.rs` | how a run ends at a signal, and what is left of it: nothing |
+//! | `host_limits.rs` | machines and parents that allow little |
+//! | `many_pools.rs` | a thousand pools in one process: nothing is left of them |
 //! | `help.rs` | the help, and that what it says is so |
 //! | `bench_command.rs` | `wasmpool bench`: its table, and which results it calls the same |
 //! | `manual.rs` | `wasmpool completions` and `wasmpool man`: all that the help knows, and nothing hidden |
@@ -33,10 +35,12 @@ mod fake_worker;
 mod faults;
 mod harness;
 mod help;
+mod host_limits;
 mod inputs;
 mod inspect;
 mod lines;
 mod manual;
+mod many_pools;
 mod merging;
 mod parity;
 mod pauses;

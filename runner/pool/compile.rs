@@ -322,7 +322,7 @@ fn start(launcher: &Launcher, wasm: &File, wanted: Wanted) -> Result<Process, Er
 }
 
 fn cannot_start(error: io::Error) -> Error {
-    Error::Pool { message: format!("the compile worker cannot be started: {error}"), hint: None }
+    Launcher::error("the compile worker", &error)
 }
 
 /// The code cannot be kept.

@@ -456,7 +456,7 @@ fn max_message(max_output: u64) -> usize {
 }
 
 fn cannot_start(error: io::Error) -> Error {
-    Error::Pool { message: format!("workers cannot be started: {error}"), hint: None }
+    Launcher::error("workers", &error)
 }
 
 /// CPU time of this process and of its children that have been waited for, so far.

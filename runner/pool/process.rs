@@ -117,3 +117,69 @@ impl Drop for Process {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+    use std::process::{Child, Command, Stdio};
+
+    use super::*;
+
+    /// A process that waits for its input to end.
+    fn waiting() -> Child {
+        Command::new("cat").stdin(Stdio::piped()).stdout(Stdio::null()).spawn().unwrap()
+    }
+
+    fn adopted(child: &Child) -> Process {
+        let (_, requests) = rustix::pipe::pipe().unwrap();
+        let (results, _) = rustix::pipe::pipe().unwrap();
+        let (stderr, _) = rustix::pipe::pipe().unwrap();
+        let ends = Ends { requests, results, stderr, segment: SegmentFile::create().unwrap() };
+        Process::adopt(Pid::from_child(child), ends, &Arc::default()).unwrap()
+    }
+
+    /// Another process with this number; none where numbers cannot be chosen.
+    fn with_number(pid: u32) -> Option<Child> {
+        (0..100).find_map(|_| {
+            fs::write("/proc/sys/kernel/ns_last_pid", (pid - 1).to_string()).ok()?;
+            let mut child = waiting();
+            if child.id() == pid {
+                return Some(child);
+            }
+            child.kill().unwrap();
+            child.wait().unwrap();
+            None
+        })
+    }
+
+    #[test]
+    fn h11_whoever_gets_the_number_of_a_dead_worker_is_left_alone() {
+        let mut worker = adopted(&waiting());
+        worker.kill();
+        assert_eq!(worker.wait().unwrap(), WorkerEnd::Signalled(Signal::KILL.as_raw()));
+        let Some(mut other) = with_number(worker.pid()) else { return };
+        worker.kill();
+        drop(worker);
+        // It would be on its way out.
+        drop(other.stdin.take());
+        assert_eq!(other.wait().unwrap().code(), Some(0));
+    }
+
+    #[test]
+    fn h11_a_worker_that_has_been_waited_for_is_not_killed_again() {
+        let mut worker = adopted(&waiting());
+        worker.kill();
+        worker.wait().unwrap();
+        worker.kill();
+    }
+
+    #[test]
+    fn h25_an_end_that_somebody_else_has_been_told_says_so() {
+        let mut child = waiting();
+        let mut worker = adopted(&child);
+        child.kill().unwrap();
+        child.wait().unwrap();
+        let error = worker.wait().unwrap_err();
+        assert_eq!(error.to_string(), NOT_WAITED_FOR);
+    }
+}

@@ -132,24 +132,32 @@ impl Fake {
         (canceller, cancellation): (Canceller, pool::Cancellation),
     ) -> (Result<Summary, Error>, Heard) {
         let mut heard = Heard::default();
-        let options = Options {
-            workers: job.workers,
-            // Without one, it is certain which process is the first to serve.
-            spare: job.workers > 1,
-            worker_executable: Some(self.stage.join("worker")),
-            compile_timeout: None,
-            code: CodeOptions::default(),
-            run_timeout: None,
-            pauser: Pauser::default(),
-        };
         let _impatient = impatient(canceller);
-        let result = pool::open(Path::new("fake.wasm"), &guest(), options)
+        let result = pool::open(Path::new("fake.wasm"), &guest(), self.options(job.workers))
             .and_then(|opening| opening.run(job, sink, &mut heard, cancellation));
         self.check_none_left();
         if let Err(Error::Interrupted { signal: OUT_OF_PATIENCE }) = result {
             panic!("the run hangs; {heard:?}");
         }
         (result, heard)
+    }
+
+    /// Starts a pool of two that runs nothing.
+    pub(crate) fn open_and_drop(&self) {
+        drop(pool::open(Path::new("fake.wasm"), &guest(), self.options(2)).unwrap());
+    }
+
+    fn options(&self, workers: usize) -> Options {
+        Options {
+            workers,
+            // Without one, it is certain which process is the first to serve.
+            spare: workers > 1,
+            worker_executable: Some(self.stage.join("worker")),
+            compile_timeout: None,
+            code: CodeOptions::default(),
+            run_timeout: None,
+            pauser: Pauser::default(),
+        }
     }
 
     /// The processes that have been started.
