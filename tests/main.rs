@@ -11,6 +11,7 @@
 //! | `call.rs` | `wasmpool call`: one call and its value |
 //! | `inspect.rs` | `wasmpool inspect`: what a guest offers |
 //! | `faults.rs` | guests that misbehave, workers that die: what becomes of their items |
+//! | `policies.rs` | items that are run again or cancelled, ends of runs that were asked for, bounds of the host's memory |
 //! | `errors.rs` | bad usage, guests and inputs: the texts and the exit codes |
 //! | `pauses.rs` | runs that are stopped and go on: Ctrl-Z and `fg` |
 //! | `signals.rs` | how a run ends at a signal, and what is left of it: nothing |
@@ -44,6 +45,7 @@ mod many_pools;
 mod merging;
 mod parity;
 mod pauses;
+mod policies;
 mod pool;
 mod run;
 mod signals;

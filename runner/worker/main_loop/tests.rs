@@ -247,6 +247,25 @@ fn a_batch_is_sent_when_it_is_long() {
 }
 
 #[test]
+fn h15_the_rest_of_a_chunk_is_given_back_when_its_results_are_long() {
+    check_ready(
+        vec![texts(0, &["long 3000000", "long 3000000", "b", "c"]), texts(4, &["d"])],
+        &[
+            "result item 0 attempt 1: 3000000 bytes",
+            "result item 1 attempt 1: 3000000 bytes",
+            "back 2 from 2",
+            "result item 4 attempt 1: d",
+        ],
+        End::Closed,
+    );
+}
+
+#[test]
+fn the_last_item_of_a_chunk_leaves_nothing_to_be_given_back() {
+    check_ready(vec![texts(0, &["long 5000000"])], &["result item 0 attempt 1: 5000000 bytes"], End::Closed);
+}
+
+#[test]
 fn a_report_of_several_frames_arrives_whole() {
     check_ready(
         vec![texts(0, &["a", "long 1000000", "b"])],
