@@ -172,7 +172,7 @@ fn h21_nothing_is_written_anywhere_and_no_home_is_needed() {
 }
 
 #[test]
-fn h8_no_worker_outlives_a_host_that_aborts() {
+fn h9_no_worker_outlives_a_host_that_aborts() {
     for signal in [Signal::ABORT, Signal::SEGV] {
         let mut running = run("hostile.wasm spin --range 0..4 -j 2 --chunk 1 --timeout none")
             .stdout_is(|_| true)

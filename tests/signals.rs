@@ -124,6 +124,20 @@ fn h8_no_worker_outlives_a_host_that_is_killed() {
 }
 
 #[test]
+fn h8_no_sleeping_or_idle_worker_outlives_a_host_that_is_killed() {
+    let mut running = run("hostile.wasm sleep-ms --item 0 --item 600000 -j 3 --timeout none")
+        .stdout_is(|_| true)
+        .code(-9)
+        .start();
+    running.line();
+    let workers = running.workers();
+    assert!(workers.len() > 1, "one that sleeps, and a spare");
+    running.signal(Signal::KILL);
+    assert!(workers.iter().all(|worker| worker.is_gone_within(Duration::from_secs(1))));
+    running.check();
+}
+
+#[test]
 fn h8_no_compile_worker_outlives_a_host_that_is_killed() {
     let running = run("primes.wasm --range 1..800000").code(-9).start();
     let worker = loop {
