@@ -18,7 +18,7 @@ mod script;
 mod serving;
 mod starts;
 
-pub(crate) use self::fake::{Fake, Ran, job, numbers};
+pub(crate) use self::fake::{Fake, Ran, alone, job, numbers};
 pub(crate) use self::script::{Compiler, Death, Lie, Misdeed, Page, Results, Script, Start, When};
 
 /// Names the folder of the test that started this process as a worker.

@@ -16,7 +16,7 @@ use std::{fmt, fs, iter};
 
 use folder::Folder;
 pub(crate) use folder::{checkout, guest};
-pub(crate) use processes::{Chaos, Worker};
+pub(crate) use processes::{Chaos, Worker, wait_until_stopped};
 pub(crate) use running::{Ended, Running};
 
 /// How long anything may take that takes no time worth mentioning. Machines that run tests are busy.

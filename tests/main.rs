@@ -15,8 +15,11 @@
 //! | `limits.rs` | memory, output and fuel: items up to their limits and beyond; runs that are the same every time |
 //! | `guests.rs` | guests that try what guests should not: what they get, and what they do not |
 //! | `errors.rs` | bad usage, guests and inputs: the texts and the exit codes |
+//! | `pauses.rs` | runs that are stopped and go on: Ctrl-Z and `fg` |
 //! | `signals.rs` | how a run ends at a signal, and what is left of it: nothing |
 //! | `journal.rs` | runs that are killed and gone on with, joblogs, `wasmpool replay` |
+//! | `host_limits.rs` | machines and parents that allow little |
+//! | `many_pools.rs` | a thousand pools in one process: nothing is left of them |
 //! | `help.rs` | the help, and that what it says is so |
 //! | `bench_command.rs` | `wasmpool bench`: its table, and which results it calls the same |
 //! | `manual.rs` | `wasmpool completions` and `wasmpool man`: all that the help knows, and nothing hidden |
@@ -37,14 +40,17 @@ mod faults;
 mod guests;
 mod harness;
 mod help;
+mod host_limits;
 mod inputs;
 mod inspect;
 mod journal;
 mod limits;
 mod lines;
 mod manual;
+mod many_pools;
 mod merging;
 mod parity;
+mod pauses;
 mod policies;
 mod pool;
 mod run;

@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 use rustix::io::ioctl_fionread;
 use rustix::process::Signal;
 
-use crate::harness::{PATIENCE, Running, run};
+use crate::harness::{PATIENCE, Running, Worker, run};
 
 /// A run whose workers are busy for ever, after its first record.
 fn busy(code: i32, stderr: &str) -> Running {
@@ -95,11 +95,43 @@ fn h6_a_second_signal_ends_the_run_at_once() {
 }
 
 #[test]
+fn h8_a_host_that_is_killed_leaves_no_unfinished_output() {
+    let running = run("hostile.wasm spin --range 0..4 -j 2 --chunk 1 --timeout none -o out").code(-9).start();
+    let deadline = Instant::now() + PATIENCE;
+    while !running.workers().iter().skip(1).any(Worker::computes_now) {
+        assert!(Instant::now() < deadline, "no worker computes");
+    }
+    running.signal(Signal::KILL);
+    assert!(running.ends_within(PATIENCE), "it survives");
+    assert!(!folder_of(&running).iter().any(|name| name.starts_with(".wasmpool")));
+    running.check();
+}
+
+fn folder_of(running: &Running) -> Vec<String> {
+    let entries = std::fs::read_dir(running.path(".")).expect("it is there");
+    entries.map(|entry| entry.expect("it can be read").file_name().to_string_lossy().into_owned()).collect()
+}
+
+#[test]
 fn h8_no_worker_outlives_a_host_that_is_killed() {
     let running = busy(-9, "");
     let workers = running.workers();
     let stopped = workers.first().expect("workers are running");
     stopped.signal(Signal::STOP);
+    running.signal(Signal::KILL);
+    assert!(workers.iter().all(|worker| worker.is_gone_within(Duration::from_secs(1))));
+    running.check();
+}
+
+#[test]
+fn h8_no_sleeping_or_idle_worker_outlives_a_host_that_is_killed() {
+    let mut running = run("hostile.wasm sleep-ms --item 0 --item 600000 -j 3 --timeout none")
+        .stdout_is(|_| true)
+        .code(-9)
+        .start();
+    running.line();
+    let workers = running.workers();
+    assert!(workers.len() > 1, "one that sleeps, and a spare");
     running.signal(Signal::KILL);
     assert!(workers.iter().all(|worker| worker.is_gone_within(Duration::from_secs(1))));
     running.check();

@@ -123,6 +123,20 @@ fn only_the_command_line_handles_signals() {
 }
 
 #[test]
+fn h11_signals_go_through_descriptors_and_never_to_a_number() {
+    let numbers = ["kill_process", "kill_process_group", "signal::kill", "libc::kill", "tgkill", "killpg"];
+    check_only_in(&[], &numbers);
+    check_only_in(&["runner/pool/process.rs", "runner/pool/roster.rs"], &["pidfd_send_signal"]);
+}
+
+#[test]
+fn h20_no_deadline_hangs_on_the_time_of_day() {
+    // Guests may ask for it, and people read it.
+    let elsewhere = ["runner/worker/", "runner/sink/", "runner/report/", "runner/cli/"];
+    check_only_in(&elsewhere, &["SystemTime", "ClockId::Realtime", "CLOCK_REALTIME", "UNIX_EPOCH"]);
+}
+
+#[test]
 fn only_the_dispatcher_calls_sinks() {
     check_only_in(&["runner/pool/dispatcher.rs", "runner/sink/"], &["sink.accept", "sink.input_ended"]);
 }

@@ -18,7 +18,7 @@ use crate::error::{Error, ExitCode};
 use crate::guest_file::GuestFile;
 use crate::limits::Policy;
 use crate::plan::{self, InputKind, Kept, Merging, Plan};
-use crate::pool::{self, Cancellation};
+use crate::pool;
 use crate::report::{Progress, Reporter, RunEvent};
 use crate::sink;
 
@@ -140,7 +140,7 @@ impl Bench {
         for round in 1..=self.runs {
             for workers in &self.workers {
                 let plan = Plan { workers: *workers, ..self.plan.clone() };
-                let Ended { run, export, is_merged } = run(&plan, &guest, round, runs.next()?)?;
+                let Ended { run, export, is_merged } = run(&plan, &guest, round, runs)?;
                 figures.export = export;
                 figures.is_merged = is_merged;
                 figures.runs.push(run);
@@ -153,8 +153,9 @@ impl Bench {
 }
 
 /// Runs the job once; its records are not kept.
-fn run(plan: &Plan, guest: &GuestFile, round: u64, cancellation: Cancellation) -> Result<Ended, Error> {
-    let opening = pool::open(guest.name(), guest.memory(), job::options(plan))?;
+fn run(plan: &Plan, guest: &GuestFile, round: u64, runs: &Runs) -> Result<Ended, Error> {
+    let cancellation = runs.next()?;
+    let opening = pool::open(guest.name(), guest.memory(), job::options(plan, runs.pauser()))?;
     let bound = plan.bind(opening.description())?;
     let (export, is_merged) = (bound.export.to_string(), bound.merge.is_some());
     let options = job::sink_options(plan, &bound, Place::file("the digest of the results"));
@@ -196,6 +197,7 @@ impl Reporter for NoSummary {
             RunEvent::Started { .. }
             | RunEvent::Progress { .. }
             | RunEvent::WorkerReplaced { .. }
+            | RunEvent::WorkerMissing { .. }
             | RunEvent::WorkerSaid { .. }
             | RunEvent::GuestPrinted { .. }
             | RunEvent::Note { .. }

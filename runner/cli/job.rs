@@ -16,19 +16,21 @@ use crate::guest_file::GuestFile;
 use crate::journal::{Journal, Records};
 use crate::outcome::{Printed, Returns};
 use crate::plan::{self, Bound, InputKind, Plan, WINDOW_BYTES};
-use crate::pool::{self, Cancellation, Canceller};
+use crate::pool::{self, Cancellation, Canceller, Pauser};
 use crate::report::{self, ReportOptions, Reporter};
 use crate::sink::{self, Format, OutputFile, Shown, SinkOptions};
 
 /// Runs a plan to its end, or until a signal ends it.
 pub(super) fn supervise(plan: Plan) -> anyhow::Result<ExitCode> {
     let (canceller, cancellation) = Canceller::new();
-    signals::supervise(move || run(&plan, cancellation), |signal| canceller.cancel(signal))
+    let pauser = Pauser::default();
+    let own = pauser.clone();
+    signals::supervise(move || run(&plan, cancellation, own), |signal| canceller.cancel(signal), pauser)
 }
 
-fn run(plan: &Plan, cancellation: Cancellation) -> Result<ExitCode, Error> {
+fn run(plan: &Plan, cancellation: Cancellation, pauser: Pauser) -> Result<ExitCode, Error> {
     let guest = GuestFile::open(&plan.guest)?;
-    let opening = pool::open(guest.name(), guest.memory(), options(plan))?;
+    let opening = pool::open(guest.name(), guest.memory(), options(plan, pauser))?;
     let bound = plan.bind(opening.description())?;
     let mut journal = journal::open(plan, &bound, &guest)?;
     let mut notes = plan.kept.notes.clone();
@@ -60,7 +62,10 @@ fn run(plan: &Plan, cancellation: Cancellation) -> Result<ExitCode, Error> {
 
 /// Several runs of one command, one after another: a signal ends the one that is on, and none begins after it.
 #[derive(Clone, Debug, Default)]
-pub(super) struct Runs(Arc<Mutex<Current>>);
+pub(super) struct Runs {
+    current: Arc<Mutex<Current>>,
+    pauser: Pauser,
+}
 
 #[derive(Debug, Default)]
 struct Current {
@@ -75,7 +80,8 @@ impl Runs {
     ) -> anyhow::Result<ExitCode> {
         let runs = Self::default();
         let canceller = runs.clone();
-        signals::supervise(move || act(&runs), move |signal| canceller.cancel(signal))
+        let pauser = runs.pauser.clone();
+        signals::supervise(move || act(&runs), move |signal| canceller.cancel(signal), pauser)
     }
 
     /// What ends the next run.
@@ -92,6 +98,11 @@ impl Runs {
         Ok(cancellation)
     }
 
+    /// What stops the workers of all of them.
+    pub(super) fn pauser(&self) -> Pauser {
+        self.pauser.clone()
+    }
+
     fn cancel(&self, signal: i32) {
         let mut current = self.lock();
         current.signal = Some(signal);
@@ -102,7 +113,7 @@ impl Runs {
 
     fn lock(&self) -> MutexGuard<'_, Current> {
         // Whoever panicked had changed all of it or nothing.
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        self.current.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -164,7 +175,7 @@ pub(super) fn worker(arguments: &[OsString]) -> Ending {
 }
 
 /// The pool that a plan asks for.
-pub(super) fn options(plan: &Plan) -> pool::Options {
+pub(super) fn options(plan: &Plan, pauser: Pauser) -> pool::Options {
     // A single call is over before anything could be replaced.
     let spare = !is_single(plan);
     pool::Options {
@@ -174,6 +185,7 @@ pub(super) fn options(plan: &Plan) -> pool::Options {
         compile_timeout: plan.compile_timeout,
         code: plan.code(),
         run_timeout: plan.run_timeout,
+        pauser,
     }
 }
 

@@ -27,6 +27,7 @@ mod policy;
 mod replay;
 mod run;
 mod signals;
+mod surroundings;
 mod usage;
 
 pub use exit::Ending;
@@ -91,6 +92,7 @@ pub fn main(arguments: impl IntoIterator<Item = OsString>) -> Ending {
 
 impl Command {
     fn execute(self) -> anyhow::Result<ExitCode> {
+        surroundings::settle()?;
         match self {
             Self::Run(args) => job::supervise(args.plan(usable_cpus())?),
             Self::Call(args) => job::supervise(args.plan()?),

@@ -1,8 +1,11 @@
 //! Ends a run when a signal asks for it: gently at first, then at once.
 //!
 //! The run has a thread of its own; the main thread waits for whichever comes first, the end of the run or a
-//! signal. The first signal cancels the run, which then has [`GRACE`] to print what it has; when that is over, or at
-//! a second signal, it is not waited for any longer. Only the command line does this, never the library.
+//! signal. The first signal cancels the run, which then has [`GRACE`] to end by itself; when that is over, or at
+//! a second signal, it is not waited for any longer.
+//!
+//! At Ctrl-Z the workers, which a terminal does not reach, are stopped first, then this process; when it goes on, so do
+//! they. Only the command line does this, never the library.
 
 use std::sync::Arc;
 use std::sync::mpsc::{self, Receiver, RecvTimeoutError, Sender};
@@ -10,15 +13,17 @@ use std::time::{Duration, Instant};
 use std::{fs, io, thread};
 
 use anyhow::Context;
-use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM, SIGXFSZ};
+use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM, SIGTSTP, SIGXFSZ};
 use signal_hook::iterator::Signals;
 
 use crate::error::{Error, ExitCode};
+use crate::pool::Pauser;
+use crate::sandbox;
 
-/// How long a cancelled run may take to end by itself.
-const GRACE: Duration = Duration::from_secs(1);
+/// How long a cancelled run may take to end by itself: a second for what its workers have begun, and one to print it.
+const GRACE: Duration = Duration::from_secs(2);
 
-/// Runs `run`; at a signal, calls `cancel` with its number.
+/// Runs `run`; at a signal, calls `cancel` with its number. What `pauser` pauses stops and goes on with this process.
 ///
 /// When this returns although the run has not ended, its thread is still there: the process should exit.
 ///
@@ -27,9 +32,10 @@ const GRACE: Duration = Duration::from_secs(1);
 pub(super) fn supervise(
     run: impl FnOnce() -> Result<ExitCode, Error> + Send + 'static,
     cancel: impl FnOnce(i32),
+    pauser: Pauser,
 ) -> anyhow::Result<ExitCode> {
     let (sender, events) = mpsc::channel();
-    watch(heeded(), sender.clone()).context("signals cannot be watched for")?;
+    watch(heeded(), sender.clone(), pauser).context("signals cannot be watched for")?;
     // A file that may not grow any more is then an error of who writes it, like a full disk.
     signal_hook::flag::register(SIGXFSZ, Arc::default()).context("signals cannot be watched for")?;
     let run = move || {
@@ -81,12 +87,14 @@ fn wait(events: &Receiver<Event>, cancel: impl FnOnce(i32), grace: Duration) -> 
     }
 }
 
-/// Passes on every one of these signals, from a thread that lives as long as the process.
-fn watch(heeded: Vec<i32>, events: Sender<Event>) -> io::Result<()> {
+/// Passes on every one of these signals, or stops this process, from a thread that lives as long as the process.
+fn watch(heeded: Vec<i32>, events: Sender<Event>, pauser: Pauser) -> io::Result<()> {
     let mut signals = Signals::new(heeded)?;
     let watch = move || {
         for signal in signals.forever() {
-            if events.send(Event::Signal(signal)).is_err() {
+            if signal == SIGTSTP {
+                stop(&pauser);
+            } else if events.send(Event::Signal(signal)).is_err() {
                 return;
             }
         }
@@ -95,10 +103,18 @@ fn watch(heeded: Vec<i32>, events: Sender<Event>) -> io::Result<()> {
     Ok(())
 }
 
-/// The signals that end a run, but for those that whoever started this process wants ignored, as `nohup` does.
+/// The signals that end or stop a run, but for those that whoever started this process wants ignored, as `nohup` does.
 fn heeded() -> Vec<i32> {
     let ignored = fs::read_to_string("/proc/self/status").map_or(0, |status| ignored(&status));
-    [SIGINT, SIGTERM, SIGHUP].into_iter().filter(|signal| ignored >> (signal - 1) & 1 == 0).collect()
+    [SIGINT, SIGTERM, SIGHUP, SIGTSTP].into_iter().filter(|signal| ignored >> (signal - 1) & 1 == 0).collect()
+}
+
+/// Stops the workers and this process; returns when it goes on.
+fn stop(pauser: &Pauser) {
+    pauser.pause();
+    // If this process cannot be stopped, it just goes on.
+    let _ = sandbox::stop_this_process();
+    pauser.resume();
 }
 
 /// The set of ignored signals in `/proc/self/status`, signal 1 in the lowest bit.
@@ -152,13 +168,13 @@ mod tests {
 
     #[test]
     fn the_result_of_a_run_is_handed_on() {
-        let ended = supervise(|| Ok(ExitCode::ITEMS_FAILED), |_| ());
+        let ended = supervise(|| Ok(ExitCode::ITEMS_FAILED), |_| (), Pauser::default());
         assert_eq!(ended.unwrap(), ExitCode::ITEMS_FAILED);
     }
 
     #[test]
     fn h9_a_run_that_panics_is_an_internal_error() {
-        let ended = supervise(|| panic!("on purpose"), |_| ());
+        let ended = supervise(|| panic!("on purpose"), |_| (), Pauser::default());
         assert_eq!(ended.unwrap(), ExitCode::INTERNAL);
     }
 
@@ -166,7 +182,7 @@ mod tests {
     fn a_signal_reaches_the_waiting_thread() {
         use signal_hook::consts::SIGUSR2;
         let (sender, events) = mpsc::channel();
-        watch(vec![SIGUSR2], sender).unwrap();
+        watch(vec![SIGUSR2], sender, Pauser::default()).unwrap();
         signal_hook::low_level::raise(SIGUSR2).unwrap();
         assert_eq!(events.recv_timeout(LONG), Ok(Event::Signal(SIGUSR2)));
     }

@@ -5,6 +5,7 @@
 use std::fs::File;
 use std::io::{self, Seek, Write};
 use std::path::Path;
+use std::sync::Arc;
 use std::time::Duration;
 
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
@@ -13,9 +14,10 @@ use rustix::io::Errno;
 use rustix::process::Signal;
 
 use super::Deadline;
-use super::clock::now;
+use super::clock::Clock;
 use super::link::{Link, Received};
 use super::process::Process;
+use super::roster::Pauser;
 use super::spawn::Launcher;
 use super::state::Nanos;
 use super::talk::Talk;
@@ -44,6 +46,9 @@ pub(super) struct CodeFile(File);
 /// at that time; the time limit holds for all of them together.
 const OUTSIDE_KILLS: u32 = 20;
 
+/// Reads that take in whatever a pipe can hold, at 4 KiB each or more.
+const LATE_READS: u32 = 256;
+
 /// What a compile worker is to do.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Wanted {
@@ -62,6 +67,7 @@ pub(super) struct Wanted {
 pub(super) struct Compiling<'a> {
     name: &'a Path,
     launcher: Launcher,
+    clock: Arc<Clock>,
     wasm: File,
     wanted: Wanted,
     process: Process,
@@ -71,6 +77,8 @@ pub(super) struct Compiling<'a> {
     /// It has said which build it is.
     greeted: bool,
     deadline: Option<Nanos>,
+    /// Reads after that.
+    late_reads: u32,
     killed: u32,
 }
 
@@ -95,6 +103,7 @@ impl<'a> Compiling<'a> {
     /// Starts a compile worker on the guest in `wasm`, which messages call `name`.
     pub(super) fn start(
         launcher: Launcher,
+        pauser: &Pauser,
         name: &'a Path,
         wasm: &File,
         wanted: Wanted,
@@ -104,13 +113,15 @@ impl<'a> Compiling<'a> {
             name,
             process: start(&launcher, &wasm, wanted)?,
             launcher,
+            clock: Arc::clone(pauser.clock()),
             wasm,
             wanted,
             link: Link::new(MAX_MESSAGE),
             talk: Talk::default(),
             said: Vec::new(),
             greeted: false,
-            deadline: wanted.limit.map(|limit| now().after(limit)),
+            deadline: wanted.limit.map(|limit| pauser.clock().now().after(limit)),
+            late_reads: 0,
             killed: 0,
         })
     }
@@ -170,11 +181,11 @@ impl<'a> Compiling<'a> {
 
     /// Waits until there is something to read.
     fn wait(&mut self) -> Result<(), Error> {
-        let at = now();
+        let at = self.clock.now();
         if let Some(run) = self.wanted.run.filter(|run| run.at <= at) {
             return Err(run.error());
         }
-        if self.deadline.is_some_and(|deadline| deadline <= at) {
+        if self.deadline.is_some_and(|deadline| deadline <= at) && !self.has_more() {
             return Err(self.too_slow());
         }
         let run = self.wanted.run.map(|run| run.at);
@@ -193,6 +204,15 @@ impl<'a> Compiling<'a> {
             self.said.extend(self.talk.read(&self.process.stderr));
         }
         Ok(())
+    }
+
+    /// Whether there is something that was not read in time: this host may have been stopped for a while. One that goes
+    /// on writing wins no more time than reading takes.
+    fn has_more(&mut self) -> bool {
+        self.late_reads += 1;
+        let mut fds = [PollFd::new(&self.process.results, PollFlags::IN)];
+        self.late_reads <= LATE_READS
+            && poll(&mut fds, Some(&Timespec::default())).is_ok_and(|ready| ready > 0)
     }
 
     fn hear(&mut self) -> Result<Option<Step>, Error> {
@@ -302,7 +322,7 @@ fn start(launcher: &Launcher, wasm: &File, wanted: Wanted) -> Result<Process, Er
 }
 
 fn cannot_start(error: io::Error) -> Error {
-    Error::Pool { message: format!("the compile worker cannot be started: {error}"), hint: None }
+    Launcher::error("the compile worker", &error)
 }
 
 /// The code cannot be kept.

@@ -6,7 +6,6 @@ use std::sync::atomic::Ordering;
 use std::sync::mpsc::{Receiver, RecvTimeoutError, TryRecvError};
 use std::time::Duration;
 
-use super::clock::now;
 use super::run_state::{RunState, StartFault};
 use super::spawn::Hatch;
 use super::state::Nanos;
@@ -34,6 +33,8 @@ pub(super) enum Event {
     Ready,
     /// A worker ended before it was ready.
     NeverReady { reason: String, fault: StartFault },
+    /// A slot has no worker, because none can be started.
+    Missing { worker: u32, reason: String },
     /// A worker says that the guest cannot be used.
     Refused { message: String, hint: Option<String> },
     /// A worker is gone and another takes its place.
@@ -123,7 +124,10 @@ impl Dispatcher<'_> {
 
     fn is_done(&self) -> bool {
         self.state.is_over()
-            || self.stop.as_ref().is_some_and(|stop| self.left == self.shared.workers || stop.until <= now())
+            || self
+                .stop
+                .as_ref()
+                .is_some_and(|stop| self.left == self.shared.workers || stop.until <= self.shared.clock.now())
     }
 
     /// The next event, or none at a deadline; what is buffered goes out before waiting for one.
@@ -140,7 +144,7 @@ impl Dispatcher<'_> {
     /// Waits for an event, or for a deadline; meanwhile the reporter is told now and then that time goes by.
     fn wait_for_event(&mut self) -> Option<Event> {
         loop {
-            let left = self.next_deadline().map(|deadline| deadline.since(now()));
+            let left = self.next_deadline().map(|deadline| deadline.since(self.shared.clock.now()));
             if left.is_some_and(|left| left.is_zero()) {
                 return None;
             }
@@ -172,8 +176,8 @@ impl Dispatcher<'_> {
     /// `grace`. Asked for again, it is over at once.
     fn stop(&mut self, why: Error, grace: Duration) {
         match &mut self.stop {
-            Some(stop) => stop.until = now(),
-            None => self.stop = Some(Stop { why, until: now().after(grace) }),
+            Some(stop) => stop.until = self.shared.clock.now(),
+            None => self.stop = Some(Stop { why, until: self.shared.clock.now().after(grace) }),
         }
         self.shared.draining.store(true, Ordering::Release);
         self.window.close();
@@ -204,6 +208,9 @@ impl Dispatcher<'_> {
                     let hint = Some("`wasmpool call` with the same guest runs a single worker".to_owned());
                     return Err(Error::Pool { message: reason, hint });
                 }
+            }
+            Event::Missing { worker, reason } => {
+                self.reporter.report(RunEvent::WorkerMissing { worker, reason: &reason });
             }
             Event::Refused { message, hint } => return Err(Error::guest(self.guest, message, hint)),
             Event::Replaced { worker, pid, reason, rule } => {

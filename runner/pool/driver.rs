@@ -7,6 +7,7 @@
 use std::collections::VecDeque;
 use std::io;
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::sync::mpsc::Sender;
 use std::time::Duration;
 
@@ -14,7 +15,6 @@ use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::io::Errno;
 
 use super::Shared;
-use super::clock::now;
 use super::dispatcher::Event;
 use super::link::Received;
 use super::process::Process;
@@ -71,6 +71,8 @@ pub(super) enum End {
     Stopped,
     /// The worker said that the guest cannot be used.
     Refused,
+    /// The system has no process to spare.
+    NotStarted(io::Error),
     /// It ended before it was ready.
     NeverReady(String),
     /// It was killed from outside before it was ready.
@@ -96,7 +98,7 @@ impl Driver {
         loop {
             let end = match self.hatch.take() {
                 Ok(process) => self.serve(process),
-                Err(error) => End::NeverReady(format!("a worker cannot be started: {error}")),
+                Err(error) => self.go_without(error),
             };
             match end {
                 End::Finished | End::Stopped | End::Refused => break,
@@ -111,6 +113,15 @@ impl Driver {
                 End::KilledAtStart(reason) => {
                     self.tell(Event::NeverReady { reason, fault: StartFault::Outside });
                 }
+                End::NotStarted(error) => {
+                    failures += 1;
+                    if failures == 1 {
+                        self.tell(Event::Missing { worker: self.slot, reason: error.to_string() });
+                    }
+                    if !self.back_off(failures) {
+                        break;
+                    }
+                }
                 End::NeverReady(reason) => {
                     failures += 1;
                     self.tell(Event::NeverReady { reason, fault: StartFault::Own });
@@ -124,13 +135,26 @@ impl Driver {
         self.tell(Event::Left);
     }
 
+    /// There is no worker for this slot now. Those of others go on without it, and run what only this one could.
+    fn go_without(&mut self, error: io::Error) -> End {
+        if self.shared.staffed.load(Ordering::Acquire) == 0 {
+            return End::NeverReady(format!("a worker cannot be started: {error}"));
+        }
+        let left: Vec<_> = self.suspect.take().into_iter().chain(self.again.drain(..)).collect();
+        if !left.is_empty() {
+            self.shared.left_over().extend(left);
+            self.shared.scheduler.wake_all();
+        }
+        End::NotStarted(error)
+    }
+
     /// Waits a moment, longer each time, before another start; `false` if the run has been stopped meanwhile.
     fn back_off(&mut self, failures: u32) -> bool {
         self.queue.unregister();
         let pause = Duration::from_millis(5 << failures.min(8));
-        let until = now().after(pause);
+        let until = self.shared.clock.now().after(pause);
         while !self.shared.is_stopping() && !self.shared.is_over() && !self.shared.is_draining() {
-            let left = until.since(now());
+            let left = until.since(self.shared.clock.now());
             if left.is_zero() {
                 return true;
             }
@@ -143,8 +167,11 @@ impl Driver {
 
     /// Keeps one process busy until it ends, or has nothing left to do.
     fn serve(&mut self, process: Process) -> End {
-        let mut session = Session::new(self.slot, process, self.shared.rules);
-        let end = match self.converse(&mut session) {
+        let mut session = Session::new(self.slot, process, self.shared.rules, Arc::clone(&self.shared.clock));
+        self.shared.staffed.fetch_add(1, Ordering::AcqRel);
+        let end = self.converse(&mut session);
+        self.shared.staffed.fetch_sub(1, Ordering::AcqRel);
+        let end = match end {
             End::Lost(cause) if session.state.is_unused() => End::LostIdle(cause),
             end => end,
         };
@@ -156,7 +183,8 @@ impl Driver {
                 return end;
             }
             // Dropping it kills it.
-            End::Stopped | End::Refused | End::NeverReady(_) | End::KilledAtStart(_) => {}
+            End::Stopped | End::Refused | End::NotStarted(_) | End::NeverReady(_) | End::KilledAtStart(_) => {
+            }
             End::Lost(ref cause) | End::LostIdle(ref cause) => self.recover(session, cause),
         }
         end
@@ -214,18 +242,17 @@ impl Driver {
             return false;
         }
         if let Some(suspect) = self.suspect.take() {
-            let call = session.state.assign_again(suspect, now());
-            session.send(call);
-            session.alone = true;
+            self.try_alone(session, suspect);
         }
         if self.shared.is_draining() {
             self.queue.unregister();
             return true;
         }
+        self.take_over(session);
         while self.wants_work(session)
             && let Some(again) = self.again.pop_front()
         {
-            let call = session.state.assign_again(again, now());
+            let call = session.state.assign_again(again, self.shared.clock.now());
             session.send(call);
         }
         while self.wants_work(session) {
@@ -239,10 +266,12 @@ impl Driver {
                         self.tell(Event::RecordLost { error });
                         return false;
                     }
-                    let call = session.state.assign(chunk, now());
+                    let call = session.state.assign(chunk, self.shared.clock.now());
                     session.send(call);
                 }
-                Next::Empty => return false,
+                // What is left over from now on wakes it.
+                Next::Empty if !self.take_over(session) => return false,
+                Next::Empty => {}
                 Next::Closed => return true,
             }
         }
@@ -257,6 +286,21 @@ impl Driver {
             Some(starts) if chunk.first() & MERGE_BIT == 0 => starts.started(chunk.first(), chunk.len()),
             Some(_) | None => Ok(()),
         }
+    }
+
+    /// Takes an item that a driver without a worker had to leave to others, if this one has nothing else in hand.
+    fn take_over(&self, session: &mut Session) -> bool {
+        if session.state.outstanding() > 0 || session.state.room() == 0 {
+            return false;
+        }
+        let left_over = self.shared.left_over().pop_front();
+        left_over.map(|item| self.try_alone(session, item)).is_some()
+    }
+
+    fn try_alone(&self, session: &mut Session, item: Retry) {
+        let call = session.state.assign_again(item, self.shared.clock.now());
+        session.send(call);
+        session.alone = true;
     }
 
     fn wants_work(&self, session: &Session) -> bool {
@@ -285,7 +329,7 @@ impl Driver {
             if session.link.wants_write() { PollFd::new(requests, PollFlags::OUT) } else { nothing() },
         ];
         fds.extend(self.dying.iter().map(|process| PollFd::new(process.pidfd(), PollFlags::IN)));
-        let timeout = session.state.deadline().map(|deadline| deadline.since(now()));
+        let timeout = session.state.deadline().map(|deadline| deadline.since(self.shared.clock.now()));
         wait(&mut fds, timeout);
 
         let found = Found {
@@ -421,7 +465,7 @@ impl Driver {
 
     /// Looks at the status page if a deadline has been reached.
     fn judge(&mut self, session: &mut Session) -> Result<(), End> {
-        let at = now();
+        let at = self.shared.clock.now();
         if session.state.deadline().is_none_or(|deadline| at < deadline) {
             return Ok(());
         }

@@ -12,6 +12,8 @@ mod gate;
 mod histogram;
 mod link;
 mod process;
+mod room;
+mod roster;
 mod run_state;
 mod session;
 mod spawn;
@@ -25,15 +27,15 @@ use std::collections::VecDeque;
 use std::fs::File;
 use std::io;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::sync::mpsc::{Receiver, Sender, channel};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
 use nix::sys::resource::{UsageWho, getrusage};
 
-use self::clock::now;
+use self::clock::Clock;
 use self::compile::{CodeFile, Compiling, Wanted};
 use self::dispatcher::{Dispatcher, Event};
 use self::driver::Driver;
@@ -41,7 +43,7 @@ use self::feeder::Feeder;
 use self::gate::Gate;
 use self::run_state::RunState;
 use self::spawn::{Launcher, Spawner};
-use self::state::{Nanos, Rules};
+use self::state::{Nanos, Retry, Rules};
 use self::table::Table;
 use self::tally::Tally;
 use self::wake::WakeFd;
@@ -57,6 +59,7 @@ use crate::sink::Sink;
 use crate::source::Source;
 use crate::wire::msg::{Load, Serve};
 
+pub use self::roster::Pauser;
 pub use self::spawn::WORKER_ARGUMENT;
 
 /// How a pool is set up.
@@ -74,6 +77,8 @@ pub struct Options {
     pub code: CodeOptions,
     /// How long everything may take, from the opening on; none: as long as it takes.
     pub run_timeout: Option<Duration>,
+    /// What stops the workers and the clock, and lets them go on.
+    pub pauser: Pauser,
 }
 
 /// A guest that is being compiled while its workers start.
@@ -144,11 +149,16 @@ impl Deadline {
 struct Shared {
     scheduler: Arc<Scheduler<Chunk>>,
     chunk_size: ChunkSize,
+    clock: Arc<Clock>,
     rules: Rules,
     gate: Gate,
     workers: usize,
     /// Where starts are noted, if no item may be started twice.
     starts: Option<StartLog>,
+    /// Slots that have a worker.
+    staffed: AtomicUsize,
+    /// Items to be run again that belong to slots without a worker.
+    left_over: Mutex<VecDeque<Retry>>,
     admitted: AtomicU64,
     /// Everything has been emitted.
     over: AtomicBool,
@@ -182,7 +192,9 @@ impl Canceller {
 pub fn describe(name: &Path, wasm: &File, worker_executable: Option<PathBuf>) -> Result<Description, Error> {
     let wanted =
         Wanted { describe_only: true, code: CodeOptions::default(), limit: Some(DEFAULT_COMPILE), run: None };
-    Compiling::start(Launcher::new(worker_executable), name, wasm, wanted)?.description()
+    let pauser = Pauser::default();
+    let launcher = Launcher::new(worker_executable, Arc::clone(pauser.roster()));
+    Compiling::start(launcher, &pauser, name, wasm, wanted)?.description()
 }
 
 /// Starts to compile a guest and to start its workers; returns when it is known what the guest offers.
@@ -195,11 +207,12 @@ pub fn describe(name: &Path, wasm: &File, worker_executable: Option<PathBuf>) ->
 pub fn open<'a>(name: &'a Path, wasm: &File, options: Options) -> Result<Opening<'a>, Error> {
     let started = Instant::now();
     let cpu_before = cpu_time();
-    let launcher = Launcher::new(options.worker_executable.clone());
+    room::check(options.workers)?;
+    let launcher = Launcher::new(options.worker_executable.clone(), Arc::clone(options.pauser.roster()));
     let Options { code, compile_timeout: limit, run_timeout, .. } = options;
-    let deadline = run_timeout.map(|limit| Deadline { at: now().after(limit), limit });
+    let deadline = run_timeout.map(|limit| Deadline { at: options.pauser.clock().now().after(limit), limit });
     let wanted = Wanted { describe_only: false, code, limit, run: deadline };
-    let mut compiling = Compiling::start(launcher.clone(), name, wasm, wanted)?;
+    let mut compiling = Compiling::start(launcher.clone(), &options.pauser, name, wasm, wanted)?;
     let prepare = || {
         let code = CodeFile::create()?;
         let spawner = Spawner::start(launcher, code.try_clone()?)?;
@@ -245,7 +258,8 @@ impl Opening<'_> {
         let start_up = self.started.elapsed();
         self.spawner.load(Load::Serve(job.serve.clone()));
 
-        let (wakes, queues, shared) = share(&job, workers).map_err(cannot_start)?;
+        let (wakes, queues, shared) =
+            share(&job, workers, self.options.pauser.clock()).map_err(cannot_start)?;
         let window = Arc::new(Window::new(job.window_items, job.window_bytes));
         let crew = Crew {
             drivers: start_drivers(&self.spawner, &shared, wakes, queues, &cancellation.sender)?,
@@ -318,6 +332,11 @@ impl std::fmt::Debug for Job {
 }
 
 impl Shared {
+    fn left_over(&self) -> MutexGuard<'_, VecDeque<Retry>> {
+        // Whoever panicked had changed all of it or nothing.
+        self.left_over.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
     /// Whether there is nothing left to do.
     fn is_over(&self) -> bool {
         self.over.load(Ordering::Acquire)
@@ -392,7 +411,7 @@ impl Drop for Watched {
 
 type Parts = (Vec<Arc<WakeFd>>, Vec<LocalQueue<Chunk>>, Arc<Shared>);
 
-fn share(job: &Job, workers: usize) -> io::Result<Parts> {
+fn share(job: &Job, workers: usize, clock: &Arc<Clock>) -> io::Result<Parts> {
     let wakes = (0..workers).map(|_| WakeFd::new().map(Arc::new)).collect::<io::Result<Vec<_>>>()?;
     let wakers = wakes.iter().map(|wake| Arc::clone(wake) as Arc<dyn Wake>).collect();
     let (scheduler, queues) = Scheduler::new(wakers);
@@ -402,10 +421,13 @@ fn share(job: &Job, workers: usize) -> io::Result<Parts> {
             Some(items) => ChunkSize::fixed(items),
             None => ChunkSize::tuned(job.window_items, workers),
         },
+        clock: Arc::clone(clock),
         rules: Rules { limits: job.limits, guest: job.serve.limits, policy: job.policy },
         gate: Gate::new(job.window_bytes),
         workers,
         starts: job.records.journal.as_ref().filter(|_| job.policy.at_most_once).map(Journal::start_log),
+        staffed: AtomicUsize::new(0),
+        left_over: Mutex::default(),
         admitted: AtomicU64::new(0),
         over: AtomicBool::new(false),
         draining: AtomicBool::new(false),
@@ -449,7 +471,7 @@ fn max_message(max_output: u64) -> usize {
 }
 
 fn cannot_start(error: io::Error) -> Error {
-    Error::Pool { message: format!("workers cannot be started: {error}"), hint: None }
+    Launcher::error("workers", &error)
 }
 
 /// CPU time of this process and of its children that have been waited for, so far.

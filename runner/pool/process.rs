@@ -2,11 +2,13 @@
 
 use std::io;
 use std::os::fd::{AsFd, OwnedFd};
+use std::sync::Arc;
 use std::time::Duration;
 
 use rustix::io::Errno;
 use rustix::process::{Pid, Signal, WaitId, WaitIdOptions, pidfd_send_signal, waitid};
 
+use super::roster::{Place, Roster};
 use crate::outcome::WorkerEnd;
 use crate::shm::segment::SegmentFile;
 
@@ -16,7 +18,7 @@ use crate::shm::segment::SegmentFile;
 #[derive(Debug)]
 pub(crate) struct Process {
     pid: u32,
-    pidfd: OwnedFd,
+    pidfd: Arc<OwnedFd>,
     /// Where requests are written; never blocks.
     pub(crate) requests: OwnedFd,
     /// Where responses are read; never blocks.
@@ -26,7 +28,11 @@ pub(crate) struct Process {
     /// The memory it builds results in.
     pub(crate) segment: SegmentFile,
     reaped: bool,
+    _place: Place,
 }
+
+/// Why the end of a child cannot be told.
+const NOT_WAITED_FOR: &str = "this program ignores SIGCHLD, or waits for processes that are not its own";
 
 /// The host's ends of what a process was started with.
 #[derive(Debug)]
@@ -39,12 +45,13 @@ pub(super) struct Ends {
 
 impl Process {
     /// Takes over a process that was just started and that nobody else waits for.
-    pub(super) fn adopt(pid: Pid, ends: Ends) -> io::Result<Self> {
+    pub(super) fn adopt(pid: Pid, ends: Ends, roster: &Arc<Roster>) -> io::Result<Self> {
         // Nobody has waited for the process yet, so its number still names it.
-        let pidfd = rustix::process::pidfd_open(pid, rustix::process::PidfdFlags::empty())?;
+        let pidfd = Arc::new(rustix::process::pidfd_open(pid, rustix::process::PidfdFlags::empty())?);
+        let place = roster.enlist(&pidfd);
         let Ends { requests, results, stderr, segment } = ends;
         let pid = pid.as_raw_nonzero().get().unsigned_abs();
-        Ok(Self { pid, pidfd, requests, results, stderr, segment, reaped: false })
+        Ok(Self { pid, pidfd, requests, results, stderr, segment, reaped: false, _place: place })
     }
 
     /// Its process id, for people to read.
@@ -59,7 +66,7 @@ impl Process {
 
     /// Sends SIGKILL. The process may take a while to be gone: see [`Process::wait`].
     pub(crate) fn kill(&self) {
-        match pidfd_send_signal(&self.pidfd, Signal::KILL) {
+        match pidfd_send_signal(&*self.pidfd, Signal::KILL) {
             // It has ended already.
             Ok(()) | Err(Errno::SRCH) => {}
             Err(error) => panic!("a child of ours can be killed: {error}"),
@@ -86,7 +93,10 @@ impl Process {
                 Ok(None) | Err(Errno::INTR) => {}
                 Err(error) => {
                     self.reaped = true;
-                    return Err(error.into());
+                    return Err(match error {
+                        Errno::CHILD => io::Error::other(NOT_WAITED_FOR),
+                        error => error.into(),
+                    });
                 }
             }
         };
@@ -105,5 +115,71 @@ impl Drop for Process {
             // Nobody is left to be told; the kill has been sent.
             let _ = self.wait();
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+    use std::process::{Child, Command, Stdio};
+
+    use super::*;
+
+    /// A process that waits for its input to end.
+    fn waiting() -> Child {
+        Command::new("cat").stdin(Stdio::piped()).stdout(Stdio::null()).spawn().unwrap()
+    }
+
+    fn adopted(child: &Child) -> Process {
+        let (_, requests) = rustix::pipe::pipe().unwrap();
+        let (results, _) = rustix::pipe::pipe().unwrap();
+        let (stderr, _) = rustix::pipe::pipe().unwrap();
+        let ends = Ends { requests, results, stderr, segment: SegmentFile::create().unwrap() };
+        Process::adopt(Pid::from_child(child), ends, &Arc::default()).unwrap()
+    }
+
+    /// Another process with this number; none where numbers cannot be chosen.
+    fn with_number(pid: u32) -> Option<Child> {
+        (0..100).find_map(|_| {
+            fs::write("/proc/sys/kernel/ns_last_pid", (pid - 1).to_string()).ok()?;
+            let mut child = waiting();
+            if child.id() == pid {
+                return Some(child);
+            }
+            child.kill().unwrap();
+            child.wait().unwrap();
+            None
+        })
+    }
+
+    #[test]
+    fn h11_whoever_gets_the_number_of_a_dead_worker_is_left_alone() {
+        let mut worker = adopted(&waiting());
+        worker.kill();
+        assert_eq!(worker.wait().unwrap(), WorkerEnd::Signalled(Signal::KILL.as_raw()));
+        let Some(mut other) = with_number(worker.pid()) else { return };
+        worker.kill();
+        drop(worker);
+        // It would be on its way out.
+        drop(other.stdin.take());
+        assert_eq!(other.wait().unwrap().code(), Some(0));
+    }
+
+    #[test]
+    fn h11_a_worker_that_has_been_waited_for_is_not_killed_again() {
+        let mut worker = adopted(&waiting());
+        worker.kill();
+        worker.wait().unwrap();
+        worker.kill();
+    }
+
+    #[test]
+    fn h25_an_end_that_somebody_else_has_been_told_says_so() {
+        let mut child = waiting();
+        let mut worker = adopted(&child);
+        child.kill().unwrap();
+        child.wait().unwrap();
+        let error = worker.wait().unwrap_err();
+        assert_eq!(error.to_string(), NOT_WAITED_FOR);
     }
 }

@@ -1,6 +1,8 @@
 //! One worker process and the conversation with it, as its driver has it.
 
-use super::clock::now;
+use std::sync::Arc;
+
+use super::clock::Clock;
 use super::driver::End;
 use super::link::Link;
 use super::max_message;
@@ -19,6 +21,7 @@ pub(super) struct Session {
     pub(super) state: WorkerState,
     pub(super) link: Link,
     pub(super) talk: Talk,
+    clock: Arc<Clock>,
     /// Ends of items, read and not yet passed on.
     pub(super) ended: Vec<(ItemIndex, Completion)>,
     /// Items that it gave back.
@@ -38,11 +41,12 @@ pub(super) enum Heard {
 
 impl Session {
     /// The conversation with a process that has just been started, for the worker slot `slot`.
-    pub(super) fn new(slot: u32, process: Process, rules: Rules) -> Self {
+    pub(super) fn new(slot: u32, process: Process, rules: Rules, clock: Arc<Clock>) -> Self {
         Self {
-            state: WorkerState::new(slot, process.pid(), rules, now()),
+            state: WorkerState::new(slot, process.pid(), rules, clock.now()),
             link: Link::new(max_message(rules.guest.output)),
             talk: Talk::default(),
+            clock,
             process,
             ended: Vec::new(),
             returned: Vec::new(),
@@ -69,7 +73,7 @@ impl Session {
 
     /// Takes in every message that has arrived whole.
     pub(super) fn hear(&mut self) -> Result<Heard, Violation> {
-        let at = now();
+        let at = self.clock.now();
         self.read_cpu_time(at);
         loop {
             let message = match self.link.decoder.next_message() {
@@ -118,7 +122,7 @@ impl Session {
     /// What its status page says; nothing if it cannot be read.
     pub(super) fn hint(&self) -> Hint {
         match self.process.segment.read_status() {
-            Ok(Some(status)) => Hint { running: Some(status.item), since: Nanos(status.started_ns) },
+            Ok(Some(status)) => Hint { running: Some(status.item), since: self.clock.at(status.started_ns) },
             Ok(None) | Err(_) => Hint::default(),
         }
     }
@@ -134,7 +138,7 @@ impl Session {
             Cause::TimedOut(item) | Cause::OutOfCpu(item) => Some(*item),
             Cause::Ended(_) | Cause::OutOfMemory(_) | Cause::Violation(_) => None,
         };
-        self.state.salvage(&outbox.batch(), until, now(), &mut self.ended);
+        self.state.salvage(&outbox.batch(), until, self.clock.now(), &mut self.ended);
     }
 }
 

@@ -9,8 +9,9 @@ use std::fs::File;
 use std::io;
 use std::os::fd::{AsFd, AsRawFd, OwnedFd};
 use std::os::unix::process::CommandExt;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
+use std::sync::Arc;
 use std::sync::mpsc::{Receiver, Sender, channel};
 use std::thread::JoinHandle;
 
@@ -20,6 +21,8 @@ use rustix::pipe::{PipeFlags, pipe_with};
 use rustix::process::{Pid, Resource, Rlimit, prlimit};
 
 use super::process::{Ends, Process};
+use super::roster::Roster;
+use crate::error::Error;
 use crate::sandbox::fds;
 use crate::shm::segment::SegmentFile;
 use crate::wire::msg::{Load, Request};
@@ -35,12 +38,28 @@ pub const WORKER_ARGUMENT: &str = "__worker";
 #[derive(Clone, Debug)]
 pub(crate) struct Launcher {
     executable: PathBuf,
+    /// Where the processes are entered.
+    roster: Arc<Roster>,
 }
 
 impl Launcher {
     /// Starts `executable`, or, without one, this program itself, even if its file has been replaced meanwhile.
-    pub(crate) fn new(executable: Option<PathBuf>) -> Self {
-        Self { executable: executable.unwrap_or_else(|| PathBuf::from("/proc/self/exe")) }
+    pub(crate) fn new(executable: Option<PathBuf>, roster: Arc<Roster>) -> Self {
+        Self { executable: executable.unwrap_or_else(|| PathBuf::from("/proc/self/exe")), roster }
+    }
+
+    /// What it means that no worker can be started.
+    pub(super) fn error(what: &str, error: &io::Error) -> Error {
+        if error.kind() == io::ErrorKind::NotFound && !Path::new("/proc/self").exists() {
+            return Error::Pool {
+                message: format!("{what} cannot be started: `/proc` is not mounted"),
+                hint: Some(
+                    "workers are started, and load their code, through `/proc/self`: `mount -t proc proc /proc`"
+                        .to_owned(),
+                ),
+            };
+        }
+        Error::Pool { message: format!("{what} cannot be started: {error}"), hint: None }
     }
 
     /// Starts a worker with `guest` at its place in the descriptor table and sends it the first greeting.
@@ -79,7 +98,7 @@ impl Launcher {
         // From here on the process is waited for through its pidfd; `Child` would only race with that.
         drop(child);
 
-        let process = Process::adopt(pid, Ends { requests, results, stderr, segment })?;
+        let process = Process::adopt(pid, Ends { requests, results, stderr, segment }, &self.roster)?;
         process.send_first(&Request::Hello(version::hello()))?;
         Ok(process)
     }

@@ -50,6 +50,7 @@ impl<W: Write> Bar<W> {
             }
             RunEvent::Progress { counts } => self.progress(counts, now),
             RunEvent::WorkerReplaced { .. }
+            | RunEvent::WorkerMissing { .. }
             | RunEvent::WorkerSaid { .. }
             | RunEvent::GuestPrinted { .. }
             | RunEvent::SharedInstance

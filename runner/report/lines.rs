@@ -24,6 +24,7 @@ const SHARED_INSTANCE: &str = "the items of a worker share its instance: what on
 #[derive(Debug, Default)]
 pub(super) struct Lines {
     replaced: u32,
+    missing: u32,
     said: u32,
     color: Color,
 }
@@ -42,6 +43,14 @@ impl Lines {
                     || warning(color, &format!("worker {worker} (pid {pid}) {}; replaced", escaped(reason)));
                 let last = || warning(color, "more workers were replaced; they are counted, not named");
                 limited(&mut self.replaced, MOST_REPLACED, line, last)
+            }
+            RunEvent::WorkerMissing { worker, reason } => {
+                let line = || {
+                    let reason = escaped(reason);
+                    warning(color, &format!("worker {worker} cannot be started: {reason}; the others go on"))
+                };
+                let last = || warning(color, "more workers cannot be started");
+                limited(&mut self.missing, MOST_REPLACED, line, last)
             }
             RunEvent::GuestPrinted { stream, text } => {
                 let lines: Vec<_> = text.lines().map(|line| format!("{stream}: {}", escaped(line))).collect();

@@ -60,6 +60,13 @@ pub enum RunEvent<'a> {
         /// Why, as one lower-case line to be read after the worker: `was killed by SIGKILL`.
         reason: &'a str,
     },
+    /// A worker cannot be started; those that are there go on.
+    WorkerMissing {
+        /// Which worker slot, from 0.
+        worker: u32,
+        /// What the system says.
+        reason: &'a str,
+    },
     /// A line a worker wrote to its own standard error, control characters and all.
     WorkerSaid {
         /// Which worker slot, from 0.

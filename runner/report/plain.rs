@@ -34,6 +34,7 @@ impl<W: Write> Plain<W> {
             }
             RunEvent::Progress { counts } => self.progress(counts, now),
             RunEvent::WorkerReplaced { .. }
+            | RunEvent::WorkerMissing { .. }
             | RunEvent::WorkerSaid { .. }
             | RunEvent::GuestPrinted { .. }
             | RunEvent::SharedInstance

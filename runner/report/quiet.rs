@@ -25,6 +25,7 @@ impl<W: Write> Reporter for Quiet<W> {
         match event {
             RunEvent::Started { .. } | RunEvent::Progress { .. } => {}
             RunEvent::WorkerReplaced { .. }
+            | RunEvent::WorkerMissing { .. }
             | RunEvent::WorkerSaid { .. }
             | RunEvent::GuestPrinted { .. }
             | RunEvent::SharedInstance

@@ -17,6 +17,7 @@ use std::io;
 use rustix::process::{Resource, Rlimit, Signal};
 
 pub use self::fds::{DescriptorError, Descriptors};
+pub(crate) use self::signals::{heed_children, stop_this_process};
 
 /// What a worker needs, and so what its lock leaves it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

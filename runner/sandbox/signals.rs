@@ -4,7 +4,7 @@
 
 use std::io;
 
-use nix::sys::signal::{SigHandler, SigSet, Signal};
+use nix::sys::signal::{SaFlags, SigAction, SigHandler, SigSet, Signal, raise, sigaction};
 
 /// Blocks no signal and gives each its default effect, except that a pipe without reader is an error of the write.
 pub(super) fn reset() -> io::Result<()> {
@@ -22,5 +22,25 @@ pub(super) fn reset() -> io::Result<()> {
         unsafe { nix::sys::signal::signal(signal, handler)? };
     }
     SigSet::empty().thread_set_mask()?;
+    Ok(())
+}
+
+/// Stops this process as a terminal's Ctrl-Z does where nobody handles the signal; returns when the process goes on.
+/// In a process group that nobody could continue, the system lets it go on at once.
+pub(crate) fn stop_this_process() -> io::Result<()> {
+    let default = SigAction::new(SigHandler::SigDfl, SaFlags::empty(), SigSet::empty());
+    // SAFETY: the default effect runs no code of ours.
+    let handled = unsafe { sigaction(Signal::SIGTSTP, &default)? };
+    let stopped = raise(Signal::SIGTSTP);
+    // SAFETY: it was the handler before, so whoever put it in place answered for it.
+    unsafe { sigaction(Signal::SIGTSTP, &handled)? };
+    Ok(stopped?)
+}
+
+/// Has the ends of child processes told, even if whoever started this process wants them ignored: the system would
+/// forget how they ended.
+pub(crate) fn heed_children() -> io::Result<()> {
+    // SAFETY: the default effect, which is none, runs no code of ours.
+    unsafe { nix::sys::signal::signal(Signal::SIGCHLD, SigHandler::SigDfl)? };
     Ok(())
 }

@@ -1,16 +1,19 @@
 //! The file of `--output`: there as a whole or not at all.
 //!
 //! What is written goes into a new file in the same folder, which takes the place of the one that is meant when all
-//! is written and on the disk. Until then, and for good if the run fails, a file that was there before stays as it
+//! is written and on the disk. Where the file system can have files without a name, it has none until then, so nothing
+//! is left of it however this process ends. Until then, and for good if the run fails, a file that was there before stays as it
 //! is. What is no regular file, such as a device or a pipe, cannot be replaced and is written directly.
 
 use std::fs::{self, File, OpenOptions, Permissions};
 use std::io::{self, IsTerminal, Write};
+use std::os::fd::{AsFd, AsRawFd};
 use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 
-use rustix::fs::{Access, access, statfs};
+use rustix::fs::{Access, AtFlags, CWD, Mode, OFlags, access, linkat, statfs};
+use rustix::io::Errno;
 use tempfile::{Builder, TempPath};
 
 use crate::error::Error;
@@ -34,7 +37,8 @@ pub struct OutputFile {
 /// A file that is not finished. It is removed when this is dropped.
 #[derive(Debug)]
 struct Draft {
-    path: TempPath,
+    /// None for a file without a name, which is gone when nobody has it open.
+    path: Option<TempPath>,
     target: PathBuf,
 }
 
@@ -112,19 +116,64 @@ impl Draft {
     fn create(target: PathBuf, new: Permissions) -> io::Result<(Self, File)> {
         // Asked before, because the error of a temporary file names a file that nobody knows.
         access(folder(&target), Access::WRITE_OK | Access::EXEC_OK)?;
-        let file = Builder::new().prefix(".wasmpool-").permissions(new).tempfile_in(folder(&target))?;
+        if let Some(file) = unnamed(folder(&target), &new)? {
+            return Ok((Self { path: None, target }, file));
+        }
+        let file = named().permissions(new).tempfile_in(folder(&target))?;
         let (file, path) = file.into_parts();
-        Ok((Self { path, target }, file))
+        Ok((Self { path: Some(path), target }, file))
     }
 
     fn commit(self, file: &File) -> io::Result<()> {
         // Before the name changes: else a power cut could leave the new name with nothing behind it.
         file.sync_all()?;
-        self.path.persist(&self.target)?;
+        match self.path {
+            Some(path) => path.persist(&self.target)?,
+            None => give_name(file, &self.target)?,
+        }
         // Not every file system can do that for a folder, and the file itself is safe.
         let _ = File::open(folder(&self.target)).and_then(|folder| folder.sync_all());
         Ok(())
     }
+}
+
+/// A file without a name in this folder, with these permissions but for what the umask takes; none where there cannot be
+/// such files, or where they could not be given a name.
+fn unnamed(folder: &Path, new: &Permissions) -> io::Result<Option<File>> {
+    let flags = OFlags::TMPFILE | OFlags::WRONLY | OFlags::CLOEXEC;
+    match rustix::fs::open(folder, flags, Mode::from_raw_mode(new.mode())) {
+        Ok(file) if opened_as(&file).exists() => Ok(Some(file.into())),
+        // What a file system says that does not know the flag, and what a kernel said.
+        Ok(_) | Err(Errno::OPNOTSUPP | Errno::ISDIR | Errno::NOENT | Errno::INVAL) => Ok(None),
+        Err(error) => Err(error.into()),
+    }
+}
+
+/// Gives a name to a file that has none; a file that has this name is replaced.
+fn give_name(file: &File, target: &Path) -> io::Result<()> {
+    let link = |name: &Path| -> io::Result<()> {
+        Ok(linkat(CWD, opened_as(file), CWD, name, AtFlags::SYMLINK_FOLLOW)?)
+    };
+    match link(target) {
+        // A link replaces nothing, but a file with another name can.
+        Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {
+            let (_, path) = named().make_in(folder(target), link)?.into_parts();
+            Ok(path.persist(target)?)
+        }
+        result => result,
+    }
+}
+
+/// A name for an open file that has none.
+fn opened_as(file: impl AsFd) -> PathBuf {
+    format!("/proc/self/fd/{}", file.as_fd().as_raw_fd()).into()
+}
+
+/// Makes names that nobody else has.
+fn named() -> Builder<'static, 'static> {
+    let mut builder = Builder::new();
+    builder.prefix(".wasmpool-");
+    builder
 }
 
 /// Follows links to the file that is meant, which may not be there yet.
@@ -133,7 +182,7 @@ fn resolve(path: &Path) -> io::Result<Target> {
     for _ in 0..MOST_LINKS {
         let name = path.as_os_str().as_bytes();
         if name.ends_with(b"/") || name.ends_with(b"/.") {
-            return Err(rustix::io::Errno::ISDIR.into());
+            return Err(Errno::ISDIR.into());
         }
         let metadata = match fs::symlink_metadata(&path) {
             Ok(metadata) => metadata,
@@ -151,7 +200,7 @@ fn resolve(path: &Path) -> io::Result<Target> {
         }
         path = folder(&path).join(fs::read_link(&path)?);
     }
-    Err(rustix::io::Errno::LOOP.into())
+    Err(Errno::LOOP.into())
 }
 
 fn regular(path: PathBuf, metadata: &fs::Metadata) -> io::Result<Target> {

@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::mpsc::{RecvTimeoutError, Sender, channel};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use rustix::time::{ClockId, clock_gettime};
 use wasmpool::error::Error;
@@ -16,7 +16,7 @@ use wasmpool::item::ItemIndex;
 use wasmpool::journal::Records;
 use wasmpool::limits::{CodeOptions, GuestLimits, Isolation, Limits, Policy};
 use wasmpool::outcome::{Completion, Outcome, Printed, Returns};
-use wasmpool::pool::{self, Canceller, Job, Options};
+use wasmpool::pool::{self, Canceller, Job, Options, Pauser};
 use wasmpool::report::{Reporter, RunEvent, Summary};
 use wasmpool::sink::{Accepted, InputEnd, Sink};
 use wasmpool::source::{Range, Source};
@@ -51,9 +51,18 @@ pub(crate) struct Ran {
 pub(crate) struct Heard {
     /// Why workers were replaced.
     pub(crate) replaced: Vec<String>,
+    /// Why slots had no worker.
+    pub(crate) missing: Vec<String>,
     /// What workers said.
     pub(crate) said: Vec<String>,
     pub(crate) finished: Option<Summary>,
+}
+
+/// Keeps how items end. At the first, it waits until so many processes are there, and takes the program away.
+struct Closing<'a> {
+    ends: Ends,
+    fake: &'a Fake,
+    processes: usize,
 }
 
 /// Keeps how items end.
@@ -126,6 +135,23 @@ impl Fake {
         Ran { result, ends: ends.0, heard, processes: self.pids().len() }
     }
 
+    /// As [`Fake::run`], one item after the other, but from the first end on no further process can be started. There is
+    /// no spare.
+    pub(crate) fn run_with_those_it_has(&self, job: Job) -> Ran {
+        // One more has compiled.
+        let processes = job.workers + 1;
+        let mut closing = Closing { ends: Ends::default(), fake: self, processes };
+        let options = Options { spare: false, ..self.options(job.workers) };
+        let job = Job { window_items: 1, ..job };
+        let mut heard = Heard::default();
+        let (canceller, cancellation) = Canceller::new();
+        let _impatient = impatient(canceller);
+        let result = pool::open(Path::new("fake.wasm"), &guest(), options)
+            .and_then(|opening| opening.run(job, &mut closing, &mut heard, cancellation));
+        self.check_none_left();
+        Ran { result, ends: closing.ends.0, heard, processes: self.pids().len() }
+    }
+
     /// Runs a job into a sink. When it is over, so are all its processes.
     pub(crate) fn run_into(
         &self,
@@ -134,23 +160,32 @@ impl Fake {
         (canceller, cancellation): (Canceller, pool::Cancellation),
     ) -> (Result<Summary, Error>, Heard) {
         let mut heard = Heard::default();
-        let options = Options {
-            workers: job.workers,
-            // Without one, it is certain which process is the first to serve.
-            spare: job.workers > 1,
-            worker_executable: Some(self.stage.join("worker")),
-            compile_timeout: None,
-            code: CodeOptions::default(),
-            run_timeout: None,
-        };
         let _impatient = impatient(canceller);
-        let result = pool::open(Path::new("fake.wasm"), &guest(), options)
+        let result = pool::open(Path::new("fake.wasm"), &guest(), self.options(job.workers))
             .and_then(|opening| opening.run(job, sink, &mut heard, cancellation));
         self.check_none_left();
         if let Err(Error::Interrupted { signal: OUT_OF_PATIENCE }) = result {
             panic!("the run hangs; {heard:?}");
         }
         (result, heard)
+    }
+
+    /// Starts a pool of two that runs nothing.
+    pub(crate) fn open_and_drop(&self) {
+        drop(pool::open(Path::new("fake.wasm"), &guest(), self.options(2)).unwrap());
+    }
+
+    fn options(&self, workers: usize) -> Options {
+        Options {
+            workers,
+            // Without one, it is certain which process is the first to serve.
+            spare: workers > 1,
+            worker_executable: Some(self.stage.join("worker")),
+            compile_timeout: None,
+            code: CodeOptions::default(),
+            run_timeout: None,
+            pauser: Pauser::default(),
+        }
     }
 
     /// The processes that have been started.
@@ -233,6 +268,26 @@ impl Sink for Ends {
     }
 }
 
+impl Sink for Closing<'_> {
+    fn accept(&mut self, index: ItemIndex, completion: Completion) -> Result<Accepted, Error> {
+        let deadline = Instant::now() + PATIENCE;
+        while self.fake.pids().len() < self.processes {
+            assert!(Instant::now() < deadline, "they do not start");
+        }
+        // At the second item, it is gone.
+        let _ = fs::remove_file(self.fake.stage.join("worker"));
+        self.ends.accept(index, completion)
+    }
+
+    fn input_ended(&mut self, end: InputEnd) -> Result<Accepted, Error> {
+        self.ends.input_ended(end)
+    }
+
+    fn flush(&mut self) -> Result<(), Error> {
+        self.ends.flush()
+    }
+}
+
 impl Reporter for Heard {
     fn report(&mut self, event: RunEvent<'_>) {
         match event {
@@ -242,6 +297,7 @@ impl Reporter for Heard {
             | RunEvent::SharedInstance
             | RunEvent::Note { .. }
             | RunEvent::InputRemark { .. } => {}
+            RunEvent::WorkerMissing { reason, .. } => self.missing.push(reason.to_owned()),
             RunEvent::WorkerReplaced { reason, .. } => self.replaced.push(reason.to_owned()),
             RunEvent::WorkerSaid { line, .. } => self.said.push(line.to_owned()),
             RunEvent::Finished { summary } => self.finished = Some(summary.clone()),

@@ -76,14 +76,37 @@ impl Worker {
     /// Processor time, in hundredths of a second.
     fn cpu_ticks(&self) -> u64 {
         const USER_TIME: usize = 11;
-        let stat = fs::read_to_string(format!("/proc/{}/stat", self.pid)).unwrap_or_default();
-        // The name of the program may have spaces in it.
-        let fields = stat.rsplit_once(") ").map_or("", |(_, fields)| fields);
-        fields.split(' ').nth(USER_TIME).and_then(|ticks| ticks.parse().ok()).unwrap_or(0)
+        stat(self.pid, USER_TIME).and_then(|ticks| ticks.parse().ok()).unwrap_or(0)
+    }
+
+    /// Waits until it is stopped, as by SIGSTOP, or no longer is.
+    #[track_caller]
+    pub(crate) fn wait_until_stopped(&self, stopped: bool) {
+        wait_until_stopped(self.pid, stopped);
     }
 
     pub(crate) fn is_gone_within(&self, time: Duration) -> bool {
         is_ready_within(&self.pidfd, time)
+    }
+}
+
+/// A field of `/proc/PID/stat`, counted from the state of the process on.
+fn stat(pid: Pid, field: usize) -> Option<String> {
+    let stat = fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
+    // The name of the program may have spaces in it.
+    let (_, fields) = stat.rsplit_once(") ")?;
+    fields.split(' ').nth(field).map(str::to_owned)
+}
+
+/// Waits until a process is stopped, as by SIGSTOP, or no longer is.
+#[track_caller]
+pub(crate) fn wait_until_stopped(pid: Pid, stopped: bool) {
+    const STATE: usize = 0;
+    let pidfd = pidfd_open(pid, PidfdFlags::empty()).expect("the process is there");
+    let deadline = Instant::now() + PATIENCE;
+    while (stat(pid, STATE).as_deref() == Some("T")) != stopped {
+        assert!(Instant::now() < deadline, "it is never {}", if stopped { "stopped" } else { "continued" });
+        assert!(!is_ready_within(&pidfd, Duration::from_millis(5)), "it ends");
     }
 }
 

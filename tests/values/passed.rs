@@ -11,7 +11,7 @@ use wasmpool::item::ItemIndex;
 use wasmpool::journal::Records;
 use wasmpool::limits::{CodeOptions, GuestLimits, Isolation, Limits, Policy};
 use wasmpool::outcome::{Completion, Outcome, Printed, Returns};
-use wasmpool::pool::{self, Canceller, Job, Options};
+use wasmpool::pool::{self, Canceller, Job, Options, Pauser};
 use wasmpool::report::{Reporter, RunEvent};
 use wasmpool::sink::{Accepted, InputEnd, Sink};
 use wasmpool::source::{Next, Source};
@@ -47,6 +47,7 @@ pub(super) fn run(guest_name: &str, function: &str, inputs: Inputs) -> Vec<Passe
         compile_timeout: None,
         code: CodeOptions::default(),
         run_timeout: None,
+        pauser: Pauser::default(),
     };
     let serve = Serve {
         exports: vec![function.to_owned()],

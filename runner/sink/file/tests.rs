@@ -184,3 +184,48 @@ fn an_open_file_is_written_and_not_replaced() {
     output.commit().unwrap();
     folder.check(&[("shared", "new")]);
 }
+
+/// Whether files without a name can be had here.
+fn has_unnamed() -> bool {
+    unnamed(&std::env::temp_dir(), &Permissions::from_mode(0o600)).unwrap().is_some()
+}
+
+#[test]
+fn h6_nothing_is_beside_the_file_until_it_is_committed() {
+    let folder = Folder::new();
+    let output = written(&folder.put("out", "old"));
+    if has_unnamed() {
+        folder.check(&[("out", "old")]);
+    }
+    output.commit().unwrap();
+    folder.check(&[("out", "new")]);
+}
+
+#[test]
+fn h6_a_run_that_is_never_told_that_it_ends_leaves_nothing() {
+    let folder = Folder::new();
+    let output = written(&folder.path("out"));
+    if has_unnamed() {
+        std::mem::forget(output);
+        folder.check(&[]);
+    }
+}
+
+#[test]
+fn a_file_with_a_name_takes_the_place_of_the_old_one_where_there_can_be_no_other() {
+    let folder = Folder::new();
+    let target = folder.put("out", "old");
+    let (file, path) = named().tempfile_in(&folder.0).unwrap().into_parts();
+    (&file).write_all(b"new").unwrap();
+    Draft { path: Some(path), target }.commit(&file).unwrap();
+    folder.check(&[("out", "new")]);
+}
+
+#[test]
+fn a_file_that_somebody_else_has_made_meanwhile_is_replaced() {
+    let folder = Folder::new();
+    let output = written(&folder.path("out"));
+    folder.put("out", "theirs");
+    output.commit().unwrap();
+    folder.check(&[("out", "new")]);
+}

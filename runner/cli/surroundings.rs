@@ -1,0 +1,25 @@
+//! What the command inherits from whoever started it and changes before it starts anything: only the command line does
+//! this, never the library, for it is the whole process's.
+
+use anyhow::Context;
+use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
+
+use crate::sandbox;
+
+/// Makes this process one that can have workers.
+///
+/// # Errors
+/// The system's, if it refuses.
+pub(super) fn settle() -> anyhow::Result<()> {
+    sandbox::heed_children().context("the ends of workers cannot be told")?;
+    raise_open_files();
+    Ok(())
+}
+
+/// As many open files as this process may allow itself. The usual limit is low for the sake of programs that use
+/// `select`, which this one does not.
+fn raise_open_files() {
+    let Rlimit { maximum, .. } = getrlimit(Resource::Nofile);
+    // Where it is refused, the pool says if it is too low.
+    let _ = setrlimit(Resource::Nofile, Rlimit { current: maximum, maximum });
+}

@@ -1,0 +1,75 @@
+//! Whether this process may open as many files as a pool needs: found out before anything is started.
+
+use std::fs;
+
+use rustix::process::{Resource, getrlimit};
+
+use crate::error::Error;
+
+/// Descriptors that a worker takes up in the host: three pipes, its segment, and one that names it.
+const PROCESS: u64 = 5;
+
+/// What a slot has: a worker, the one before it while that is dying, and a descriptor that wakes its driver.
+const SLOT: u64 = 2 * PROCESS + 1;
+
+/// Everything else: the guest and its code, the compile worker, a spare, input, output, and what is open for a moment
+/// while a process is started.
+const REST: u64 = 40;
+
+/// Open files at the start of a program, where the system does not show them.
+const OPEN: u64 = 8;
+
+/// Refuses a pool of so many workers that this process cannot hold.
+///
+/// # Errors
+/// With how many fit, and which limit would do.
+pub(super) fn check(workers: usize) -> Result<(), Error> {
+    let open = fs::read_dir("/proc/self/fd").map_or(OPEN, |files| files.count() as u64);
+    match getrlimit(Resource::Nofile).current {
+        Some(limit) => check_limit(workers as u64, open, limit),
+        None => Ok(()),
+    }
+}
+
+fn check_limit(workers: u64, open: u64, limit: u64) -> Result<(), Error> {
+    let needed = workers.saturating_mul(SLOT).saturating_add(open + REST);
+    if needed <= limit {
+        return Ok(());
+    }
+    let plural = if workers == 1 { "" } else { "s" };
+    let message =
+        format!("{workers} worker{plural} may need {needed} open files, and this process may have {limit}");
+    let fit = limit.saturating_sub(open + REST) / SLOT;
+    let hint = match fit {
+        0 => format!("`ulimit -n {needed}` allows them"),
+        fit => format!("`-j {fit}` fits; `ulimit -n {needed}` allows them all"),
+    };
+    Err(Error::usage(message, hint))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn h16_workers_that_fit_are_taken() {
+        assert!(check_limit(64, 5, 1024).is_ok());
+        assert!(check_limit(1, 5, 5 + REST + SLOT).is_ok());
+    }
+
+    #[test]
+    fn h16_workers_that_do_not_fit_are_refused_with_how_many_do() {
+        let error = check_limit(64, 5, 100).unwrap_err();
+        let message = "64 workers may need 749 open files, and this process may have 100";
+        assert_eq!((error.to_string().as_str(), error.exit_code().code()), (message, 2));
+        assert_eq!(error.hint(), Some("`-j 5` fits; `ulimit -n 749` allows them all"));
+        assert!(check_limit(5, 5, 100).is_ok() && check_limit(6, 5, 100).is_err());
+    }
+
+    #[test]
+    fn h16_where_no_worker_fits_none_is_proposed() {
+        let error = check_limit(1, 5, 32).unwrap_err();
+        assert_eq!(error.to_string(), "1 worker may need 56 open files, and this process may have 32");
+        assert_eq!(error.hint(), Some("`ulimit -n 56` allows them"));
+    }
+}
