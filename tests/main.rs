@@ -22,6 +22,9 @@
 //! | `values.rs` | typed values of every kind, there and back, and what is said about wrong ones |
 //! | `tidy.rs` | what must hold for the text of the project: who may name what, what every file has, what documents say |
 //!
+//! `fuzz/` is a package of its own: hostile bytes for every reader, and guests that nobody wrote, for which it needs
+//! crates that wasmpool does not.
+//!
 //! `model/` is a package of its own: the scheduler's protocols under a model checker, which needs its own atomics.
 
 mod bench_command;
