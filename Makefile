@@ -85,7 +85,7 @@ lint: wasm-target ## Check the format, and run clippy with warnings denied
 	cargo fmt --all --check --manifest-path guest-tasks/Cargo.toml
 	cargo clippy $(CARGO_FLAGS) --all-targets -- -D warnings
 	cargo clippy $(CARGO_FLAGS) -p wasmpool-model --all-targets -- -D warnings
-	cargo clippy $(CARGO_FLAGS) -p wasmpool-fuzz --all-targets -- -D warnings
+	cargo clippy $(CARGO_FLAGS) -p wasmpool-fuzz --lib --tests -- -D warnings
 	$(GUEST_CARGO) clippy $(GUEST_FLAGS) --all-targets -- -D warnings
 	$(GUEST_CARGO) clippy $(GUEST_FLAGS) --target $(WASM) -- -D warnings
 

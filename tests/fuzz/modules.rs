@@ -112,7 +112,7 @@ fn command() -> PathBuf {
 
 fn sample(seed: u64) -> Sample {
     let mut random = Random::new(seed);
-    let chance: Vec<u8> = (0..CHANCE / 8).flat_map(|_| random.next().to_le_bytes()).collect();
+    let chance: Vec<u8> = (0..CHANCE / 8).flat_map(|_| random.draw().to_le_bytes()).collect();
     let mut chance = Unstructured::new(&chance);
     if random.below(10) == 0 {
         let component = Component::arbitrary(&mut chance).expect("there is chance enough");

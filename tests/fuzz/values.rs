@@ -8,8 +8,10 @@ use crate::worker::value::{Shape, arguments, fold_values, write_json};
 pub const VALUES: Target =
     Target { name: "values", corpus: values, mend: None, run: read_values, memory: 1 << 16 };
 
-/// Each with JSON of it.
-const EXAMPLES: [(fn() -> Shape, &str); 15] = [
+/// Makes a type, and JSON of it.
+type Example = (fn() -> Shape, &'static str);
+
+const EXAMPLES: [Example; 15] = [
     (|| Shape::Bool, "true"),
     (|| Shape::U8, "255"),
     (|| Shape::S64, "-9223372036854775808"),
@@ -74,7 +76,7 @@ fn read(params: &[(String, Shape)], input: Input<'_>) {
 }
 
 fn values() -> Vec<Vec<u8>> {
-    let forms = |(kind, (_, json)): (u8, &(fn() -> Shape, &str))| {
+    let forms = |(kind, (_, json)): (u8, &Example)| {
         let [value, array, object] =
             [(*json).to_owned(), format!("[{json},\"q\"]"), format!("{{\"q\":\"\",\"p\":{json}}}")];
         [value, array, object].map(|text| [&[kind], text.as_bytes()].concat())
