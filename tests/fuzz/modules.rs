@@ -20,7 +20,16 @@ use wasmpool_fuzz::drive::Random;
 const PATIENCE: &str = "120";
 
 /// What a guest is made of, in bytes of chance.
-const CHANCE: usize = 4096;
+const CHANCE: usize = 32 << 10;
+
+/// What functions that are to be called take and return.
+const SIGNATURES: [&str; 5] = [
+    "(param i64) (result i64)",
+    "(param i32 f64) (result f32)",
+    "(param f32 i64 i32 i32) (result i32)",
+    "(result f64)",
+    "(param i64)",
+];
 
 /// How many ended how.
 type Histogram = BTreeMap<String, u64>;
@@ -119,13 +128,18 @@ fn sample(seed: u64) -> Sample {
         return Sample { binary: component.to_bytes(), export: "f".into(), arguments: 0 };
     }
     let mut config = Config::arbitrary(&mut chance).expect("there is chance enough");
-    config.export_everything = true;
-    config.min_funcs = 1;
+    config.min_types = config.max_types.min(4);
+    config.min_funcs = config.max_funcs.min(4);
     if random.below(8) > 0 {
         // Most are to be run, not refused.
+        config.exports = Some(SIGNATURES[random.below(SIGNATURES.len())]).map(|signature| {
+            let example = format!("(module (func (export \"f\") {signature} unreachable))");
+            wat::parse_str(example).expect("it is a module")
+        });
         config.max_imports = 0;
         config.min_imports = 0;
         config.gc_enabled = false;
+        config.exceptions_enabled = random.below(4) == 0;
         config.memory64_enabled = false;
         config.threads_enabled = false;
         config.shared_everything_threads_enabled = false;
