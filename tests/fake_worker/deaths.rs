@@ -81,6 +81,15 @@ fn a_worker_that_says_it_was_between_two_items_is_believed_once() {
 }
 
 #[test]
+fn h2_a_result_that_was_written_outlives_its_worker() {
+    let death = Death::Signal(Signal::KILL.as_raw());
+    let ran = run(When::Everywhere, Misdeed::DieAfter(death));
+    ran.check_ok_but(12, &[]);
+    // Written is done: nothing is run again.
+    assert_eq!(ran.summary().attempts, 12);
+}
+
+#[test]
 fn workers_that_end_after_each_result_get_everything_done() {
     let ran = run(When::Everywhere, Misdeed::DieAfter(Death::Exit(0)));
     ran.check_ok_but(12, &[]);
@@ -113,7 +122,7 @@ fn check_retried_forger(misdeed: Misdeed) {
 }
 
 #[test]
-fn results_in_the_outbox_outlive_their_worker() {
+fn h2_results_in_the_outbox_outlive_their_worker() {
     let misdeed = Some((When::First(BAD), Misdeed::Die(Death::Abort)));
     let script = Script { misdeed, results: Results::Outbox, ..Script::default() };
     let ran = Fake::new(script).run(job(numbers(12)));
@@ -126,7 +135,7 @@ fn results_in_the_outbox_outlive_their_worker() {
 }
 
 #[test]
-fn results_in_the_outbox_that_were_written_too_count_once() {
+fn h2_results_in_the_outbox_that_were_written_too_count_once() {
     let misdeed = Some((When::First(BAD), Misdeed::DieUncleared(Death::Abort)));
     let script = Script { misdeed, results: Results::Outbox, ..Script::default() };
     let ran = Fake::new(script).run(job(numbers(12)));

@@ -151,6 +151,12 @@ impl Fake {
         (result, heard)
     }
 
+    /// When serving workers started, in the order in which they did.
+    pub(crate) fn starts(&self) -> Vec<Duration> {
+        let starts = fs::read_to_string(self.stage.join("starts")).unwrap_or_default();
+        starts.lines().map(|start| Duration::from_nanos(start.parse().unwrap())).collect()
+    }
+
     /// The processes that have been started.
     fn pids(&self) -> Vec<u32> {
         let pids = fs::read_to_string(self.stage.join("pids")).unwrap_or_default();

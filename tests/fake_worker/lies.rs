@@ -95,8 +95,19 @@ fn w6_the_result_of_an_item_that_does_not_exist() {
 }
 
 #[test]
-fn the_result_of_another_attempt() {
+fn w7_the_result_of_another_attempt() {
     check(Lie::OtherAttempt, "a result of another attempt");
+}
+
+#[test]
+fn w7_the_result_of_an_item_that_another_worker_is_running() {
+    let forge = Misdeed::Forge(BAD);
+    let ran = Fake::new(Script { misdeed: Some((When::First(1), forge)), ..Script::default() })
+        .run(job(numbers(12)));
+    // The genuine result counts, at the first attempt.
+    ran.check_ok_but(12, &[]);
+    assert_eq!((ran.end(BAD).1, ran.end(1).1), (1, 2));
+    assert_eq!(ran.heard.replaced, ["broke the protocol: a result of an item that is not running"]);
 }
 
 #[test]
