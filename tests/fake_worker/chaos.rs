@@ -66,7 +66,7 @@ fn end(seed: u64, item: ItemIndex) -> (End, u32) {
 
 #[expect(clippy::print_stdout, reason = "the figures are of interest to who asks for them")]
 fn check(seed: u64) {
-    let items = if is_soak() { 100_000 } else { 20_000 };
+    let items = if is_soak() { 500_000 } else { 100_000 };
     let fake = Fake::new(Script { chaos: Some(seed), page: Page::Honest, ..Script::default() });
     let started = Instant::now();
     let ran = fake.run(Job { chunk: Some(32), window_items: 4096, ..job(numbers(items)) });

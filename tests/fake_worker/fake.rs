@@ -24,7 +24,7 @@ use wasmpool::wire::msg::Serve;
 use super::script::Script;
 
 /// When a run counts as hung; it is ended by this signal then.
-const PATIENCE: Duration = Duration::from_secs(60);
+const PATIENCE: Duration = Duration::from_secs(300);
 const OUT_OF_PATIENCE: i32 = 14;
 
 /// The most output an item may have here.

@@ -182,7 +182,9 @@ fn callable(binary: &[u8]) -> Option<(String, usize)> {
         let ty = *functions.get(export.index as usize)?;
         let ty = types.get(ty as usize)?;
         let wasmparser::CompositeInnerType::Func(ty) = &ty.composite_type.inner else { return None };
-        takes_numbers(ty).then(|| (export.name.to_owned(), ty.params().len()))
+        // No name with a NUL in it can be typed.
+        (takes_numbers(ty) && !export.name.contains('\0'))
+            .then(|| (export.name.to_owned(), ty.params().len()))
     })
 }
 

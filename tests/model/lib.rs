@@ -26,6 +26,8 @@ pub mod window;
 /// What is here is for the pool's folder only, so its model is here too.
 #[path = "../../runner/pool"]
 mod pool {
+    #[path = "../../tests/model/completion.rs"]
+    mod completion;
     #[path = "../../tests/model/hand_over.rs"]
     mod hand_over;
     mod run_state;
