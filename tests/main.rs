@@ -11,6 +11,8 @@
 //! | `call.rs` | `wasmpool call`: one call and its value |
 //! | `inspect.rs` | `wasmpool inspect`: what a guest offers |
 //! | `faults.rs` | guests that misbehave, workers that die: what becomes of their items |
+//! | `modules.rs` | guests that are made to hurt whoever compiles or loads them |
+//! | `promises.rs` | what breaks other pools: killed workers and hosts, slow readers, no memory, and that it does not break this one |
 //! | `errors.rs` | bad usage, guests and inputs: the texts and the exit codes |
 //! | `signals.rs` | how a run ends at a signal, and what is left of it: nothing |
 //! | `help.rs` | the help, and that what it says is so |
@@ -40,8 +42,10 @@ mod inspect;
 mod lines;
 mod manual;
 mod merging;
+mod modules;
 mod parity;
 mod pool;
+mod promises;
 mod run;
 mod signals;
 mod tidy;

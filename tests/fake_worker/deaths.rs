@@ -51,7 +51,7 @@ fn w18_a_segmentation_fault_at_every_attempt_is_a_crash() {
 }
 
 #[test]
-fn a_kill_from_outside_is_forgiven_four_times() {
+fn h18_a_kill_from_outside_is_forgiven_four_times() {
     let signal = Signal::KILL.as_raw();
     check(Death::Signal(signal), WorkerEnd::Signalled(signal), 5);
 }
