@@ -12,7 +12,7 @@
 //! | `inspect.rs` | `wasmpool inspect`: what a guest offers |
 //! | `faults.rs` | guests that misbehave, workers that die: what becomes of their items |
 //! | `modules.rs` | guests that are made to hurt whoever compiles or loads them |
-//! | `promises.rs` | what breaks other pools: killed workers and hosts, slow readers, no memory, and that it does not break this one |
+//! | `promises.rs` | what breaks other pools: killed workers and hosts, slow readers, and that it does not break this one |
 //! | `errors.rs` | bad usage, guests and inputs: the texts and the exit codes |
 //! | `signals.rs` | how a run ends at a signal, and what is left of it: nothing |
 //! | `help.rs` | the help, and that what it says is so |

@@ -71,7 +71,7 @@ fn module(rest: &str) -> Vec<u8> {
 
 #[test]
 fn m8_a_guest_that_takes_too_long_to_compile_is_refused() {
-    let body = "(i64.mul (local.get 0) (i64.add (local.get 0) (i64.const 7)))".repeat(1);
+    let body = "(i64.mul (local.get 0) (i64.add (local.get 0) (i64.const 7)))";
     let function = format!("(func (param i64) (result i64) {body})");
     let binary = module(&function.repeat(200_000));
     let job = run("g.wasm f --range 0..3 --compile-timeout 200ms").file("g.wasm", binary);
@@ -155,7 +155,6 @@ fn m10_ten_thousand_pieces_of_data_are_a_guest_like_any_other() {
 fn m12_a_guest_that_needs_what_is_off_is_refused_by_its_name() {
     let export = "(func (export \"f\") (param i64))";
     check_refused(g(&format!("(module (memory 1 2 shared) {export})")), "`threads`");
-    check_refused(g(&format!("(module (memory i64 1) {export})")), "`memory64`");
     check_refused(g(&format!("(module (type (struct)) {export})")), "`gc`");
 }
 
