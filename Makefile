@@ -75,6 +75,10 @@ soak: guests build ## Run the long forms of the tests
 	WASMPOOL_SOAK=1 cargo test $(CARGO_FLAGS) -p wasmpool-model
 	WASMPOOL_SOAK=1 cargo test $(CARGO_FLAGS) -p wasmpool-fuzz -- --nocapture
 
+.PHONY: faults
+faults: guests build ## Run the tests of each case of the catalogue of faults, and write the table of SPECIFICATION.md
+	cargo bench --locked --bench faults
+
 .PHONY: fuzz
 fuzz: ## Run each reader of hostile bytes 10,000,000 times over changed input
 	WASMPOOL_SOAK=1 cargo test $(CARGO_FLAGS) -p wasmpool-fuzz --test targets -- --nocapture

@@ -22,6 +22,7 @@
 //! | `fake_worker.rs` | the pool against worker processes that misbehave in every way there is |
 //! | `pool.rs` | runs as a program starts them: sources and sinks that are slow, endless or broken, and ends from outside |
 //! | `values.rs` | typed values of every kind, there and back, and what is said about wrong ones |
+//! | `catalogue.rs` | the catalogue of faults: each case has tests, each of them a case |
 //! | `tidy.rs` | what must hold for the text of the project: who may name what, what every file has, what documents say |
 //!
 //! `fuzz/` is a package of its own: hostile bytes for every reader, and guests that nobody wrote, for which it needs
@@ -31,6 +32,7 @@
 
 mod bench_command;
 mod call;
+mod catalogue;
 mod documents;
 mod errors;
 mod fake_worker;

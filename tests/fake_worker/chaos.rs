@@ -89,7 +89,7 @@ fn check(seed: u64) {
     assert_eq!(counts.items, counts.ok + counts.failed + counts.cancelled);
     assert_eq!(summary.attempts, items + failed);
     println!(
-        "figure: chaos seed {seed}: {items} items in {took:.1?}, {} workers replaced, {} attempts, lost 0, duplicated 0",
+        "figure: H1 chaos, seed {seed}: {items} items in {took:.1?}, {} workers replaced, {} attempts, lost 0, duplicated 0",
         summary.replaced, summary.attempts
     );
 }
