@@ -13,6 +13,7 @@
 //! | `faults.rs` | guests that misbehave, workers that die: what becomes of their items |
 //! | `modules.rs` | guests that are made to hurt whoever compiles or loads them |
 //! | `promises.rs` | what breaks other pools: killed workers and hosts, slow readers, and that it does not break this one |
+//! | `policies.rs` | items that are run again or cancelled, ends of runs that were asked for, bounds of the host's memory |
 //! | `errors.rs` | bad usage, guests and inputs: the texts and the exit codes |
 //! | `signals.rs` | how a run ends at a signal, and what is left of it: nothing |
 //! | `help.rs` | the help, and that what it says is so |
@@ -46,6 +47,7 @@ mod manual;
 mod merging;
 mod modules;
 mod parity;
+mod policies;
 mod pool;
 mod promises;
 mod run;

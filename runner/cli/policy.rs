@@ -10,10 +10,16 @@ use crate::limits::{Isolation, Policy};
 
 /// How failures are met.
 #[derive(Debug, Args)]
-#[command(next_help_heading = "Failures")]
+#[command(next_help_heading = "Limits")]
 pub(super) struct PolicyArgs {
     /// How often an item that fails is run again
-    #[arg(long, allow_negative_numbers = true, value_name = "N", default_value = "0")]
+    #[arg(
+        long,
+        allow_negative_numbers = true,
+        value_name = "N",
+        default_value = "0",
+        hide_short_help = true
+    )]
     retries: String,
     /// How often an item that takes its worker with it is run again
     #[arg(

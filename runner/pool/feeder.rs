@@ -71,7 +71,7 @@ impl Feeder {
         }
         let error = format!("item {item}, {error}");
         let completion = Completion { file, ..Completion::new(Outcome::Input { error }) };
-        self.tell(Event::Ended { items: vec![(item, completion)] });
+        self.tell(Event::Ended { items: vec![(item, completion)], bytes: 0 });
         Fed::Items(1)
     }
 
@@ -80,7 +80,7 @@ impl Feeder {
     fn admit(&self, first: ItemIndex, items: u64, bytes: usize) -> bool {
         let is_open = self.window.acquire(items, bytes as u64).is_ok();
         if is_open {
-            self.shared.admitted.store(first + items, Ordering::Relaxed);
+            self.shared.admitted.store(first + items, Ordering::Release);
         }
         is_open
     }

@@ -8,16 +8,20 @@ mod compile;
 mod dispatcher;
 mod driver;
 mod feeder;
+mod gate;
 mod histogram;
 mod link;
 mod process;
 mod run_state;
+mod session;
 mod spawn;
 mod state;
+mod table;
 mod talk;
 mod tally;
 mod wake;
 
+use std::collections::VecDeque;
 use std::fs::File;
 use std::io;
 use std::path::{Path, PathBuf};
@@ -29,13 +33,16 @@ use std::time::{Duration, Instant};
 
 use nix::sys::resource::{UsageWho, getrusage};
 
+use self::clock::now;
 use self::compile::{CodeFile, Compiling, Wanted};
 use self::dispatcher::{Dispatcher, Event};
 use self::driver::Driver;
 use self::feeder::Feeder;
+use self::gate::Gate;
 use self::run_state::RunState;
 use self::spawn::{Launcher, Spawner};
-use self::state::Rules;
+use self::state::{Nanos, Rules};
+use self::table::Table;
 use self::tally::Tally;
 use self::wake::WakeFd;
 use crate::chunk::Chunk;
@@ -64,6 +71,8 @@ pub struct Options {
     pub compile_timeout: Option<Duration>,
     /// What the guest is compiled with.
     pub code: CodeOptions,
+    /// How long everything may take, from the opening on; none: as long as it takes.
+    pub run_timeout: Option<Duration>,
 }
 
 /// A guest that is being compiled while its workers start.
@@ -76,6 +85,7 @@ pub struct Opening<'a> {
     spawner: Spawner,
     description: Description,
     started: Instant,
+    deadline: Option<Deadline>,
     cpu_before: Duration,
 }
 
@@ -95,8 +105,6 @@ pub struct Job {
     pub limits: Limits,
     /// What becomes of items that fail and of workers that have worked.
     pub policy: Policy,
-    /// How long the run may take, from its opening on; none: as long as it takes.
-    pub run_timeout: Option<Duration>,
     /// How many items travel together; tuned while running by default.
     pub chunk: Option<u64>,
     /// How many items may be admitted and not yet emitted.
@@ -116,15 +124,31 @@ pub struct Cancellation {
     events: Receiver<Event>,
 }
 
+/// When a run has to be over, and how long it was given.
+#[derive(Clone, Copy, Debug)]
+struct Deadline {
+    at: Nanos,
+    limit: Duration,
+}
+
+impl Deadline {
+    fn error(self) -> Error {
+        Error::Deadline { limit: self.limit }
+    }
+}
+
 /// What the threads of a run share.
 struct Shared {
     scheduler: Arc<Scheduler<Chunk>>,
     chunk_size: ChunkSize,
     rules: Rules,
+    gate: Gate,
     workers: usize,
     admitted: AtomicU64,
     /// Everything has been emitted.
     over: AtomicBool,
+    /// Nothing more is sent to workers; what they have may end.
+    draining: AtomicBool,
     /// The run ends at once, whatever is left of it.
     stopping: AtomicBool,
 }
@@ -151,7 +175,8 @@ impl Canceller {
 /// # Errors
 /// If the guest cannot be used, or the compile worker cannot be started.
 pub fn describe(name: &Path, wasm: &File, worker_executable: Option<PathBuf>) -> Result<Description, Error> {
-    let wanted = Wanted { describe_only: true, code: CodeOptions::default(), limit: Some(DEFAULT_COMPILE) };
+    let wanted =
+        Wanted { describe_only: true, code: CodeOptions::default(), limit: Some(DEFAULT_COMPILE), run: None };
     Compiling::start(Launcher::new(worker_executable), name, wasm, wanted)?.description()
 }
 
@@ -166,8 +191,9 @@ pub fn open<'a>(name: &'a Path, wasm: &File, options: Options) -> Result<Opening
     let started = Instant::now();
     let cpu_before = cpu_time();
     let launcher = Launcher::new(options.worker_executable.clone());
-    let Options { code, compile_timeout: limit, .. } = options;
-    let wanted = Wanted { describe_only: false, code, limit };
+    let Options { code, compile_timeout: limit, run_timeout, .. } = options;
+    let deadline = run_timeout.map(|limit| Deadline { at: now().after(limit), limit });
+    let wanted = Wanted { describe_only: false, code, limit, run: deadline };
     let mut compiling = Compiling::start(launcher.clone(), name, wasm, wanted)?;
     let prepare = || {
         let code = CodeFile::create()?;
@@ -177,7 +203,7 @@ pub fn open<'a>(name: &'a Path, wasm: &File, options: Options) -> Result<Opening
     let (code, spawner) = prepare().map_err(cannot_start)?;
     spawner.prepare(options.workers);
     let description = compiling.description()?;
-    Ok(Opening { name, options, compiling, code, spawner, description, started, cpu_before })
+    Ok(Opening { name, options, compiling, code, spawner, description, started, deadline, cpu_before })
 }
 
 impl Opening<'_> {
@@ -235,6 +261,12 @@ impl Opening<'_> {
             sink,
             reporter,
             state: RunState::new(job.returns),
+            table: Table::default(),
+            fail_fast: job.policy.fail_fast,
+            deadline: self.deadline,
+            stop: None,
+            left: 0,
+            admitted: None,
             printed: job.printed,
             tally: Tally::new(workers),
             held_bytes: 0,
@@ -242,12 +274,13 @@ impl Opening<'_> {
         };
         let ended = dispatcher.run();
         let wall = self.started.elapsed();
-        let Dispatcher { state, tally, .. } = dispatcher;
+        let Dispatcher { state, tally, admitted, .. } = dispatcher;
+        let admitted = admitted.unwrap_or_else(|| shared.admitted.load(Ordering::Acquire));
         crew.end(ended.is_err());
         drop(self.spawner);
 
         let summary = Summary {
-            counts: state.counts(shared.admitted.load(Ordering::Relaxed)),
+            counts: state.counts(admitted),
             failed_merges: state.failed_merges,
             attempts: state.attempts,
             wall,
@@ -274,6 +307,11 @@ impl Shared {
     /// Whether there is nothing left to do.
     fn is_over(&self) -> bool {
         self.over.load(Ordering::Acquire)
+    }
+
+    /// Whether workers get nothing more.
+    fn is_draining(&self) -> bool {
+        self.draining.load(Ordering::Acquire)
     }
 
     /// Whether the run ends at once, whatever is left of it.
@@ -351,9 +389,11 @@ fn share(job: &Job, workers: usize) -> io::Result<Parts> {
             None => ChunkSize::tuned(job.window_items, workers),
         },
         rules: Rules { limits: job.limits, guest: job.serve.limits, policy: job.policy },
+        gate: Gate::new(job.window_bytes),
         workers,
         admitted: AtomicU64::new(0),
         over: AtomicBool::new(false),
+        draining: AtomicBool::new(false),
         stopping: AtomicBool::new(false),
     };
     Ok((wakes, queues, Arc::new(shared)))
@@ -376,6 +416,7 @@ fn start_drivers(
             events: events.clone(),
             shared: Arc::clone(shared),
             suspect: None,
+            again: VecDeque::new(),
             dying: Vec::new(),
         };
         let thread = std::thread::Builder::new()

@@ -130,6 +130,7 @@ fn responses(bytes: &[u8]) -> Vec<String> {
             Response::Code(bytes) => format!("code of {} bytes", bytes.len()),
             Response::Result(batch) => format!("result {}", reports(&batch)),
             Response::Merge(batch) => format!("merge {}", reports(&batch)),
+            Response::Back(back) => format!("back {} from {}", back.count, back.first),
             Response::Drain => "drain".to_owned(),
             Response::Bye => "bye".to_owned(),
             other @ (Response::Log(_) | Response::Progress { .. }) => format!("{other:?}"),
@@ -243,6 +244,25 @@ fn a_batch_is_sent_when_it_is_long() {
         &["result item 0 attempt 1: 40000 bytes, 40000 bytes", "result item 2 attempt 1: b"],
         End::Closed,
     );
+}
+
+#[test]
+fn h15_the_rest_of_a_chunk_is_given_back_when_its_results_are_long() {
+    check_ready(
+        vec![texts(0, &["long 3000000", "long 3000000", "b", "c"]), texts(4, &["d"])],
+        &[
+            "result item 0 attempt 1: 3000000 bytes",
+            "result item 1 attempt 1: 3000000 bytes",
+            "back 2 from 2",
+            "result item 4 attempt 1: d",
+        ],
+        End::Closed,
+    );
+}
+
+#[test]
+fn the_last_item_of_a_chunk_leaves_nothing_to_be_given_back() {
+    check_ready(vec![texts(0, &["long 5000000"])], &["result item 0 attempt 1: 5000000 bytes"], End::Closed);
 }
 
 #[test]
