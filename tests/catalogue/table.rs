@@ -71,7 +71,7 @@ fn run(package: &str) -> io::Result<String> {
 fn take(said: &str, came: &mut BTreeMap<String, Came>) {
     for line in said.lines().map(str::trim) {
         if let Some((id, figure)) = line.strip_prefix("figure: ").and_then(|line| line.split_once(' ')) {
-            came.entry(id.to_owned()).or_default().figures.push(figure.to_owned());
+            came.entry(id.to_uppercase()).or_default().figures.push(figure.to_owned());
         } else if let Some((passed, seconds, name)) = end_of_test(line) {
             let id = name.split('_').next().unwrap_or_default().to_uppercase();
             let case = came.entry(id).or_default();

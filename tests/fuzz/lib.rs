@@ -32,6 +32,9 @@ pub mod item;
 pub mod limits;
 #[path = "../../runner/outcome.rs"]
 pub mod outcome;
+#[path = "../../runner/record.rs"]
+#[expect(dead_code, reason = "records are printed elsewhere")]
+pub mod record;
 #[path = "../../runner/source/mod.rs"]
 pub mod source;
 #[path = "../../runner/wire/mod.rs"]

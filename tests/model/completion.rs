@@ -14,6 +14,7 @@ use loom::thread;
 
 use super::hand_over::{Scene, completion, join};
 use super::run_state::RunState;
+use super::table::Table;
 use crate::explore;
 use crate::item::ItemIndex;
 use crate::park::{Found, Sleeper};
@@ -180,15 +181,17 @@ fn run(deed: Deed) -> BTreeMap<ItemIndex, End> {
             thread::spawn(move || drive(&scene, slot, deed, &sender))
         })
         .collect();
-    let mut state = RunState::default();
+    let (mut state, mut table) = (RunState::default(), Table::default());
     let mut ends = BTreeMap::new();
     state.input_ended(ITEMS);
     while !state.is_over() {
         let (item, end) = receiver.recv().expect("senders live as long as the run");
-        assert_eq!(ends.insert(item, end), None, "item {item} ended twice");
+        assert!(table.end(item), "item {item} ended twice");
+        ends.insert(item, end);
         state.ended(item, &completion());
         state.accepted(1, 0);
     }
+    assert_eq!(table.open(ITEMS).count(), 0, "nothing is left open");
     assert_eq!(scene.look(), None, "nothing is left in the queue");
     scene.parking.close();
     join(drivers);
