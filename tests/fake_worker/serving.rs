@@ -293,7 +293,10 @@ impl Actor {
 fn stop_for_a_moment() {
     let own = rustix::process::getpid();
     // What it inherits is closed, or the end of a worker that is killed meanwhile would not be seen in its pipes.
-    let script = format!("exec 3<&- 4>&-; sleep 0.01; kill -CONT {own}");
+    let script = format!(
+        "exec 3<&- 4>&-; until grep -q '^State:.T' /proc/{own}/status; do [ -e /proc/{own} ] || exit; done; \
+         sleep 0.01; kill -CONT {own}"
+    );
     Command::new("/bin/sh").args(["-c", &script]).spawn().unwrap();
     rustix::process::kill_process(own, Signal::STOP).unwrap();
 }
