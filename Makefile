@@ -58,7 +58,7 @@ build: ## Build the wasmpool command
 	cargo build $(CARGO_FLAGS)
 
 .PHONY: test
-test: guests ## Run every test but the long ones
+test: guests build ## Run every test but the long ones
 	if cargo nextest --version >/dev/null 2>&1; then \
 		cargo nextest run $(CARGO_FLAGS); \
 	else \
@@ -66,12 +66,22 @@ test: guests ## Run every test but the long ones
 	fi
 	cargo test $(CARGO_FLAGS) --doc
 	cargo test $(CARGO_FLAGS) -p wasmpool-model
+	cargo test $(CARGO_FLAGS) -p wasmpool-fuzz
 	$(GUEST_CARGO) test $(GUEST_FLAGS)
 
 .PHONY: soak
-soak: guests ## Run the long forms of the tests
+soak: guests build ## Run the long forms of the tests
 	WASMPOOL_SOAK=1 cargo test $(CARGO_FLAGS) --lib --bins --tests
 	WASMPOOL_SOAK=1 cargo test $(CARGO_FLAGS) -p wasmpool-model
+	WASMPOOL_SOAK=1 cargo test $(CARGO_FLAGS) -p wasmpool-fuzz -- --nocapture
+
+.PHONY: faults
+faults: guests build ## Run the tests of each case of the catalogue of faults, and write the table of SPECIFICATION.md
+	cargo bench --locked --bench faults
+
+.PHONY: fuzz
+fuzz: ## Run each reader of hostile bytes 10,000,000 times over changed input
+	WASMPOOL_SOAK=1 cargo test $(CARGO_FLAGS) -p wasmpool-fuzz --test targets -- --nocapture
 
 .PHONY: lint
 lint: wasm-target ## Check the format, and run clippy with warnings denied
@@ -79,6 +89,7 @@ lint: wasm-target ## Check the format, and run clippy with warnings denied
 	cargo fmt --all --check --manifest-path guest-tasks/Cargo.toml
 	cargo clippy $(CARGO_FLAGS) --all-targets -- -D warnings
 	cargo clippy $(CARGO_FLAGS) -p wasmpool-model --all-targets -- -D warnings
+	cargo clippy $(CARGO_FLAGS) -p wasmpool-fuzz --lib --tests -- -D warnings
 	$(GUEST_CARGO) clippy $(GUEST_FLAGS) --all-targets -- -D warnings
 	$(GUEST_CARGO) clippy $(GUEST_FLAGS) --target $(WASM) -- -D warnings
 

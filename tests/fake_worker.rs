@@ -8,6 +8,7 @@
 
 mod actor;
 mod bytes;
+mod chaos;
 mod compiling;
 mod deaths;
 mod fake;
@@ -17,9 +18,12 @@ mod pipes;
 mod script;
 mod serving;
 mod starts;
+mod steps;
 
 pub(crate) use self::fake::{Fake, Ran, alone, job, numbers};
-pub(crate) use self::script::{Compiler, Death, Lie, Misdeed, Page, Results, Script, Start, When};
+pub(crate) use self::script::{
+    Compiler, Death, Fault, Lie, Misdeed, Page, Results, Script, Start, Step, When,
+};
 
 /// Names the folder of the test that started this process as a worker.
 const STAGE: &str = "WASMPOOL_FAKE";

@@ -11,6 +11,8 @@
 //! | `call.rs` | `wasmpool call`: one call and its value |
 //! | `inspect.rs` | `wasmpool inspect`: what a guest offers |
 //! | `faults.rs` | guests that misbehave, workers that die: what becomes of their items |
+//! | `modules.rs` | guests that are made to hurt whoever compiles or loads them |
+//! | `promises.rs` | what breaks other pools: killed workers and hosts, slow readers, and that it does not break this one |
 //! | `policies.rs` | items that are run again or cancelled, ends of runs that were asked for, bounds of the host's memory |
 //! | `limits.rs` | memory, output and fuel: items up to their limits and beyond; runs that are the same every time |
 //! | `guests.rs` | guests that try what guests should not: what they get, and what they do not |
@@ -27,12 +29,17 @@
 //! | `fake_worker.rs` | the pool against worker processes that misbehave in every way there is |
 //! | `pool.rs` | runs as a program starts them: sources and sinks that are slow, endless or broken, and ends from outside |
 //! | `values.rs` | typed values of every kind, there and back, and what is said about wrong ones |
+//! | `catalogue.rs` | the catalogue of faults: each case has tests, each of them a case |
 //! | `tidy.rs` | what must hold for the text of the project: who may name what, what every file has, what documents say |
+//!
+//! `fuzz/` is a package of its own: hostile bytes for every reader, and guests that nobody wrote, for which it needs
+//! crates that wasmpool does not.
 //!
 //! `model/` is a package of its own: the scheduler's protocols under a model checker, which needs its own atomics.
 
 mod bench_command;
 mod call;
+mod catalogue;
 mod documents;
 mod errors;
 mod fake_worker;
@@ -49,10 +56,12 @@ mod lines;
 mod manual;
 mod many_pools;
 mod merging;
+mod modules;
 mod parity;
 mod pauses;
 mod policies;
 mod pool;
+mod promises;
 mod run;
 mod signals;
 mod tidy;

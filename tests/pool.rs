@@ -280,7 +280,7 @@ fn a_sink_that_fails_ends_the_run() {
 }
 
 #[test]
-fn a_slow_sink_stalls_the_source_and_no_item_is_charged_for_it() {
+fn h14_a_slow_sink_stalls_the_source_and_no_item_is_charged_for_it() {
     const LIMIT: Duration = Duration::from_millis(300);
     let (_nobody, slow): (Sender<()>, _) = channel();
     let mut play = play(Ending::End(200), move |emitted| {

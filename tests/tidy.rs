@@ -1,7 +1,7 @@
 //! What must hold for the text of the project. A rule that can be read off the files is a test here, so that it
 //! holds tomorrow too; each says in its message what to do instead.
 
-mod source;
+pub(crate) mod source;
 
 use std::collections::BTreeSet;
 

@@ -84,7 +84,7 @@ pub(super) fn number<N: FromStr>(flag: &str, text: &str) -> Result<N, Error> {
 /// A number of bytes for `flag`, such as `65536`, `64KiB` or `1GiB`; no more than `most`.
 pub(super) fn size(flag: &str, text: &str, most: u64) -> Result<NonZero<u64>, Error> {
     let wrong = || {
-        let (most, unit) = if most % GIB == 0 { (most / GIB, "GiB") } else { (most / MIB, "MiB") };
+        let (most, unit) = if most.is_multiple_of(GIB) { (most / GIB, "GiB") } else { (most / MIB, "MiB") };
         Error::usage(
             format!("`{flag}` takes a size from 1 byte to {most} {unit}, not `{text}`"),
             "write a number of bytes, or of `KiB`, `MiB` or `GiB`, such as `64KiB`",

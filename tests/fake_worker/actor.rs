@@ -16,6 +16,7 @@ use wasmpool::wire::{Decoder, read_message};
 
 use super::bytes::{GARBAGE, description, encoded, single};
 use super::script::{Compiler, Death, Script, Start};
+use super::serving::now_ns;
 
 /// Plays a worker in `stage`; returns its exit code.
 pub(super) fn play(stage: &Path) -> i32 {
@@ -102,6 +103,11 @@ impl Actor {
         OpenOptions::new().write(true).create_new(true).open(self.stage.join("first")).is_ok()
     }
 
+    /// The folder of the test.
+    pub(super) fn stage(&self) -> &Path {
+        &self.stage
+    }
+
     fn compile(mut self, describe_only: bool) -> io::Result<i32> {
         let part = self.script.compiler;
         match part {
@@ -141,6 +147,8 @@ impl Actor {
     }
 
     fn start(mut self) -> io::Result<i32> {
+        let mut starts = File::options().append(true).create(true).open(self.stage.join("starts"))?;
+        writeln!(starts, "{}", now_ns())?;
         let ready = encoded(&Response::Ready(Ready::default()));
         let part = self.script.start;
         match part {

@@ -51,7 +51,7 @@ fn w18_a_segmentation_fault_at_every_attempt_is_a_crash() {
 }
 
 #[test]
-fn a_kill_from_outside_is_forgiven_four_times() {
+fn h18_a_kill_from_outside_is_forgiven_four_times() {
     let signal = Signal::KILL.as_raw();
     check(Death::Signal(signal), WorkerEnd::Signalled(signal), 5);
 }
@@ -78,6 +78,15 @@ fn a_worker_that_says_it_was_between_two_items_is_believed_once() {
     ran.check_ok_but(12, &[BAD]);
     assert_eq!(ran.end(BAD), (&Outcome::Crash { end: WorkerEnd::Exited(1) }, 2));
     assert_eq!(ran.summary().replaced, 3);
+}
+
+#[test]
+fn h2_a_result_that_was_written_outlives_its_worker() {
+    let death = Death::Signal(Signal::KILL.as_raw());
+    let ran = run(When::Everywhere, Misdeed::DieAfter(death));
+    ran.check_ok_but(12, &[]);
+    // Written is done: nothing is run again.
+    assert_eq!(ran.summary().attempts, 12);
 }
 
 #[test]
@@ -113,7 +122,7 @@ fn check_retried_forger(misdeed: Misdeed) {
 }
 
 #[test]
-fn results_in_the_outbox_outlive_their_worker() {
+fn h2_results_in_the_outbox_outlive_their_worker() {
     let misdeed = Some((When::First(BAD), Misdeed::Die(Death::Abort)));
     let script = Script { misdeed, results: Results::Outbox, ..Script::default() };
     let ran = Fake::new(script).run(job(numbers(12)));
@@ -126,7 +135,7 @@ fn results_in_the_outbox_outlive_their_worker() {
 }
 
 #[test]
-fn results_in_the_outbox_that_were_written_too_count_once() {
+fn h2_results_in_the_outbox_that_were_written_too_count_once() {
     let misdeed = Some((When::First(BAD), Misdeed::DieUncleared(Death::Abort)));
     let script = Script { misdeed, results: Results::Outbox, ..Script::default() };
     let ran = Fake::new(script).run(job(numbers(12)));

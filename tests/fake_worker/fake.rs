@@ -25,7 +25,7 @@ use wasmpool::wire::msg::Serve;
 use super::script::Script;
 
 /// When a run counts as hung; it is ended by this signal then.
-const PATIENCE: Duration = Duration::from_secs(60);
+const PATIENCE: Duration = Duration::from_secs(300);
 const OUT_OF_PATIENCE: i32 = 14;
 
 /// The most output an item may have here.
@@ -186,6 +186,12 @@ impl Fake {
             run_timeout: None,
             pauser: Pauser::default(),
         }
+    }
+
+    /// When serving workers started, in the order in which they did.
+    pub(crate) fn starts(&self) -> Vec<Duration> {
+        let starts = fs::read_to_string(self.stage.join("starts")).unwrap_or_default();
+        starts.lines().map(|start| Duration::from_nanos(start.parse().unwrap())).collect()
     }
 
     /// The processes that have been started.

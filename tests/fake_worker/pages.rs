@@ -84,6 +84,11 @@ fn w5_a_result_that_trickles_in_byte_by_byte() {
 }
 
 #[test]
+fn w9_a_result_that_comes_when_the_item_has_timed_out_is_dropped() {
+    check(Page::Honest, Misdeed::Late(LIMIT + LIMIT / 3));
+}
+
+#[test]
 fn messages_without_end_do_not_stop_the_clock() {
     check(Page::Honest, Misdeed::LogForEver);
 }

@@ -18,6 +18,8 @@ pub(crate) struct Script {
     pub(crate) page: Page,
     /// What goes wrong, if anything.
     pub(crate) misdeed: Option<(When, Misdeed)>,
+    /// What goes wrong now and then, as this seed has it.
+    pub(crate) chaos: Option<u64>,
     /// Bytes of standard output that each result carries.
     pub(crate) stdout: usize,
     /// Bytes written to standard error before each result.
@@ -134,8 +136,18 @@ pub(crate) enum Misdeed {
     DieForging(u64, Death),
     /// Leaves garbage in the outbox and ends.
     DieScribbling(Death),
+    /// Fails at this step of the item in this way.
+    Fail(Step, Fault),
+    /// Gives the result of this item, which another worker is running, beside its own.
+    Forge(ItemIndex),
+    /// Stops for a moment, as a whole.
+    Stop,
+    /// Is slow.
+    Rest(Duration),
     /// Says nothing more.
     Hang,
+    /// Says nothing more; the result comes when it is no more.
+    Late(Duration),
     /// Sends half of the result and says nothing more.
     HangMidFrame,
     /// Sends the result byte by byte, each after a pause.
@@ -148,6 +160,26 @@ pub(crate) enum Misdeed {
     CloseResults,
     /// Closes its request pipe and stays.
     CloseRequests,
+}
+
+/// A step of a worker on its way through an item.
+#[derive(Clone, Copy, Debug, Deserialize, PartialEq, Eq, Serialize)]
+pub(crate) enum Step {
+    /// It has the item, and has not begun.
+    Decode,
+    /// It has begun.
+    Run,
+    /// Half of the result is written.
+    Encode,
+}
+
+/// How a step goes wrong.
+#[derive(Clone, Copy, Debug, Deserialize, Serialize)]
+pub(crate) enum Fault {
+    Crash,
+    Exit,
+    /// It says something that makes no sense.
+    Error,
 }
 
 /// How a process ends.

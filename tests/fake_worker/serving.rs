@@ -1,11 +1,15 @@
 //! A fake worker that is ready: its results, its status page, its misdeeds.
 
+use std::fs::{self, File};
 use std::io::{self, Write};
 use std::os::fd::AsFd;
+use std::path::Path;
+use std::process::Command;
 use std::time::Duration;
 
 use rustix::event::Timespec;
 use rustix::fs::OFlags;
+use rustix::process::Signal;
 use rustix::time::{ClockId, clock_gettime};
 use wasmpool::item::ItemIndex;
 use wasmpool::shm::segment::{Segment, SegmentMap};
@@ -13,7 +17,12 @@ use wasmpool::wire::msg::{Call, Response};
 
 use super::actor::{Actor, Asked, die, open, stay_without};
 use super::bytes::{GARBAGE, batch, encoded, report, single, value};
-use super::script::{Misdeed, Page, Results, When};
+use super::chaos;
+use super::script::{Death, Fault, Misdeed, Page, Results, Step, When};
+
+/// Marks of two workers that meet.
+const HAS_IT: &str = "has-it";
+const FORGED: &str = "forged";
 
 /// How often a page that never keeps still is written.
 const BLINK: Duration = Duration::from_millis(1);
@@ -61,11 +70,14 @@ impl Actor {
         for position in 0..call.chunk.len() {
             let item = call.chunk.first() + position;
             let value = value(call.chunk.input(position).unwrap());
-            if let Page::Honest = self.script.page {
+            let misdeed = self.misdeed_at(item, call.attempt);
+            let begins = !matches!(misdeed, Some(Misdeed::Fail(Step::Decode, _)));
+            if matches!(self.script.page, Page::Honest) && begins {
                 segment.running(item, call.attempt, now_ns());
             }
             self.talk()?;
-            match self.misdeed_at(item, call.attempt) {
+            self.meet(item);
+            match misdeed {
                 None => self.answer(&mut held, call.attempt, &value, segment)?,
                 Some(Misdeed::DieUncleared(death)) => {
                     self.answer(&mut held, call.attempt, &value, segment)?;
@@ -134,6 +146,9 @@ impl Actor {
     }
 
     fn misdeed_at(&self, item: ItemIndex, attempt: u32) -> Option<Misdeed> {
+        if let Some(seed) = self.script.chaos {
+            return chaos::misdeed(seed, item, attempt);
+        }
         let (when, misdeed) = self.script.misdeed?;
         let due = match when {
             When::Always(bad) => item == bad,
@@ -173,6 +188,34 @@ impl Actor {
                 segment.append(0, &GARBAGE, 1);
                 return Ok(Served::Ending(die(death)));
             }
+            Misdeed::Fail(step, fault) => {
+                if step == Step::Encode {
+                    self.write(&honest[..honest.len() / 2])?;
+                }
+                match fault {
+                    Fault::Crash => return Ok(Served::Ending(die(Death::Signal(Signal::SEGV.as_raw())))),
+                    Fault::Exit => return Ok(Served::Ending(1)),
+                    Fault::Error => self.write(&GARBAGE)?,
+                }
+            }
+            Misdeed::Forge(other) => {
+                self.wait_for(HAS_IT);
+                self.write(&single(other, attempt, b"\"forged\"", 0))?;
+                self.mark(FORGED);
+                self.write(&honest)?;
+            }
+            Misdeed::Stop => {
+                stop_for_a_moment();
+                self.write(&honest)?;
+            }
+            Misdeed::Rest(pause) => {
+                rest(pause);
+                self.write(&honest)?;
+            }
+            Misdeed::Late(pause) => {
+                write_later(self.stage(), pause, &honest);
+                return Ok(Served::Silent);
+            }
             Misdeed::Hang => return Ok(Served::Silent),
             Misdeed::HangMidFrame => {
                 self.write(&honest[..honest.len() / 2])?;
@@ -198,6 +241,26 @@ impl Actor {
             Misdeed::CloseRequests => return Err(stay_without("3<&-")),
         }
         Ok(Served::Well)
+    }
+
+    /// Two workers that are to meet do so before this item, which one of them speaks for and the other runs.
+    fn meet(&self, item: ItemIndex) {
+        if let Some((_, Misdeed::Forge(other))) = self.script.misdeed
+            && item == other
+        {
+            self.mark(HAS_IT);
+            self.wait_for(FORGED);
+        }
+    }
+
+    fn mark(&self, name: &str) {
+        File::create(self.stage().join(name)).unwrap();
+    }
+
+    fn wait_for(&self, name: &str) {
+        while !self.stage().join(name).exists() {
+            rest(BLINK);
+        }
     }
 
     /// Starts a thread that writes a page that never keeps still, if the script asks for one.
@@ -226,13 +289,34 @@ impl Actor {
     }
 }
 
+/// Stops this process, which another one continues.
+fn stop_for_a_moment() {
+    let own = rustix::process::getpid();
+    // What it inherits is closed, or the end of a worker that is killed meanwhile would not be seen in its pipes.
+    let script = format!(
+        "exec 3<&- 4>&-; until grep -q '^State:.T' /proc/{own}/status; do [ -e /proc/{own} ] || exit; done; \
+         sleep 0.01; kill -CONT {own}"
+    );
+    Command::new("/bin/sh").args(["-c", &script]).spawn().unwrap();
+    rustix::process::kill_process(own, Signal::STOP).unwrap();
+}
+
+/// Has these bytes written to the results after a while, by a process that is not killed with this one.
+fn write_later(stage: &Path, pause: Duration, bytes: &[u8]) {
+    let path = stage.join("late");
+    fs::write(&path, bytes).unwrap();
+    let script = format!("sleep {}; cat '{}' >&4", pause.as_secs_f64(), path.display());
+    Command::new("/bin/sh").args(["-c", &script]).spawn().unwrap();
+}
+
 /// Does nothing for so long: a worker that is slow is what is tested here.
 fn rest(pause: Duration) {
     let pause = Timespec::try_from(pause).unwrap();
     rustix::event::poll(&mut [], Some(&pause)).unwrap();
 }
 
-fn now_ns() -> u64 {
+/// What the monotonic clock shows.
+pub(super) fn now_ns() -> u64 {
     let now = clock_gettime(ClockId::Monotonic);
     u64::try_from(now.tv_sec).unwrap() * 1_000_000_000 + u64::try_from(now.tv_nsec).unwrap()
 }

@@ -1,5 +1,7 @@
 //! Serving workers that are never ready, or only just.
 
+use std::time::Duration;
+
 use wasmpool::error::{Error, ExitCode};
 use wasmpool::pool::Job;
 
@@ -31,7 +33,19 @@ fn w19_workers_that_exit_before_they_are_ready() {
 }
 
 #[test]
-fn a_worker_that_exits_before_it_is_ready_is_replaced() {
+fn w19_each_start_that_fails_is_waited_for_longer_before_the_next() {
+    let fake = Fake::new(Script { start: Start::Exit, ..Script::default() });
+    let ran = fake.run(Job { workers: 1, ..job(numbers(12)) });
+    assert!(matches!(ran.error(), Error::Pool { .. }), "{:?}", ran.error());
+    let starts = fake.starts();
+    assert_eq!(starts.len(), 3, "{starts:?}");
+    for (pair, pause) in starts.windows(2).zip([10, 20]) {
+        assert!(pair[1] - pair[0] >= Duration::from_millis(pause), "{starts:?}");
+    }
+}
+
+#[test]
+fn w19_a_worker_that_exits_before_it_is_ready_is_replaced() {
     let fake = Fake::new(Script { start: Start::ExitOnce, ..Script::default() });
     let ran = fake.run(Job { workers: 1, ..job(numbers(12)) });
     ran.check_ok_but(12, &[]);

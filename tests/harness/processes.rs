@@ -65,6 +65,11 @@ impl Worker {
         !self.is_gone_within(Duration::from_millis(50)) && self.cpu_ticks() > before + 2
     }
 
+    /// Whether it has used more processor time than its start takes, however busy the machine is.
+    pub(crate) fn has_computed(&self) -> bool {
+        self.cpu_ticks() > 5
+    }
+
     #[track_caller]
     pub(crate) fn wait_until_it_computes(&self) {
         let deadline = Instant::now() + PATIENCE;

@@ -45,32 +45,32 @@ enum Event {
     InputEnded { total: u64 },
 }
 
-struct Scene {
-    parking: Parking,
-    bells: Vec<Arc<Bell>>,
+pub(super) struct Scene {
+    pub(super) parking: Parking,
+    pub(super) bells: Vec<Arc<Bell>>,
     new: Queue,
     requeued: Queue,
 }
 
 impl Scene {
-    fn new(n_drivers: usize) -> Arc<Self> {
+    pub(super) fn new(n_drivers: usize) -> Arc<Self> {
         let bells: Vec<_> = (0..n_drivers).map(|_| Arc::<Bell>::default()).collect();
         let wakers = bells.iter().map(|bell| Arc::clone(bell) as Arc<dyn Wake>).collect();
         let parking = Parking::new(wakers);
         Arc::new(Self { parking, bells, new: Queue::default(), requeued: Queue::default() })
     }
 
-    fn push(&self, item: ItemIndex) {
+    pub(super) fn push(&self, item: ItemIndex) {
         self.new.push(item);
         self.parking.wake_one();
     }
 
-    fn push_front(&self, item: ItemIndex) {
+    pub(super) fn push_front(&self, item: ItemIndex) {
         self.requeued.push(item);
         self.parking.wake_one();
     }
 
-    fn look(&self) -> Option<ItemIndex> {
+    pub(super) fn look(&self) -> Option<ItemIndex> {
         self.requeued.take().or_else(|| self.new.take())
     }
 
@@ -118,7 +118,7 @@ impl Scene {
     }
 }
 
-fn completion() -> Completion {
+pub(super) fn completion() -> Completion {
     let meta = Meta { attempts: 1, ..Meta::default() };
     Completion { meta: Box::new(meta), ..Completion::new(Outcome::Exit { code: 0 }) }
 }
@@ -174,7 +174,7 @@ impl<const N: usize> Run<N> {
     }
 }
 
-fn join(threads: impl IntoIterator<Item = thread::JoinHandle<()>>) {
+pub(super) fn join(threads: impl IntoIterator<Item = thread::JoinHandle<()>>) {
     for thread in threads {
         thread.join().expect("a model's threads do not panic");
     }

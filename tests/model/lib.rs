@@ -23,12 +23,25 @@ pub mod park;
 #[path = "../../runner/scheduler/window.rs"]
 pub mod window;
 
+/// In the place of `runner/record.rs`, of which errors need a word.
+mod record {
+    use std::time::Duration;
+
+    pub(crate) fn seconds(duration: Duration) -> String {
+        format!("{duration:?}")
+    }
+}
+
 /// What is here is for the pool's folder only, so its model is here too.
 #[path = "../../runner/pool"]
 mod pool {
+    #[path = "../../tests/model/completion.rs"]
+    mod completion;
     #[path = "../../tests/model/hand_over.rs"]
     mod hand_over;
+    #[expect(dead_code, reason = "no model ends a run early")]
     mod run_state;
+    mod table;
 }
 
 /// Runs `model` through every interleaving with at most `preemptions` switches away from a thread that could go on.

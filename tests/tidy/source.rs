@@ -5,14 +5,14 @@ use std::path::{Path, PathBuf};
 
 /// One file of the project.
 #[derive(Debug)]
-pub(super) struct SourceFile {
+pub(crate) struct SourceFile {
     /// From the top of the project, such as `runner/main.rs`.
-    pub(super) path: String,
-    pub(super) text: String,
+    pub(crate) path: String,
+    pub(crate) text: String,
 }
 
 /// All files below `folder` that have one of these extensions, in the order of their paths.
-pub(super) fn files(folder: &str, extensions: &[&str]) -> Vec<SourceFile> {
+pub(crate) fn files(folder: &str, extensions: &[&str]) -> Vec<SourceFile> {
     let mut paths = Vec::new();
     walk(&root().join(folder), &mut paths);
     let has_extension = |path: &PathBuf| {
@@ -25,7 +25,7 @@ pub(super) fn files(folder: &str, extensions: &[&str]) -> Vec<SourceFile> {
 }
 
 /// The text of one file.
-pub(super) fn read(path: &str) -> String {
+pub(crate) fn read(path: &str) -> String {
     open(&root().join(path)).text
 }
 
@@ -53,17 +53,17 @@ fn walk(folder: &Path, paths: &mut Vec<PathBuf>) {
 
 impl SourceFile {
     /// Whether the whole file is compiled for tests only.
-    pub(super) fn is_test(&self) -> bool {
+    pub(crate) fn is_test(&self) -> bool {
         self.path.split('/').any(|part| part == "tests" || part == "tests.rs")
     }
 
     /// The text with comments and the insides of literals blanked; lines stay where they are.
-    pub(super) fn code(&self) -> String {
+    pub(crate) fn code(&self) -> String {
         code(&self.text)
     }
 
     /// As [`SourceFile::code`], without what is compiled for tests only.
-    pub(super) fn shipped_code(&self) -> String {
+    pub(crate) fn shipped_code(&self) -> String {
         if self.is_test() { String::new() } else { without_tests(&self.code()) }
     }
 }
@@ -168,7 +168,7 @@ fn item_end(item: &str) -> usize {
 }
 
 /// Whether `line` has `pattern` in it, and not as a part of a longer name.
-pub(super) fn mentions(line: &str, pattern: &str) -> bool {
+pub(crate) fn mentions(line: &str, pattern: &str) -> bool {
     line.match_indices(pattern).any(|(at, _)| {
         let before = line[..at].chars().next_back();
         let after = line[at + pattern.len()..].chars().next();
