@@ -127,6 +127,13 @@ impl Chunk {
         }
     }
 
+    /// A chunk of the item `first + position` alone; none if there is no such item.
+    #[must_use]
+    pub fn only(&self, position: u64) -> Option<Self> {
+        let inputs = self.inputs.only(position)?;
+        Some(Self { first: self.first + position, inputs })
+    }
+
     /// Cuts the chunk: it keeps its first `at` items, the others are returned; none if `at` leaves none over.
     ///
     /// # Panics
@@ -182,6 +189,24 @@ impl Inputs {
                 Input::Json { line, text: texts.get(position)? }
             }
             Self::Folds(packed) => Input::Fold(packed.get(position)?),
+        })
+    }
+
+    fn only(&self, position: u64) -> Option<Self> {
+        let pack = |packed: &Packed| packed.get(position).into_iter().collect::<Packed>();
+        Some(match (self, self.input(position)?) {
+            (Self::Spans { step, .. }, Input::Span { start, end }) => Self::Spans { start, end, step: *step },
+            (Self::Texts(packed), _) => Self::Texts(pack(packed)),
+            (Self::Files { names, contents }, _) => {
+                Self::Files { names: pack(names), contents: pack(contents) }
+            }
+            (Self::Arguments(packed), _) => Self::Arguments(pack(packed)),
+            (Self::Json { texts, .. }, Input::Json { line, .. }) => Self::Json { line, texts: pack(texts) },
+            (Self::Folds(packed), _) => Self::Folds(pack(packed)),
+            (Self::Numbers { start, .. }, _) => {
+                Self::Numbers { start: start + i128::from(position), count: 1 }
+            }
+            (Self::Spans { .. } | Self::Json { .. }, _) => return None,
         })
     }
 
@@ -335,6 +360,15 @@ mod tests {
             }
             seen.extend(rest.iter().flat_map(owned));
             prop_assert_eq!(seen, owned(&whole));
+        }
+
+        #[test]
+        fn an_item_alone_is_the_item_in_its_chunk(inputs in inputs(), first in 0..1_u64 << 40, at in 0..50_u64) {
+            let whole = Chunk::new(first, inputs);
+            match whole.only(at) {
+                Some(alone) => prop_assert_eq!(owned(&alone), [owned(&whole)[at as usize].clone()]),
+                None => prop_assert!(at >= whole.len()),
+            }
         }
 
         #[test]

@@ -3,6 +3,7 @@
 //! The failure of an item is not an error; it is an [`Outcome`](crate::outcome::Outcome).
 
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 use std::{fmt, io};
 
 /// Why a run could not start, or could not go on.
@@ -61,6 +62,18 @@ pub enum Error {
     /// Whoever read our standard output closed it.
     #[error("standard output was closed")]
     OutputClosed,
+    /// The run has used up its time.
+    #[error("the run was ended after {}", crate::record::seconds(*limit))]
+    Deadline {
+        /// The time it had.
+        limit: Duration,
+    },
+    /// So many items have failed that the run ended.
+    #[error("the run was ended after {failures} failed {}", if *failures == 1 { "item" } else { "items" })]
+    FailFast {
+        /// How many.
+        failures: u64,
+    },
     /// A signal asked the run to end.
     #[error("interrupted by {}", signal_name(*signal))]
     Interrupted {
@@ -88,6 +101,8 @@ impl ExitCode {
     pub const POOL: Self = Self(6);
     /// Results could not be written.
     pub const OUTPUT: Self = Self(7);
+    /// The run has used up its time.
+    pub const DEADLINE: Self = Self(124);
     /// A bug in wasmpool.
     pub const INTERNAL: Self = Self(70);
     /// The consumer closed standard output (128 + `SIGPIPE`).
@@ -115,7 +130,11 @@ impl Error {
             | Self::Guest { hint, .. }
             | Self::Input { hint, .. }
             | Self::Pool { hint, .. } => hint.as_deref(),
-            Self::Output { .. } | Self::OutputClosed | Self::Interrupted { .. } => None,
+            Self::Output { .. }
+            | Self::OutputClosed
+            | Self::Deadline { .. }
+            | Self::FailFast { .. }
+            | Self::Interrupted { .. } => None,
         }
     }
 
@@ -129,6 +148,8 @@ impl Error {
             Self::Pool { .. } => ExitCode::POOL,
             Self::Output { .. } => ExitCode::OUTPUT,
             Self::OutputClosed => ExitCode::OUTPUT_CLOSED,
+            Self::Deadline { .. } => ExitCode::DEADLINE,
+            Self::FailFast { .. } => ExitCode::ITEMS_FAILED,
             Self::Interrupted { signal } => ExitCode::from_signal(*signal),
         }
     }

@@ -42,6 +42,8 @@ pub struct Description {
     pub exports: Vec<Export>,
     /// The names of what it imports, sorted: `wasi:cli/environment@0.2.6`, `wasi_snapshot_preview1.fd_write`.
     pub imports: Vec<String>,
+    /// Bytes of all its memories and tables together when it starts.
+    pub initial_memory: u64,
 }
 
 /// One exported function.

@@ -11,6 +11,9 @@ pub const DEFAULT_WALL: Duration = Duration::from_secs(60);
 /// Memory of a guest, unless told otherwise: 1 GiB.
 pub const DEFAULT_MEMORY: u64 = 1 << 30;
 
+/// The most that the memory of a guest can be limited to: 4 GiB, which is what a memory of 32 bits can have.
+pub const MAX_MEMORY: u64 = 4 << 30;
+
 /// The most bytes that the value, standard output and standard error of one item may have together, unless told
 /// otherwise: 16 MiB.
 pub const DEFAULT_OUTPUT: u64 = 16 << 20;

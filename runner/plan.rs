@@ -15,7 +15,7 @@ use crate::error::Error;
 use crate::guest::{Description, Export, GuestKind, Integers, ValueType};
 use crate::item::ItemIndex;
 use crate::journal::Mode;
-use crate::limits::{CodeOptions, GuestLimits, Isolation, Limits, Policy};
+use crate::limits::{CodeOptions, GuestLimits, Isolation, Limits, MAX_MEMORY, Policy};
 use crate::report::Progress;
 use crate::sink::Format;
 use crate::source::{
@@ -189,6 +189,7 @@ impl Plan {
         let export = choose::export(self, guest)?;
         let merge = self.merge(guest, export)?;
         let finish = merge.and_then(|_| guest.finish_of(export));
+        self.check_memory(guest)?;
         let (source, inputs) = self.open_input(export)?;
         let serve = Serve {
             exports: iter::once(export).chain(merge).chain(finish).map(Export::full_name).collect(),
@@ -212,6 +213,25 @@ impl Plan {
     #[must_use]
     pub fn code(&self) -> CodeOptions {
         CodeOptions { fuel: self.guest_limits.fuel.is_some(), deterministic: self.seed.is_some() }
+    }
+
+    /// Checks that the guest can start at all.
+    fn check_memory(&self, guest: &Description) -> Result<(), Error> {
+        let limit = self.guest_limits.memory;
+        if guest.initial_memory <= limit {
+            return Ok(());
+        }
+        // The unit in which the limit is a whole number.
+        let (bytes, unit) = [(1 << 20, "MiB"), (1 << 10, "KiB"), (1, "bytes")]
+            .into_iter()
+            .find(|(bytes, _)| limit.is_multiple_of(*bytes))
+            .expect("everything is a number of bytes");
+        let (needed, limit) = (guest.initial_memory.div_ceil(bytes), limit / bytes);
+        Err(Error::guest(
+            &self.guest,
+            format!("starts with {needed} {unit} of memory; the limit is {limit} {unit}"),
+            (guest.initial_memory <= MAX_MEMORY).then(|| "a higher `--memory` lets it start".to_owned()),
+        ))
     }
 
     /// Whether one value is wanted, as far as that follows from what was typed.

@@ -87,6 +87,11 @@ pub(crate) fn milliseconds(duration: Duration) -> String {
     }
 }
 
+/// A duration as it is typed: `90 s`, `1.5 s`.
+pub(crate) fn seconds(duration: Duration) -> String {
+    format!("{} s", duration.as_secs_f64())
+}
+
 /// `text` with its control characters written as escapes, `\n` and `\u{1b}`: it fits on a line and does nothing
 /// to a terminal.
 pub(crate) fn escaped(text: &str) -> Cow<'_, str> {

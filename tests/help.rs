@@ -20,7 +20,7 @@ pub(crate) fn commands() -> Vec<String> {
 pub(crate) fn flags(command: &str) -> Vec<String> {
     let help = help(&format!("{command} --help"));
     let lines = help.lines().map(str::trim).filter(|line| line.starts_with('-'));
-    let flags = lines.filter_map(|line| line.split([' ', ',']).find(|word| word.starts_with("--")));
+    let flags = lines.filter_map(|line| line.split([' ', ',', '[']).find(|word| word.starts_with("--")));
     flags.map(str::to_owned).collect()
 }
 
@@ -88,6 +88,19 @@ fn every_flag_in_the_help_is_taken() {
                 "--workers" => "primes.wasm --range 0..10 --workers 1",
                 "--runs" => "primes.wasm --range 0..10 --runs 1",
                 "--timeout" => "primes.wasm --range 0..10 --timeout 30s",
+                "--cpu-time" => "primes.wasm --range 0..10 --cpu-time 30s",
+                "--compile-timeout" => "primes.wasm --range 0..10 --compile-timeout 1m",
+                "--run-timeout" => "primes.wasm --range 0..10 --run-timeout 1m",
+                "--retries" => "primes.wasm --range 0..10 --retries 1",
+                "--crash-retries" => "primes.wasm --range 0..10 --crash-retries 2",
+                "--at-most-once" => "primes.wasm --range 0..10 --at-most-once",
+                "--fail-fast" => "primes.wasm --range 0..10 --fail-fast",
+                "--max-items-per-worker" => "primes.wasm --range 0..10 --max-items-per-worker 3",
+                "--memory" => "primes.wasm --range 0..10 --memory 64MiB",
+                "--max-output" => "primes.wasm --range 0..10 --max-output 1KiB",
+                "--fuel" => "primes.wasm --range 0..10 --fuel 1_000_000",
+                "--deterministic" => "primes.wasm --range 0..10 --deterministic=7",
+                "--isolation" => "primes.wasm --range 0..10 --isolation worker",
                 "--chunk" => "primes.wasm --range 0..10 --chunk 3",
                 "--window" => "primes.wasm --range 0..10 --window 2",
                 "--unordered" => "primes.wasm --range 0..10 --each --unordered",

@@ -5,9 +5,8 @@ use std::fmt::Write as _;
 use std::fs;
 use std::io::{BufRead, BufReader};
 use std::os::unix::fs::PermissionsExt;
-use std::time::Duration;
 
-use crate::harness::{Running, Wasmpool, is_soak, run};
+use crate::harness::{Wasmpool, is_soak, run};
 
 /// What a host may have, in KiB: the longest line, and a program that does little.
 const MOST_KIB: u64 = 48 << 10;
@@ -33,19 +32,6 @@ fn refused_file(index: u64, name: &str, error: &str) -> String {
 
 fn add(lines: impl AsRef<[u8]>) -> Wasmpool {
     run("tour.wasm add --jsonl items.jsonl").file("items.jsonl", lines)
-}
-
-/// The largest memory that the host had, in KiB, while it ran to its end.
-fn peak_kib(running: Running) -> u64 {
-    let mut peak = 0;
-    running.check_while(Duration::from_millis(5), |pid| {
-        let status = fs::read_to_string(format!("/proc/{pid}/status")).unwrap_or_default();
-        let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:"));
-        let size = line.and_then(|line| line.trim().strip_suffix(" kB")?.parse().ok());
-        peak = peak.max(size.unwrap_or(0));
-    });
-    assert!(peak > 0, "the host's memory was never seen");
-    peak
 }
 
 #[test]
@@ -113,13 +99,13 @@ fn i3_a_line_of_a_gigabyte_fails_alone_in_little_memory() {
     };
     let too_long = |index| refused(index, "line 1 is longer than 16 MiB");
     let lines = running("--lines", "\nshort\n").stdout(too_long(0) + &ok(1, "\"short\"")).code(1);
-    let peak = peak_kib(lines.start());
+    let peak = lines.start().peak_kib();
     assert!(peak < MOST_KIB, "the host had {peak} KiB");
     let jsonl = running("--jsonl", "\n\"short\"\n").stdout(too_long(0) + &ok(1, "\"short\"")).code(1);
-    let peak = peak_kib(jsonl.start());
+    let peak = jsonl.start().peak_kib();
     assert!(peak < MOST_KIB, "the host had {peak} KiB");
     let blocks = running("--blocks", "\nshort\n").stdout(too_long(0) + &ok(1, "\"short\\n\"")).code(1);
-    let peak = peak_kib(blocks.start());
+    let peak = blocks.start().peak_kib();
     assert!(peak < MOST_KIB, "the host had {peak} KiB");
 }
 
@@ -360,6 +346,6 @@ fn many_lines_of_json_take_no_memory() {
     let is_right = move |stdout: &str| {
         stdout.lines().count() as u64 == items && stdout.ends_with(&ok(items - 1, &items.to_string()))
     };
-    let peak = peak_kib(add(lines).stdout_is(is_right).start());
+    let peak = add(lines).stdout_is(is_right).start().peak_kib();
     assert!(peak < MOST_KIB, "the host had {peak} KiB");
 }

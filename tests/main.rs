@@ -11,6 +11,9 @@
 //! | `call.rs` | `wasmpool call`: one call and its value |
 //! | `inspect.rs` | `wasmpool inspect`: what a guest offers |
 //! | `faults.rs` | guests that misbehave, workers that die: what becomes of their items |
+//! | `policies.rs` | items that are run again or cancelled, ends of runs that were asked for, bounds of the host's memory |
+//! | `limits.rs` | memory, output and fuel: items up to their limits and beyond; runs that are the same every time |
+//! | `guests.rs` | guests that try what guests should not: what they get, and what they do not |
 //! | `errors.rs` | bad usage, guests and inputs: the texts and the exit codes |
 //! | `signals.rs` | how a run ends at a signal, and what is left of it: nothing |
 //! | `journal.rs` | runs that are killed and gone on with, joblogs, `wasmpool replay` |
@@ -31,15 +34,18 @@ mod documents;
 mod errors;
 mod fake_worker;
 mod faults;
+mod guests;
 mod harness;
 mod help;
 mod inputs;
 mod inspect;
 mod journal;
+mod limits;
 mod lines;
 mod manual;
 mod merging;
 mod parity;
+mod policies;
 mod pool;
 mod run;
 mod signals;

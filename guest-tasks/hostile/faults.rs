@@ -4,7 +4,7 @@ use std::hash::{BuildHasher as _, RandomState};
 use std::hint::black_box;
 use std::process;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::time::{Duration, SystemTime};
+use std::time::{Duration, Instant, SystemTime};
 use std::{env, fs, io, thread};
 
 use crate::Hostile;
@@ -113,6 +113,28 @@ impl Guest for Hostile {
         bytes
     }
 
+    fn grow_until_refused(pages: u32) -> u64 {
+        while std::arch::wasm32::memory_grow::<0>(pages as usize) != usize::MAX {}
+        process::abort()
+    }
+
+    fn write_bytes(times: u64) -> u64 {
+        (0..times).map(|_| write(&mut io::stdout(), b"x")).sum()
+    }
+
+    fn read_clocks() -> (u64, u64, u64) {
+        let started = Instant::now();
+        (Self::read_clock(), Self::read_clock(), nanoseconds(started.elapsed()))
+    }
+
+    fn make_nans(n: u64) -> Vec<u64> {
+        // A payload that survives arithmetic on some machines and not on others.
+        let nan = black_box(f64::from_bits((f64::NAN.to_bits() ^ (1 << 63)) | (n & 0xff)));
+        let infinity = black_box(f64::INFINITY);
+        let sums = [nan + 1.0, nan * infinity, infinity - infinity, 0.0 * infinity, (-infinity).sqrt()];
+        sums.map(f64::to_bits).into()
+    }
+
     fn count_calls(_n: u64) -> u64 {
         static CALLS: AtomicU64 = AtomicU64::new(0);
         CALLS.fetch_add(1, Ordering::Relaxed) + 1
@@ -127,8 +149,7 @@ impl Guest for Hostile {
     }
 
     fn read_clock() -> u64 {
-        let since = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
-        u64::try_from(since.as_nanos()).unwrap_or(u64::MAX)
+        nanoseconds(SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default())
     }
 
     fn read_random() -> u64 {
@@ -154,6 +175,10 @@ fn descend(n: u64) -> u64 {
 fn write(stream: &mut impl io::Write, bytes: &[u8]) -> u64 {
     stream.write_all(bytes).and_then(|()| stream.flush()).expect("the stream takes what is written");
     u64::try_from(bytes.len()).expect("an address has 32 bits")
+}
+
+fn nanoseconds(time: Duration) -> u64 {
+    u64::try_from(time.as_nanos()).unwrap_or(u64::MAX)
 }
 
 /// As an address, of 32 bits; panics if it is none.

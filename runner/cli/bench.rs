@@ -16,7 +16,7 @@ use super::limits::LimitArgs;
 use super::{exit, parse};
 use crate::error::{Error, ExitCode};
 use crate::guest_file::GuestFile;
-use crate::limits::{Isolation, Policy};
+use crate::limits::Policy;
 use crate::plan::{self, InputKind, Kept, Merging, Plan};
 use crate::pool::{self, Cancellation};
 use crate::report::{Progress, Reporter, RunEvent};
@@ -118,7 +118,7 @@ impl BenchArgs {
             limits: self.limits.limits()?,
             guest_limits: self.limits.guest_limits()?,
             policy: Policy::default(),
-            isolation: Isolation::Item,
+            isolation: self.running.isolation(),
             seed: self.limits.seed()?,
             compile_timeout: self.limits.compile_timeout()?,
             run_timeout: None,
@@ -159,7 +159,8 @@ fn run(plan: &Plan, guest: &GuestFile, round: u64, cancellation: Cancellation) -
     let (export, is_merged) = (bound.export.to_string(), bound.merge.is_some());
     let options = job::sink_options(plan, &bound, Place::file("the digest of the results"));
     let mut digest = Digest::default();
-    let mut reporter = NoSummary(job::reporter(plan));
+    let is_first = round == 1 && plan.workers == NonZero::<usize>::MIN;
+    let mut reporter = NoSummary { inner: job::reporter(plan), is_first };
     let mut sink = sink::for_run(options, &mut digest);
     let summary = opening.run(job::job(plan, bound), sink.as_mut(), &mut reporter, cancellation)?;
     drop(sink);
@@ -183,7 +184,11 @@ impl Write for Digest {
 }
 
 /// The bar and the warnings of each run. The figures of all of them are one table.
-struct NoSummary(Box<dyn Reporter>);
+struct NoSummary {
+    inner: Box<dyn Reporter>,
+    /// What is true of every run is said once.
+    is_first: bool,
+}
 
 impl Reporter for NoSummary {
     fn report(&mut self, event: RunEvent<'_>) {
@@ -194,8 +199,9 @@ impl Reporter for NoSummary {
             | RunEvent::WorkerSaid { .. }
             | RunEvent::GuestPrinted { .. }
             | RunEvent::Note { .. }
-            | RunEvent::InputRemark { .. } => self.0.report(event),
-            RunEvent::Finished { .. } => {}
+            | RunEvent::InputRemark { .. } => self.inner.report(event),
+            RunEvent::SharedInstance if self.is_first => self.inner.report(event),
+            RunEvent::SharedInstance | RunEvent::Finished { .. } => {}
         }
     }
 }

@@ -3,11 +3,12 @@
 use std::num::NonZero;
 use std::path::PathBuf;
 
-use clap::Args;
+use clap::{Args, ValueEnum};
 
 use super::parse;
 use crate::error::Error;
 use crate::guest::Integers;
+use crate::limits::Isolation;
 use crate::plan::{self, InputKind};
 use crate::source::{LineEnd, NameEnd};
 
@@ -78,6 +79,18 @@ pub(super) struct RunningArgs {
     /// The integers of a plain module have no sign
     #[arg(long, hide_short_help = true)]
     unsigned: bool,
+    /// What items share: nothing, or their worker's instance
+    #[arg(long, value_name = "WHAT", value_enum, default_value = "item", hide_short_help = true)]
+    isolation: Between,
+}
+
+/// Between what there is a wall.
+#[derive(Clone, Copy, Debug, ValueEnum)]
+enum Between {
+    /// Items: each has a fresh instance
+    Item,
+    /// Workers: the items of one share its instance, which is faster and keeps what they leave in memory
+    Worker,
 }
 
 impl InputArgs {
@@ -162,6 +175,14 @@ impl RunningArgs {
     /// How many items may be admitted and not yet emitted.
     pub(super) fn window(&self) -> Result<NonZero<u64>, Error> {
         parse::count("--window", &self.window)
+    }
+
+    /// How far apart items are kept.
+    pub(super) fn isolation(&self) -> Isolation {
+        match self.isolation {
+            Between::Item => Isolation::Item,
+            Between::Worker => Isolation::Worker,
+        }
     }
 
     /// How a plain module's integers are read.

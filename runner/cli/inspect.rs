@@ -257,7 +257,7 @@ mod tests {
 
     fn guest(exports: Vec<Export>, imports: &[&str]) -> Description {
         let imports = imports.iter().map(|import| (*import).to_owned()).collect();
-        Description { kind: GuestKind::Component, exports, imports }
+        Description { kind: GuestKind::Component, exports, imports, initial_memory: 0 }
     }
 
     #[track_caller]

@@ -173,6 +173,7 @@ pub(super) fn options(plan: &Plan) -> pool::Options {
         worker_executable: None,
         compile_timeout: plan.compile_timeout,
         code: plan.code(),
+        run_timeout: plan.run_timeout,
     }
 }
 
@@ -220,7 +221,6 @@ pub(super) fn job(plan: &Plan, bound: Bound) -> pool::Job {
         printed: if is_plain_value(plan) { Printed::Told } else { Printed::Recorded },
         limits: plan.limits,
         policy: plan.policy,
-        run_timeout: plan.run_timeout,
         chunk: plan.chunk.map(std::num::NonZero::get),
         window_items: plan.window.get(),
         window_bytes: WINDOW_BYTES,

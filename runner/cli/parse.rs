@@ -16,8 +16,7 @@ const MAX_TIMEOUT: Duration = Duration::from_secs(365 * 24 * 60 * 60);
 
 const RANGE_HINT: &str = "write `A..B`, such as `1..800000`; `A..=B` includes `B`";
 
-/// The most memory a guest can have: all that 32 bits can address.
-pub(super) const MAX_MEMORY: u64 = 4 * GIB;
+pub(super) use crate::limits::MAX_MEMORY;
 
 /// The most output an item may be allowed. It is held in memory, more than once.
 pub(super) const MAX_OUTPUT: u64 = GIB;

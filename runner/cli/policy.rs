@@ -2,18 +2,24 @@
 
 use std::time::Duration;
 
-use clap::{Args, ValueEnum};
+use clap::Args;
 
 use super::parse;
 use crate::error::Error;
-use crate::limits::{Isolation, Policy};
+use crate::limits::Policy;
 
 /// How failures are met.
 #[derive(Debug, Args)]
-#[command(next_help_heading = "Failures")]
+#[command(next_help_heading = "Limits")]
 pub(super) struct PolicyArgs {
     /// How often an item that fails is run again
-    #[arg(long, allow_negative_numbers = true, value_name = "N", default_value = "0")]
+    #[arg(
+        long,
+        allow_negative_numbers = true,
+        value_name = "N",
+        default_value = "0",
+        hide_short_help = true
+    )]
     retries: String,
     /// How often an item that takes its worker with it is run again
     #[arg(
@@ -42,18 +48,6 @@ pub(super) struct PolicyArgs {
     /// Replace a worker when it has run so many items
     #[arg(long, allow_negative_numbers = true, value_name = "N", hide_short_help = true)]
     max_items_per_worker: Option<String>,
-    /// What items share: nothing, or their worker's instance
-    #[arg(long, value_name = "WHAT", value_enum, default_value = "item", hide_short_help = true)]
-    isolation: Between,
-}
-
-/// Between what there is a wall.
-#[derive(Clone, Copy, Debug, ValueEnum)]
-enum Between {
-    /// Items: each has a fresh instance.
-    Item,
-    /// Workers: the items of one share its instance, which is faster and keeps what they leave in memory.
-    Worker,
 }
 
 impl PolicyArgs {
@@ -76,13 +70,5 @@ impl PolicyArgs {
     /// How long the whole run may take.
     pub(super) fn run_timeout(&self) -> Result<Option<Duration>, Error> {
         parse::time("--run-timeout", &self.run_timeout)
-    }
-
-    /// How far apart items are kept.
-    pub(super) fn isolation(&self) -> Isolation {
-        match self.isolation {
-            Between::Item => Isolation::Item,
-            Between::Worker => Isolation::Worker,
-        }
     }
 }

@@ -108,7 +108,7 @@ impl RunArgs {
             limits: self.limits.limits()?,
             guest_limits: self.limits.guest_limits()?,
             policy: self.policy.policy()?,
-            isolation: self.policy.isolation(),
+            isolation: self.running.isolation(),
             seed: self.limits.seed()?,
             compile_timeout: self.limits.compile_timeout()?,
             run_timeout: self.policy.run_timeout()?,

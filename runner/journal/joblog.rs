@@ -8,7 +8,7 @@
 //! | Send, Receive | 0; how many bytes the value has |
 //! | Exitval | 0 for `ok`, the guest's own code, 124 for a time limit, -1 for `cancelled`, 1 for any other failure |
 //! | Signal | the signal that the worker died of; Exitval is 0 then, as for any process |
-//! | Invocation | a command that calls the same, or else the guest, the function and the item's index |
+//! | Command | a command that calls the same, or else the guest, the function and the item's index |
 
 use std::borrow::Cow;
 use std::collections::BTreeMap;

@@ -7,6 +7,7 @@ use crate::item::Input;
 use crate::source::{LineEnd, Next};
 
 mod inputs;
+mod limits;
 
 fn export(
     interface: Option<&str>,
@@ -23,7 +24,7 @@ fn export(
 }
 
 fn guest(exports: Vec<Export>) -> Description {
-    Description { kind: crate::guest::GuestKind::Component, exports, imports: Vec::new() }
+    Description { kind: crate::guest::GuestKind::Component, exports, imports: Vec::new(), initial_memory: 0 }
 }
 
 fn primes() -> Description {

@@ -12,6 +12,7 @@ use rustix::fs::{MemfdFlags, SealFlags, fcntl_add_seals, memfd_create};
 use rustix::io::Errno;
 use rustix::process::Signal;
 
+use super::Deadline;
 use super::clock::now;
 use super::link::{Link, Received};
 use super::process::Process;
@@ -52,6 +53,8 @@ pub(super) struct Wanted {
     pub(super) code: CodeOptions,
     /// How long it may take; none: as long as it takes.
     pub(super) limit: Option<Duration>,
+    /// When everything has to be over.
+    pub(super) run: Option<Deadline>,
 }
 
 /// A compile worker at work.
@@ -167,10 +170,15 @@ impl<'a> Compiling<'a> {
 
     /// Waits until there is something to read.
     fn wait(&mut self) -> Result<(), Error> {
-        let left = self.deadline.map(|deadline| deadline.since(now()));
-        if left.is_some_and(|left| left.is_zero()) {
+        let at = now();
+        if let Some(run) = self.wanted.run.filter(|run| run.at <= at) {
+            return Err(run.error());
+        }
+        if self.deadline.is_some_and(|deadline| deadline <= at) {
             return Err(self.too_slow());
         }
+        let run = self.wanted.run.map(|run| run.at);
+        let left = [self.deadline, run].into_iter().flatten().min().map(|deadline| deadline.since(at));
         let mut fds = vec![PollFd::new(&self.process.results, PollFlags::IN)];
         // A closed pipe would end every poll at once.
         if self.talk.is_open() {
@@ -279,6 +287,7 @@ fn understand(message: Message<'_>) -> Result<Option<Step>, String> {
         Response::Ready(_)
         | Response::Result(_)
         | Response::Merge(_)
+        | Response::Back(_)
         | Response::Log(_)
         | Response::Progress { .. }
         | Response::Drain => return Err("it sent a serving worker's message".into()),

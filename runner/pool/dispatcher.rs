@@ -1,20 +1,28 @@
 //! The dispatcher: the only one who changes the state of a run, calls the sink and calls the reporter.
 
+use std::num::NonZero;
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::sync::mpsc::{Receiver, RecvTimeoutError, TryRecvError};
 use std::time::Duration;
 
-use super::Shared;
+use super::clock::now;
 use super::run_state::{RunState, StartFault};
 use super::spawn::Hatch;
+use super::state::Nanos;
+use super::table::Table;
 use super::tally::Tally;
+use super::{Deadline, Shared};
 use crate::error::Error;
-use crate::item::ItemIndex;
+use crate::item::{ItemIndex, MERGE_BIT};
 use crate::journal::Ledger;
-use crate::outcome::{Completion, Printed};
+use crate::outcome::{Completion, Outcome, Printed};
 use crate::report::{Reporter, RunEvent};
 use crate::scheduler::Window;
 use crate::sink::{Accepted, InputEnd, Sink};
+
+/// How long what runs may go on when a signal has come.
+const GRACE: Duration = Duration::from_secs(1);
 
 /// How often the reporter hears that the run still goes on.
 const TICK: Duration = Duration::from_millis(250);
@@ -29,13 +37,15 @@ pub(super) enum Event {
     /// A worker says that the guest cannot be used.
     Refused { message: String, hint: Option<String> },
     /// A worker is gone and another takes its place.
-    Replaced { worker: u32, pid: u32, reason: String },
+    ///
+    /// If it broke the protocol, `rule` says how.
+    Replaced { worker: u32, pid: u32, reason: String, rule: Option<String> },
     /// A worker wrote a line to its standard error.
     WorkerSaid { worker: u32, line: String },
     /// There is something to say about the input.
     InputRemark { line: String },
-    /// Items or merges have ended.
-    Ended { items: Vec<(ItemIndex, Completion)> },
+    /// Items or merges have ended, whose results were counted at the gate as so many bytes.
+    Ended { items: Vec<(ItemIndex, Completion)>, bytes: u64 },
     /// Items have ended in an earlier run, and are in the journal.
     Replayed { items: Vec<(ItemIndex, Completion)> },
     /// A file that must be written cannot be.
@@ -46,8 +56,16 @@ pub(super) enum Event {
     InputFailed { total: u64, error: Error },
     /// A signal asks the run to end.
     Cancel { signal: i32 },
+    /// A driver has no more to do.
+    Left,
     /// A thread of the pool panicked.
     Panicked,
+}
+
+/// Why a run ends before its input does, and when it is over at the latest.
+pub(super) struct Stop {
+    why: Error,
+    until: Nanos,
 }
 
 /// One run, seen from the middle.
@@ -59,6 +77,17 @@ pub(super) struct Dispatcher<'a> {
     pub(super) sink: &'a mut dyn Sink,
     pub(super) reporter: &'a mut dyn Reporter,
     pub(super) state: RunState,
+    pub(super) table: Table,
+    /// How many failures end the run.
+    pub(super) fail_fast: Option<NonZero<u64>>,
+    /// When the run has to be over.
+    pub(super) deadline: Option<Deadline>,
+    /// Why the run is ending.
+    pub(super) stop: Option<Stop>,
+    /// Drivers that have nothing more to do.
+    pub(super) left: usize,
+    /// How many items there were when the run was ended.
+    pub(super) admitted: Option<u64>,
     pub(super) printed: Printed,
     pub(super) tally: Tally,
     /// What is written down of items before the sink hears of them.
@@ -70,23 +99,37 @@ pub(super) struct Dispatcher<'a> {
 }
 
 impl Dispatcher<'_> {
-    /// Runs until everything is emitted, or an error ends the run.
+    /// Runs until everything is emitted, or something ends the run.
     ///
     /// Whatever it returns, the caller stops the other threads.
     pub(super) fn run(&mut self) -> Result<(), Error> {
         let mut input_error = None;
-        while !self.state.is_over() {
-            let event = self.next_event()?;
-            self.handle(event, &mut input_error)?;
+        while !self.is_done() {
+            match self.next_event()? {
+                Some(event) => self.handle(event, &mut input_error)?,
+                None => self.deadline_reached(),
+            }
+        }
+        if !self.state.is_over()
+            && let Some(Stop { why, .. }) = self.stop.take()
+        {
+            self.cancel_rest()?;
+            self.sink.flush()?;
+            return Err(why);
         }
         self.sink.flush()?;
         input_error.map_or(Ok(()), Err)
     }
 
-    /// The next event; what is buffered goes out before waiting for one.
-    fn next_event(&mut self) -> Result<Event, Error> {
+    fn is_done(&self) -> bool {
+        self.state.is_over()
+            || self.stop.as_ref().is_some_and(|stop| self.left == self.shared.workers || stop.until <= now())
+    }
+
+    /// The next event, or none at a deadline; what is buffered goes out before waiting for one.
+    fn next_event(&mut self) -> Result<Option<Event>, Error> {
         match self.events.try_recv() {
-            Ok(event) => Ok(event),
+            Ok(event) => Ok(Some(event)),
             Err(TryRecvError::Empty | TryRecvError::Disconnected) => {
                 self.sink.flush()?;
                 Ok(self.wait_for_event())
@@ -94,17 +137,58 @@ impl Dispatcher<'_> {
         }
     }
 
-    /// Waits for an event; meanwhile the reporter is told now and then that time goes by.
-    fn wait_for_event(&mut self) -> Event {
+    /// Waits for an event, or for a deadline; meanwhile the reporter is told now and then that time goes by.
+    fn wait_for_event(&mut self) -> Option<Event> {
         loop {
-            match self.events.recv_timeout(TICK) {
-                Ok(event) => return event,
+            let left = self.next_deadline().map(|deadline| deadline.since(now()));
+            if left.is_some_and(|left| left.is_zero()) {
+                return None;
+            }
+            match self.events.recv_timeout(left.map_or(TICK, |left| left.min(TICK))) {
+                Ok(event) => return Some(event),
                 Err(RecvTimeoutError::Timeout) => self.tick(),
                 Err(RecvTimeoutError::Disconnected) => {
                     unreachable!("a sender lives as long as the run")
                 }
             }
         }
+    }
+
+    /// When the run is to be ended, or ends whatever is left of it.
+    fn next_deadline(&self) -> Option<Nanos> {
+        match &self.stop {
+            Some(stop) => Some(stop.until),
+            None => self.deadline.map(|deadline| deadline.at),
+        }
+    }
+
+    fn deadline_reached(&mut self) {
+        if let (None, Some(deadline)) = (&self.stop, self.deadline) {
+            self.stop(deadline.error(), Duration::ZERO);
+        }
+    }
+
+    /// Ends the run, for this reason: nothing more is admitted or sent to workers, and what they have may end within
+    /// `grace`. Asked for again, it is over at once.
+    fn stop(&mut self, why: Error, grace: Duration) {
+        match &mut self.stop {
+            Some(stop) => stop.until = now(),
+            None => self.stop = Some(Stop { why, until: now().after(grace) }),
+        }
+        self.shared.draining.store(true, Ordering::Release);
+        self.window.close();
+        // Also those that wait for a deadline of their worker.
+        self.shared.scheduler.close();
+    }
+
+    /// Every item that was admitted has an end, and an ended run has none left to run.
+    fn cancel_rest(&mut self) -> Result<(), Error> {
+        // Whatever the feeder admits after this moment is none of the run's.
+        let admitted = *self.admitted.insert(self.shared.admitted.load(Ordering::Acquire));
+        for item in self.table.open(admitted) {
+            self.end_item(item, Completion::new(Outcome::Cancelled))?;
+        }
+        Ok(())
     }
 
     fn handle(&mut self, event: Event, input_error: &mut Option<Error>) -> Result<(), Error> {
@@ -122,7 +206,10 @@ impl Dispatcher<'_> {
                 }
             }
             Event::Refused { message, hint } => return Err(Error::guest(self.guest, message, hint)),
-            Event::Replaced { worker, pid, reason } => {
+            Event::Replaced { worker, pid, reason, rule } => {
+                if let Some(rule) = rule {
+                    self.tally.broke(rule);
+                }
                 self.state.replaced += 1;
                 self.reporter.report(RunEvent::WorkerReplaced { worker, pid, reason: &reason });
             }
@@ -130,17 +217,18 @@ impl Dispatcher<'_> {
                 self.reporter.report(RunEvent::WorkerSaid { worker, line: &line });
             }
             Event::InputRemark { line } => self.reporter.report(RunEvent::InputRemark { line: &line }),
-            Event::Ended { items } => {
+            Event::Ended { items, bytes } => {
                 self.ledger.ended(&items)?;
-                self.end_items(items)?;
+                self.end_items(items, bytes)?;
             }
             Event::Replayed { items } => {
                 let busy = self.state.busy;
-                self.end_items(items)?;
+                self.end_items(items, 0)?;
                 // The workers of this run had nothing to do with it.
                 self.state.busy = busy;
             }
             Event::RecordLost { error } => return Err(error),
+            Event::Left => self.left += 1,
             Event::InputEnded { total } => self.end_input(InputEnd::Whole { total })?,
             Event::InputFailed { total, error } => {
                 // What was read is still run and printed.
@@ -148,10 +236,7 @@ impl Dispatcher<'_> {
                 self.end_input(InputEnd::CutShort { total })?;
             }
             Event::Panicked => panic!("a thread of the pool panicked"),
-            Event::Cancel { signal } => {
-                self.sink.flush()?;
-                return Err(Error::Interrupted { signal });
-            }
+            Event::Cancel { signal } => self.stop(Error::Interrupted { signal }, GRACE),
         }
         Ok(())
     }
@@ -161,15 +246,28 @@ impl Dispatcher<'_> {
         self.reporter.report(RunEvent::Progress { counts });
     }
 
-    fn end_items(&mut self, items: Vec<(ItemIndex, Completion)>) -> Result<(), Error> {
+    fn end_items(&mut self, items: Vec<(ItemIndex, Completion)>, bytes: u64) -> Result<(), Error> {
+        let held_before = self.held_bytes;
         for (item, completion) in items {
             self.end_item(item, completion)?;
         }
+        let turn = self.table.first_open();
+        if self.shared.gate.take(bytes, (held_before, self.held_bytes), turn) {
+            self.shared.scheduler.wake_all();
+        }
         self.tick();
+        match self.fail_fast.filter(|most| self.state.failed() >= most.get()) {
+            Some(_) if self.stop.is_none() => {
+                self.stop(Error::FailFast { failures: self.state.failed() }, Duration::ZERO);
+            }
+            Some(_) | None => {}
+        }
         Ok(())
     }
 
     fn end_item(&mut self, item: ItemIndex, completion: Completion) -> Result<(), Error> {
+        let is_new = item & MERGE_BIT != 0 || self.table.end(item);
+        assert!(is_new, "an item ends once");
         self.state.ended(item, &completion);
         self.tally.ended(item, &completion);
         // A failure is shown with what was printed before it.

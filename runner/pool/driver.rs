@@ -4,6 +4,7 @@
 //! when there is work again. It never blocks on a write. What it may believe of what it reads, [`super::state`]
 //! decides.
 
+use std::collections::VecDeque;
 use std::io;
 use std::sync::Arc;
 use std::sync::mpsc::Sender;
@@ -12,23 +13,22 @@ use std::time::Duration;
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::io::Errno;
 
+use super::Shared;
 use super::clock::now;
 use super::dispatcher::Event;
-use super::link::{Link, Received};
+use super::link::Received;
 use super::process::Process;
 use super::run_state::StartFault;
+use super::session::{Heard, Session};
 use super::spawn::Hatch;
-use super::state::{Aftermath, Cause, Hint, Judgement, Nanos, SIGKILL, Suspect, Violation, WorkerState};
-use super::talk::Talk;
+use super::state::{Aftermath, Cause, Judgement, Retry, SIGABRT, SIGKILL, Violation};
 use super::wake::WakeFd;
-use super::{Shared, max_message};
-use crate::chunk::{Chunk, Inputs};
+use crate::chunk::Chunk;
 use crate::error::Error;
 use crate::item::{ItemIndex, MERGE_BIT};
-use crate::outcome::{Completion, Outcome, WorkerEnd};
+use crate::outcome::{Completion, WorkerEnd};
 use crate::scheduler::{LocalQueue, Next};
-use crate::wire::msg::{Call, Request, Response};
-use crate::wire::version;
+use crate::wire::msg::Request;
 
 /// Chunks sent to a worker at most, so that it finds its next one in the pipe.
 const MAX_SENT: usize = 8;
@@ -54,30 +54,19 @@ pub(super) struct Driver {
     pub(super) events: Sender<Event>,
     pub(super) shared: Arc<Shared>,
     /// An item that brought a worker down, to be tried alone.
-    pub(super) suspect: Option<Suspect>,
+    pub(super) suspect: Option<Retry>,
+    /// Items that failed and are to be run again.
+    pub(super) again: VecDeque<Retry>,
     /// Processes that have been killed and not yet waited for.
     pub(super) dying: Vec<Process>,
 }
 
-/// One worker process and the conversation with it.
-struct Session {
-    process: Process,
-    state: WorkerState,
-    link: Link,
-    talk: Talk,
-    /// Ends of items, read and not yet passed on.
-    ended: Vec<(ItemIndex, Completion)>,
-    hung_up: bool,
-    /// It has been ready for a whole turn; until then it counts as one that is starting.
-    started: bool,
-    /// It runs an item under suspicion, and nothing beside it.
-    alone: bool,
-}
-
 /// How the conversation with a worker ended.
-enum End {
+pub(super) enum End {
     /// There is no more work.
     Finished,
+    /// It has run as many items as a worker may.
+    UsedUp,
     /// The run is over, whatever is left.
     Stopped,
     /// The worker said that the guest cannot be used.
@@ -111,7 +100,7 @@ impl Driver {
             };
             match end {
                 End::Finished | End::Stopped | End::Refused => break,
-                End::Lost(_) => failures = 0,
+                End::Lost(_) | End::UsedUp => failures = 0,
                 // A program that ends whenever it is ready would be started again and again.
                 End::LostIdle(_) => {
                     failures += 1;
@@ -132,6 +121,7 @@ impl Driver {
             }
         }
         self.dying.clear();
+        self.tell(Event::Left);
     }
 
     /// Waits a moment, longer each time, before another start; `false` if the run has been stopped meanwhile.
@@ -139,7 +129,7 @@ impl Driver {
         self.queue.unregister();
         let pause = Duration::from_millis(5 << failures.min(8));
         let until = now().after(pause);
-        while !self.shared.is_stopping() && !self.shared.is_over() {
+        while !self.shared.is_stopping() && !self.shared.is_over() && !self.shared.is_draining() {
             let left = until.since(now());
             if left.is_zero() {
                 return true;
@@ -153,16 +143,7 @@ impl Driver {
 
     /// Keeps one process busy until it ends, or has nothing left to do.
     fn serve(&mut self, process: Process) -> End {
-        let mut session = Session {
-            state: WorkerState::new(self.slot, process.pid(), self.shared.rules, now()),
-            link: Link::new(max_message(self.shared.rules.guest.output)),
-            talk: Talk::default(),
-            process,
-            ended: Vec::new(),
-            hung_up: false,
-            started: false,
-            alone: false,
-        };
+        let mut session = Session::new(self.slot, process, self.shared.rules);
         let end = match self.converse(&mut session) {
             End::Lost(cause) if session.state.is_unused() => End::LostIdle(cause),
             end => end,
@@ -170,6 +151,10 @@ impl Driver {
         self.pass_on(&mut session);
         match end {
             End::Finished => self.farewell(&mut session),
+            End::UsedUp => {
+                self.replace(session);
+                return end;
+            }
             // Dropping it kills it.
             End::Stopped | End::Refused | End::NeverReady(_) | End::KilledAtStart(_) => {}
             End::Lost(ref cause) | End::LostIdle(ref cause) => self.recover(session, cause),
@@ -179,13 +164,19 @@ impl Driver {
 
     fn converse(&mut self, session: &mut Session) -> End {
         loop {
-            if self.shared.is_stopping() || self.shared.is_over() && !session.state.is_ready() {
+            let is_over = self.shared.is_over() || self.shared.is_draining();
+            if self.shared.is_stopping() || is_over && !session.state.is_ready() {
                 return End::Stopped;
             }
             self.welcome(session);
             let closed = self.fill(session);
-            if closed && session.state.outstanding() == 0 {
-                return End::Finished;
+            if session.state.outstanding() == 0 {
+                if closed {
+                    return End::Finished;
+                }
+                if session.state.is_ready() && session.state.room() == 0 {
+                    return End::UsedUp;
+                }
             }
             session.link.write(&session.process.requests);
             let found = self.look(session);
@@ -223,13 +214,27 @@ impl Driver {
             return false;
         }
         if let Some(suspect) = self.suspect.take() {
-            let call = session.state.assign_suspect(suspect, now());
+            let call = session.state.assign_again(suspect, now());
             session.send(call);
             session.alone = true;
         }
+        if self.shared.is_draining() {
+            self.queue.unregister();
+            return true;
+        }
+        while self.wants_work(session)
+            && let Some(again) = self.again.pop_front()
+        {
+            let call = session.state.assign_again(again, now());
+            session.send(call);
+        }
         while self.wants_work(session) {
-            match self.queue.next_or_register() {
-                Next::Chunk(chunk, _) => {
+            let gate = &self.shared.gate;
+            match self.queue.next_through_or_register(|| gate.is_open(), |chunk| gate.lets_through(chunk)) {
+                Next::Chunk(mut chunk, _) => {
+                    if let Some(rest) = chunk.split_off(session.state.room()) {
+                        self.queue.push(rest);
+                    }
                     if let Err(error) = self.note_start(&chunk) {
                         self.tell(Event::RecordLost { error });
                         return false;
@@ -255,6 +260,9 @@ impl Driver {
     }
 
     fn wants_work(&self, session: &Session) -> bool {
+        if session.state.room() == 0 {
+            return false;
+        }
         match session.state.chunks() {
             0 => true,
             _ if session.alone => false,
@@ -347,8 +355,11 @@ impl Driver {
         Ok(())
     }
 
-    /// Passes ends of items on to the dispatcher.
-    fn pass_on(&self, session: &mut Session) {
+    /// Passes ends of items on to the dispatcher, and keeps what is to be run again.
+    fn pass_on(&mut self, session: &mut Session) {
+        self.again.extend(session.state.take_again());
+        let returned = std::mem::take(&mut session.returned);
+        self.shared.scheduler.push_front(returned);
         if session.ended.is_empty() {
             return;
         }
@@ -363,7 +374,12 @@ impl Driver {
             calls += 1;
         }
         self.shared.chunk_size.observe(calls, busy, bytes);
-        self.tell(Event::Ended { items });
+        self.tell_ends(items, bytes);
+    }
+
+    fn tell_ends(&self, items: Vec<(ItemIndex, Completion)>, bytes: u64) {
+        self.shared.gate.add(bytes);
+        self.tell(Event::Ended { items, bytes });
     }
 
     /// The worker has ended, or has closed its pipe: what happened?
@@ -388,7 +404,12 @@ impl Driver {
         };
         self.listen(session);
         if session.started {
-            End::Lost(Cause::Ended(status))
+            End::Lost(match status {
+                WorkerEnd::Signalled(signal) if signal == SIGABRT && session.talk.lacked_memory() => {
+                    Cause::OutOfMemory(status)
+                }
+                status => Cause::Ended(status),
+            })
         } else {
             let reason = format!("a worker {status} before it was ready");
             match status {
@@ -399,7 +420,7 @@ impl Driver {
     }
 
     /// Looks at the status page if a deadline has been reached.
-    fn judge(&self, session: &mut Session) -> Result<(), End> {
+    fn judge(&mut self, session: &mut Session) -> Result<(), End> {
         let at = now();
         if session.state.deadline().is_none_or(|deadline| at < deadline) {
             return Ok(());
@@ -407,11 +428,13 @@ impl Driver {
         // What it wrote before this moment counts: this host may have been stopped for a while.
         self.drain(session)?;
         self.pass_on(session);
+        session.read_cpu_time(at);
         let hint = session.hint();
         match session.state.judge(hint, at) {
             Judgement::Wait => Ok(()),
             Judgement::TooSlowToStart => Err(End::NeverReady("a worker did not become ready in time".into())),
             Judgement::TimedOut(item) => Err(End::Lost(Cause::TimedOut(item))),
+            Judgement::OutOfCpu(item) => Err(End::Lost(Cause::OutOfCpu(item))),
             Judgement::Violation(violation) => Err(End::Lost(Cause::Violation(violation))),
         }
     }
@@ -436,13 +459,27 @@ impl Driver {
         }
         let reason = match cause {
             Cause::Ended(end) => end.to_string(),
+            Cause::OutOfMemory(_) => "could not have the memory it needed".into(),
             Cause::Violation(violation) => format!("broke the protocol: {violation}"),
             Cause::TimedOut(_) => "was killed: its item used up its time".into(),
+            Cause::OutOfCpu(_) => "was killed: its item used up its CPU time".into(),
         };
-        self.tell(Event::Replaced { worker: self.slot, pid, reason });
+        let rule = match cause {
+            Cause::Violation(violation) => Some(violation.0.clone()),
+            Cause::Ended(_) | Cause::OutOfMemory(_) | Cause::TimedOut(_) | Cause::OutOfCpu(_) => None,
+        };
+        self.tell(Event::Replaced { worker: self.slot, pid, reason, rule });
         if !completions.is_empty() {
-            self.tell(Event::Ended { items: completions });
+            self.tell_ends(completions, 0);
         }
+    }
+
+    /// Asks a worker to end whose place another takes.
+    fn replace(&mut self, mut session: Session) {
+        self.hatch.prepare_spare();
+        session.link.queue(&Request::Bye);
+        session.link.write(&session.process.requests);
+        self.dying.push(session.process);
     }
 
     /// Asks a worker to end, and sees to it.
@@ -457,107 +494,6 @@ impl Driver {
     fn tell(&self, event: Event) {
         // A dispatcher that is gone has seen all it needed.
         let _ = self.events.send(event);
-    }
-}
-
-/// What a worker's messages led to.
-enum Heard {
-    Nothing,
-    Refused { message: String, hint: Option<String> },
-}
-
-impl Session {
-    fn send(&mut self, call: Call) {
-        let merge = matches!(call.chunk.inputs(), Inputs::Folds(_));
-        let request = if merge { Request::Merge(call) } else { Request::Call(call) };
-        self.link.queue(&request);
-    }
-
-    /// What it means that the worker broke the protocol.
-    fn broken(&self, violation: Violation) -> End {
-        if self.started {
-            End::Lost(Cause::Violation(violation))
-        } else {
-            End::NeverReady(format!("a worker broke the protocol at its start: {violation}"))
-        }
-    }
-
-    /// Takes in every message that has arrived whole.
-    fn hear(&mut self) -> Result<Heard, Violation> {
-        let at = now();
-        loop {
-            let message = match self.link.decoder.next_message() {
-                Ok(Some(message)) => message,
-                Ok(None) => return Ok(Heard::Nothing),
-                Err(error) => return Err(Violation(error.to_string())),
-            };
-            let response = Response::parse(message).map_err(|error| Violation(error.to_string()))?;
-            match response {
-                Response::Hello(hello) => {
-                    version::check(&hello).map_err(|error| Violation(error.to_string()))?;
-                    self.state.greeted()?;
-                }
-                Response::Ready(_) => self.state.ready()?,
-                Response::Refused(refused) => {
-                    self.state.may_refuse()?;
-                    return Ok(Heard::Refused {
-                        message: refused.message.to_owned(),
-                        hint: refused.hint.map(str::to_owned),
-                    });
-                }
-                Response::Result(batch) => self.state.answer(&batch, false, at, &mut self.ended)?,
-                Response::Merge(batch) => self.state.answer(&batch, true, at, &mut self.ended)?,
-                Response::Log(line) => self.talk.log(line),
-                // Guests cannot report progress yet; nothing hangs on it.
-                Response::Progress { .. } => {}
-                Response::Description(_) | Response::Code(_) => {
-                    return Err(Violation("a compile worker's message".into()));
-                }
-                Response::Drain => return Err(Violation("an answer nobody asked for".into())),
-                Response::Bye => return Err(Violation("a farewell while it is needed".into())),
-            }
-        }
-    }
-
-    /// What its status page says; nothing if it cannot be read.
-    fn hint(&self) -> Hint {
-        match self.process.segment.read_status() {
-            Ok(Some(status)) => Hint { running: Some(status.item), since: Nanos(status.started_ns) },
-            Ok(None) | Err(_) => Hint::default(),
-        }
-    }
-
-    /// Takes the results that a killed worker had finished and not yet written.
-    fn recover_outbox(&mut self, cause: &Cause) {
-        // A worker that broke the protocol is believed nothing more.
-        if matches!(cause, Cause::Violation(_)) {
-            return;
-        }
-        let Ok(Some(outbox)) = self.process.segment.read_outbox() else { return };
-        let until = match cause {
-            Cause::TimedOut(item) => Some(*item),
-            Cause::Ended(_) | Cause::Violation(_) => None,
-        };
-        self.state.salvage(&outbox.batch(), until, now(), &mut self.ended);
-    }
-}
-
-impl Completion {
-    /// Bytes that the result takes, for judging how much to ask for at once.
-    pub(super) fn bytes(&self) -> u64 {
-        let value = match &self.outcome {
-            Outcome::Ok(output) => output.json().len(),
-            Outcome::Trap { .. }
-            | Outcome::Exit { .. }
-            | Outcome::Timeout { .. }
-            | Outcome::Memory { .. }
-            | Outcome::Output { .. }
-            | Outcome::Input { .. }
-            | Outcome::Crash { .. }
-            | Outcome::Protocol { .. }
-            | Outcome::Cancelled => 0,
-        };
-        (value + self.stdout.len() + self.stderr.len()) as u64
     }
 }
 

@@ -156,7 +156,7 @@ impl Feeder {
         self.admit(1, file.as_ref().map_or(0, |name| name.len()) + error.len())?;
         let error = format!("item {item}, {error}");
         let completion = Completion { file, ..Completion::new(Outcome::Input { error }) };
-        self.tell(Event::Ended { items: vec![(item, completion)] });
+        self.tell(Event::Ended { items: vec![(item, completion)], bytes: 0 });
         Ok(())
     }
 
@@ -181,7 +181,10 @@ impl Feeder {
         self.window.acquire(items, bytes as u64).map_err(|_| Stop::Closed)?;
         self.next += items;
         self.fed += items;
-        self.shared.admitted.store(self.fed, Ordering::Relaxed);
+        // What was admitted and does not end is cancelled by its number, and a single item has another.
+        if self.only.is_none() {
+            self.shared.admitted.store(self.fed, Ordering::Release);
+        }
         Ok(())
     }
 

@@ -8,16 +8,20 @@ mod compile;
 mod dispatcher;
 mod driver;
 mod feeder;
+mod gate;
 mod histogram;
 mod link;
 mod process;
 mod run_state;
+mod session;
 mod spawn;
 mod state;
+mod table;
 mod talk;
 mod tally;
 mod wake;
 
+use std::collections::VecDeque;
 use std::fs::File;
 use std::io;
 use std::path::{Path, PathBuf};
@@ -29,20 +33,23 @@ use std::time::{Duration, Instant};
 
 use nix::sys::resource::{UsageWho, getrusage};
 
+use self::clock::now;
 use self::compile::{CodeFile, Compiling, Wanted};
 use self::dispatcher::{Dispatcher, Event};
 use self::driver::Driver;
 use self::feeder::Feeder;
+use self::gate::Gate;
 use self::run_state::RunState;
 use self::spawn::{Launcher, Spawner};
-use self::state::Rules;
+use self::state::{Nanos, Rules};
+use self::table::Table;
 use self::tally::Tally;
 use self::wake::WakeFd;
 use crate::chunk::Chunk;
 use crate::error::Error;
 use crate::guest::Description;
 use crate::journal::{Journal, Ledger, Records, StartLog};
-use crate::limits::{CodeOptions, DEFAULT_COMPILE, Limits, Policy};
+use crate::limits::{CodeOptions, DEFAULT_COMPILE, Isolation, Limits, Policy};
 use crate::outcome::{Printed, Returns};
 use crate::report::{Reporter, RunEvent, Summary};
 use crate::scheduler::{ChunkSize, LocalQueue, Scheduler, Wake, Window};
@@ -65,6 +72,8 @@ pub struct Options {
     pub compile_timeout: Option<Duration>,
     /// What the guest is compiled with.
     pub code: CodeOptions,
+    /// How long everything may take, from the opening on; none: as long as it takes.
+    pub run_timeout: Option<Duration>,
 }
 
 /// A guest that is being compiled while its workers start.
@@ -77,6 +86,7 @@ pub struct Opening<'a> {
     spawner: Spawner,
     description: Description,
     started: Instant,
+    deadline: Option<Deadline>,
     cpu_before: Duration,
 }
 
@@ -96,8 +106,6 @@ pub struct Job {
     pub limits: Limits,
     /// What becomes of items that fail and of workers that have worked.
     pub policy: Policy,
-    /// How long the run may take, from its opening on; none: as long as it takes.
-    pub run_timeout: Option<Duration>,
     /// How many items travel together; tuned while running by default.
     pub chunk: Option<u64>,
     /// How many items may be admitted and not yet emitted.
@@ -119,17 +127,33 @@ pub struct Cancellation {
     events: Receiver<Event>,
 }
 
+/// When a run has to be over, and how long it was given.
+#[derive(Clone, Copy, Debug)]
+struct Deadline {
+    at: Nanos,
+    limit: Duration,
+}
+
+impl Deadline {
+    fn error(self) -> Error {
+        Error::Deadline { limit: self.limit }
+    }
+}
+
 /// What the threads of a run share.
 struct Shared {
     scheduler: Arc<Scheduler<Chunk>>,
     chunk_size: ChunkSize,
     rules: Rules,
+    gate: Gate,
     workers: usize,
     /// Where starts are noted, if no item may be started twice.
     starts: Option<StartLog>,
     admitted: AtomicU64,
     /// Everything has been emitted.
     over: AtomicBool,
+    /// Nothing more is sent to workers; what they have may end.
+    draining: AtomicBool,
     /// The run ends at once, whatever is left of it.
     stopping: AtomicBool,
 }
@@ -156,7 +180,8 @@ impl Canceller {
 /// # Errors
 /// If the guest cannot be used, or the compile worker cannot be started.
 pub fn describe(name: &Path, wasm: &File, worker_executable: Option<PathBuf>) -> Result<Description, Error> {
-    let wanted = Wanted { describe_only: true, code: CodeOptions::default(), limit: Some(DEFAULT_COMPILE) };
+    let wanted =
+        Wanted { describe_only: true, code: CodeOptions::default(), limit: Some(DEFAULT_COMPILE), run: None };
     Compiling::start(Launcher::new(worker_executable), name, wasm, wanted)?.description()
 }
 
@@ -171,8 +196,9 @@ pub fn open<'a>(name: &'a Path, wasm: &File, options: Options) -> Result<Opening
     let started = Instant::now();
     let cpu_before = cpu_time();
     let launcher = Launcher::new(options.worker_executable.clone());
-    let Options { code, compile_timeout: limit, .. } = options;
-    let wanted = Wanted { describe_only: false, code, limit };
+    let Options { code, compile_timeout: limit, run_timeout, .. } = options;
+    let deadline = run_timeout.map(|limit| Deadline { at: now().after(limit), limit });
+    let wanted = Wanted { describe_only: false, code, limit, run: deadline };
     let mut compiling = Compiling::start(launcher.clone(), name, wasm, wanted)?;
     let prepare = || {
         let code = CodeFile::create()?;
@@ -182,7 +208,7 @@ pub fn open<'a>(name: &'a Path, wasm: &File, options: Options) -> Result<Opening
     let (code, spawner) = prepare().map_err(cannot_start)?;
     spawner.prepare(options.workers);
     let description = compiling.description()?;
-    Ok(Opening { name, options, compiling, code, spawner, description, started, cpu_before })
+    Ok(Opening { name, options, compiling, code, spawner, description, started, deadline, cpu_before })
 }
 
 impl Opening<'_> {
@@ -212,6 +238,9 @@ impl Opening<'_> {
             reporter.report(RunEvent::Note { line });
         }
         reporter.report(RunEvent::Started { workers, items: job.source.total() });
+        if job.serve.isolation == Isolation::Worker {
+            reporter.report(RunEvent::SharedInstance);
+        }
         self.compiling.code(&mut self.code)?;
         let start_up = self.started.elapsed();
         self.spawner.load(Load::Serve(job.serve.clone()));
@@ -243,6 +272,12 @@ impl Opening<'_> {
             sink,
             reporter,
             state: RunState::new(job.returns),
+            table: Table::default(),
+            fail_fast: job.policy.fail_fast,
+            deadline: self.deadline,
+            stop: None,
+            left: 0,
+            admitted: None,
             printed: job.printed,
             tally: Tally::new(workers),
             ledger,
@@ -253,12 +288,13 @@ impl Opening<'_> {
         let closed = dispatcher.ledger.close();
         let ended = ended.and(closed);
         let wall = self.started.elapsed();
-        let Dispatcher { state, tally, .. } = dispatcher;
+        let Dispatcher { state, tally, admitted, .. } = dispatcher;
+        let admitted = admitted.unwrap_or_else(|| shared.admitted.load(Ordering::Acquire));
         crew.end(ended.is_err());
         drop(self.spawner);
 
         let summary = Summary {
-            counts: state.counts(shared.admitted.load(Ordering::Relaxed)),
+            counts: state.counts(admitted),
             failed_merges: state.failed_merges,
             attempts: state.attempts,
             wall,
@@ -285,6 +321,11 @@ impl Shared {
     /// Whether there is nothing left to do.
     fn is_over(&self) -> bool {
         self.over.load(Ordering::Acquire)
+    }
+
+    /// Whether workers get nothing more.
+    fn is_draining(&self) -> bool {
+        self.draining.load(Ordering::Acquire)
     }
 
     /// Whether the run ends at once, whatever is left of it.
@@ -362,10 +403,12 @@ fn share(job: &Job, workers: usize) -> io::Result<Parts> {
             None => ChunkSize::tuned(job.window_items, workers),
         },
         rules: Rules { limits: job.limits, guest: job.serve.limits, policy: job.policy },
+        gate: Gate::new(job.window_bytes),
         workers,
         starts: job.records.journal.as_ref().filter(|_| job.policy.at_most_once).map(Journal::start_log),
         admitted: AtomicU64::new(0),
         over: AtomicBool::new(false),
+        draining: AtomicBool::new(false),
         stopping: AtomicBool::new(false),
     };
     Ok((wakes, queues, Arc::new(shared)))
@@ -388,6 +431,7 @@ fn start_drivers(
             events: events.clone(),
             shared: Arc::clone(shared),
             suspect: None,
+            again: VecDeque::new(),
             dying: Vec::new(),
         };
         let thread = std::thread::Builder::new()

@@ -2,6 +2,7 @@
 
 use std::io;
 use std::os::fd::{AsFd, OwnedFd};
+use std::time::Duration;
 
 use rustix::io::Errno;
 use rustix::process::{Pid, Signal, WaitId, WaitIdOptions, pidfd_send_signal, waitid};
@@ -63,6 +64,15 @@ impl Process {
             Ok(()) | Err(Errno::SRCH) => {}
             Err(error) => panic!("a child of ours can be killed: {error}"),
         }
+    }
+
+    /// CPU time that all its threads have used so far; none if it is gone.
+    pub(crate) fn cpu_time(&self) -> Option<Duration> {
+        let pid = nix::unistd::Pid::from_raw(self.pid.cast_signed());
+        // Until it has been waited for, the number is its own.
+        let clock = if self.reaped { None } else { nix::time::clock_getcpuclockid(pid).ok() };
+        let spent = nix::time::clock_gettime(clock?).ok()?;
+        Some(spent.into())
     }
 
     /// Waits for its end.

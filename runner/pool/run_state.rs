@@ -106,6 +106,11 @@ impl RunState {
         self.total == Some(self.emitted) && self.merges == self.merges_ended
     }
 
+    /// How many items have failed.
+    pub(super) fn failed(&self) -> u64 {
+        self.failed
+    }
+
     /// The counts, given how many items were admitted: those that did not end are cancelled.
     pub(super) fn counts(&self, admitted: u64) -> Counts {
         Counts {

@@ -12,15 +12,19 @@
 //!   tried again alone, in a fresh worker, where no other can be the reason. That a worker ended before it started the
 //!   item is believed once for each item.
 
+mod blame;
+
 use std::collections::VecDeque;
 use std::time::Duration;
 
+use self::blame::Tries;
+pub(super) use self::blame::{Aftermath, Cause, Retry, SIGABRT, SIGKILL};
 use crate::chunk::{Chunk, Inputs};
 use crate::item::{FINISH, ItemIndex};
 use crate::limits::{GuestLimits, Limits, Policy};
-use crate::outcome::{Completion, Meta, Outcome, Output, TimeLimit, WorkerEnd};
+use crate::outcome::{Completion, Meta, Outcome, Output, TimeLimit};
 use crate::wire::codec::Reports;
-use crate::wire::msg::{Batch, Call, CallEnd, Report};
+use crate::wire::msg::{Back, Batch, Call, CallEnd, Report};
 
 /// How long a worker may take until it is ready. Loading takes milliseconds; a machine with far more workers than
 /// processors takes its time.
@@ -29,12 +33,9 @@ const START_LIMIT: Duration = Duration::from_secs(60);
 /// Added to the bound that holds whatever the status page says.
 const GRACE: Duration = Duration::from_secs(1);
 
-/// How many times a worker may be killed from outside under one item before the item counts as the reason, as it
-/// is when it makes the machine run out of memory.
-const OUTSIDE_KILLS: u32 = 5;
-
-/// How many workers an item may bring down by itself: one, and one more to be sure.
-const OWN_CRASHES: u32 = 2;
+/// Added to a limit of CPU time: what a worker may have computed since its last results before the item that it runs
+/// began, and what it takes to hand them in.
+const CPU_SLACK: Duration = Duration::from_millis(2);
 
 /// Nanoseconds of the monotonic clock, which host and workers share.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
@@ -53,8 +54,17 @@ pub(super) struct WorkerState {
     seen: Seen,
     /// When the last result came, or the first chunk of a worker that had none; no status page moves it.
     progress: Nanos,
+    /// CPU time the process had used when it was last read, and when that was.
+    cpu: Duration,
+    cpu_read: Nanos,
+    /// The same at the last `progress`.
+    cpu_at_progress: Duration,
     /// The item this process answered last.
     last: Option<ItemIndex>,
+    /// Items it has been sent in all.
+    taken: u64,
+    /// Items that failed and are to be run again.
+    again: Vec<Retry>,
 }
 
 /// What holds for every item.
@@ -83,7 +93,7 @@ struct Sent {
     chunk: Chunk,
     /// How many of its items have been answered.
     done: u64,
-    suspicion: Suspicion,
+    tries: Tries,
     at: Nanos,
 }
 
@@ -95,25 +105,6 @@ enum Seen {
     Between(Nanos),
     /// It was running an item that started then.
     Running { item: ItemIndex, since: Nanos },
-}
-
-/// An item that may have been the end of a worker, to be tried alone in a fresh one.
-#[derive(Debug, PartialEq, Eq)]
-pub(super) struct Suspect {
-    /// Just this item.
-    pub(super) chunk: Chunk,
-    pub(super) suspicion: Suspicion,
-}
-
-/// What an item has been seen to do to workers.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(super) struct Suspicion {
-    /// Workers that ended under it by themselves, or had to be ended because they broke the protocol.
-    own: u32,
-    /// Workers that were killed from outside while it ran.
-    outside: u32,
-    /// A worker that had it said at its end that it was not running it, and was believed.
-    excused: bool,
 }
 
 /// The worker broke the protocol; the words say which rule.
@@ -139,49 +130,16 @@ pub(super) enum Judgement {
     TooSlowToStart,
     /// This item has used up its time: kill the worker.
     TimedOut(ItemIndex),
+    /// This item has used up its CPU time: kill the worker.
+    OutOfCpu(ItemIndex),
     /// The status page is impossible: kill the worker.
     Violation(Violation),
-}
-
-/// Why a worker is no more.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) enum Cause {
-    /// It ended.
-    Ended(WorkerEnd),
-    /// It broke the protocol and was killed.
-    Violation(Violation),
-    /// This item used up its time, and the worker was killed.
-    TimedOut(ItemIndex),
-}
-
-/// What becomes of the items a worker had when it ended.
-#[derive(Debug, Default)]
-pub(super) struct Aftermath {
-    /// Items that ended with it.
-    pub(super) completions: Vec<(ItemIndex, Completion)>,
-    /// The item to try again, alone and in a fresh worker.
-    pub(super) suspect: Option<Suspect>,
-    /// Items that are none the worse for it.
-    pub(super) requeue: Vec<Chunk>,
 }
 
 impl Nanos {
     /// The moment `duration` later.
     pub(super) fn after(self, duration: Duration) -> Self {
         Self(self.0.saturating_add(u64::try_from(duration.as_nanos()).unwrap_or(u64::MAX)))
-    }
-}
-
-impl Suspicion {
-    /// How often the item has been started, this time included.
-    pub(super) fn attempt(self) -> u32 {
-        self.own + self.outside + 1
-    }
-
-    /// Whether a worker that says it was not running the item is believed: once, or an item whose workers lie could
-    /// be tried for ever.
-    fn excuse(&mut self) -> bool {
-        !std::mem::replace(&mut self.excused, true)
     }
 }
 
@@ -196,7 +154,12 @@ impl WorkerState {
             sent: VecDeque::new(),
             seen: Seen::Nothing,
             progress: now,
+            cpu: Duration::ZERO,
+            cpu_read: now,
+            cpu_at_progress: Duration::ZERO,
             last: None,
+            taken: 0,
+            again: Vec::new(),
         }
     }
 
@@ -218,6 +181,28 @@ impl WorkerState {
     /// How many chunks it has that it has not answered in full.
     pub(super) fn chunks(&self) -> usize {
         self.sent.len()
+    }
+
+    /// How many more items it may be sent before it has to be replaced.
+    pub(super) fn room(&self) -> u64 {
+        self.rules.policy.max_items_per_worker.map_or(u64::MAX, |most| most.get().saturating_sub(self.taken))
+    }
+
+    /// Whether its CPU time has to be read, for [`WorkerState::spent`].
+    pub(super) fn wants_cpu_time(&self) -> bool {
+        self.rules.limits.cpu.is_some()
+    }
+
+    /// Takes note that at `now` the process had used so much CPU time.
+    pub(super) fn spent(&mut self, cpu: Duration, now: Nanos) {
+        // What it has once used it cannot give back.
+        self.cpu = cpu.max(self.cpu);
+        self.cpu_read = now;
+    }
+
+    /// The items that failed since the last call and are to be run again.
+    pub(super) fn take_again(&mut self) -> Vec<Retry> {
+        std::mem::take(&mut self.again)
     }
 
     /// The worker has answered the greeting.
@@ -253,22 +238,23 @@ impl WorkerState {
 
     /// Takes note of a chunk that is sent at `now`; returns what to send.
     pub(super) fn assign(&mut self, chunk: Chunk, now: Nanos) -> Call {
-        self.send(chunk, Suspicion::default(), now)
+        self.send(chunk, Tries::default(), now)
     }
 
     /// As [`WorkerState::assign`], for an item under suspicion.
-    pub(super) fn assign_suspect(&mut self, suspect: Suspect, now: Nanos) -> Call {
-        self.send(suspect.chunk, suspect.suspicion, now)
+    pub(super) fn assign_again(&mut self, suspect: Retry, now: Nanos) -> Call {
+        self.send(suspect.chunk, suspect.tries, now)
     }
 
-    fn send(&mut self, chunk: Chunk, suspicion: Suspicion, now: Nanos) -> Call {
+    fn send(&mut self, chunk: Chunk, tries: Tries, now: Nanos) -> Call {
         debug_assert!(self.is_ready(), "only a ready worker is sent items");
         if self.sent.is_empty() {
-            self.progress = now;
+            self.progressed(now);
         }
+        self.taken += chunk.len();
         let call =
-            Call { group: 0, export: export_of(&chunk), attempt: suspicion.attempt(), chunk: chunk.clone() };
-        self.sent.push_back(Sent { chunk, done: 0, suspicion, at: now });
+            Call { group: 0, export: export_of(&chunk), attempt: tries.attempt(), chunk: chunk.clone() };
+        self.sent.push_back(Sent { chunk, done: 0, tries, at: now });
         call
     }
 
@@ -285,11 +271,35 @@ impl WorkerState {
         self.check(batch, merges)?;
         for report in Reports::new(batch) {
             let report = report.map_err(|error| Violation(error.to_string()))?;
-            ended.push(self.completion(&report, now)?);
-            self.progress = now;
+            ended.extend(self.completion(&report, now)?);
+            self.progressed(now);
             self.seen = Seen::Nothing;
         }
         Ok(())
+    }
+
+    fn progressed(&mut self, now: Nanos) {
+        self.progress = now;
+        self.cpu_at_progress = self.cpu;
+    }
+
+    /// Takes back the rest of a chunk, of which the worker has answered the beginning.
+    pub(super) fn given_back(&mut self, back: Back) -> Result<Chunk, Violation> {
+        let Some(front) = self.sent.front() else {
+            return Err(violation("items given back that it does not have"));
+        };
+        let rest = front.chunk.len() - front.done;
+        if front.done == 0
+            || back.first != front.next()
+            || back.attempt != front.tries.attempt()
+            || u64::from(back.count) != rest
+        {
+            return Err(violation("items given back that are not the rest of a chunk"));
+        }
+        self.taken -= rest;
+        self.seen = Seen::Nothing;
+        let Sent { mut chunk, done, .. } = self.sent.pop_front().expect("it has been looked at");
+        Ok(chunk.split_off(done).expect("a chunk answered in full is not kept"))
     }
 
     /// Takes the results that a worker had ready when it ended, up to the item `until`, if they are what it was to
@@ -311,7 +321,7 @@ impl WorkerState {
             }
             let Ok(report) = report else { return };
             let Ok(end) = self.completion(&report, now) else { return };
-            ended.push(end);
+            ended.extend(end);
         }
     }
 
@@ -326,7 +336,7 @@ impl WorkerState {
         if batch.first != front.next() {
             return Err(violation("a result of an item that is not running"));
         }
-        if batch.attempt != front.suspicion.attempt() {
+        if batch.attempt != front.tries.attempt() {
             return Err(violation("a result of another attempt"));
         }
         if u64::from(batch.count) > front.chunk.len() - front.done {
@@ -335,19 +345,28 @@ impl WorkerState {
         Ok(())
     }
 
-    /// The next item's end, from what the worker says about it.
-    fn completion(&mut self, report: &Report<'_>, now: Nanos) -> Result<(ItemIndex, Completion), Violation> {
+    /// The next item's end, from what the worker says about it; none if it is to be run again.
+    fn completion(
+        &mut self,
+        report: &Report<'_>,
+        now: Nanos,
+    ) -> Result<Option<(ItemIndex, Completion)>, Violation> {
         let outcome = self.outcome(report)?;
         let front = self.sent.front_mut().expect("the caller has seen the item");
         let item = front.next();
+        let attempts = front.tries.attempt();
+        let again = front.retry(&outcome, self.rules.policy.retries);
         let file = front.chunk.file(front.done);
-        let attempts = front.suspicion.attempt();
         let most = now.since(front.at);
         front.done += 1;
         if front.done == front.chunk.len() {
             self.sent.pop_front();
         }
         self.last = Some(item);
+        if let Some(again) = again {
+            self.again.push(again);
+            return Ok(None);
+        }
         let meta = Meta {
             // Whatever it says, it had the item no longer than that.
             wall: Duration::from_nanos(report.wall_ns).min(most),
@@ -365,7 +384,7 @@ impl WorkerState {
             stderr: report.stderr.into(),
             meta: Box::new(meta),
         };
-        Ok((item, completion))
+        Ok(Some((item, completion)))
     }
 
     fn outcome(&self, report: &Report<'_>) -> Result<Outcome, Violation> {
@@ -405,6 +424,10 @@ impl WorkerState {
         if let Phase::Starting { since } | Phase::Loading { since } = self.phase {
             return Some(since.after(START_LIMIT));
         }
+        [self.wall_deadline(), self.cpu_deadline()].into_iter().flatten().min()
+    }
+
+    fn wall_deadline(&self) -> Option<Nanos> {
         let limit = self.rules.limits.wall?;
         let next = match self.seen {
             Seen::Nothing => self.progress,
@@ -412,6 +435,21 @@ impl WorkerState {
             Seen::Running { since, .. } => since,
         };
         Some(next.after(limit).min(self.bound()?))
+    }
+
+    /// When the item could have used up its CPU time at the earliest: it has one thread.
+    fn cpu_deadline(&self) -> Option<Nanos> {
+        let left = self.cpu_limit()?.saturating_sub(self.cpu_used());
+        (!self.sent.is_empty()).then(|| self.cpu_read.max(self.progress).after(left))
+    }
+
+    fn cpu_limit(&self) -> Option<Duration> {
+        Some(self.rules.limits.cpu?.saturating_add(CPU_SLACK))
+    }
+
+    /// CPU time since the last result: what the running item has used, and hardly anything else.
+    fn cpu_used(&self) -> Duration {
+        self.cpu.saturating_sub(self.cpu_at_progress)
     }
 
     /// Decides at `now`, with everything the worker wrote until then read, what to do about a deadline.
@@ -422,6 +460,13 @@ impl WorkerState {
         if !self.is_ready() {
             return Judgement::TooSlowToStart;
         }
+        match self.judge_wall(hint, now) {
+            Judgement::Wait => self.judge_cpu(hint),
+            judgement => judgement,
+        }
+    }
+
+    fn judge_wall(&mut self, hint: Hint, now: Nanos) -> Judgement {
         let (Some(limit), Some(bound), Some(front)) =
             (self.rules.limits.wall, self.bound(), self.sent.front())
         else {
@@ -445,72 +490,19 @@ impl WorkerState {
         if now >= since.after(limit) || now >= bound { Judgement::TimedOut(item) } else { Judgement::Wait }
     }
 
-    /// What becomes of its items, now that it is gone. `hint` is what its status page said at the end.
-    pub(super) fn bury(mut self, cause: &Cause, hint: Hint) -> Aftermath {
-        let mut aftermath = Aftermath::default();
-        let says_idle = self.says_idle(cause, hint);
-        let Some(front) = self.sent.pop_front() else { return aftermath };
-        let (mut suspect, rest) = front.cut();
-        aftermath.requeue.extend(rest);
-        aftermath.requeue.extend(self.sent.drain(..).map(|sent| sent.chunk));
-
-        let attempts = suspect.suspicion.attempt();
-        let excused = says_idle && suspect.suspicion.excuse();
-        let outcome = if excused { None } else { self.blame(&mut suspect, cause) };
-        match outcome {
-            None => aftermath.suspect = Some(suspect),
-            Some(outcome) => {
-                // Of a killed item that is all that is known; of a worker that died, nothing is.
-                let wall = match outcome {
-                    Outcome::Timeout { limit: TimeLimit::Wall(limit) } => limit,
-                    _ => Duration::ZERO,
-                };
-                let meta = Meta { wall, attempts, worker: self.slot, pid: self.pid, ..Meta::default() };
-                let completion = Completion {
-                    file: suspect.chunk.file(0),
-                    meta: Box::new(meta),
-                    ..Completion::new(outcome)
-                };
-                aftermath.completions.push((suspect.chunk.first(), completion));
-            }
-        }
-        aftermath
-    }
-
-    /// Whether its page says that no item was running when it ended, or when its time was up.
-    fn says_idle(&self, cause: &Cause, hint: Hint) -> bool {
-        match cause {
-            Cause::Ended(_) => self.named(hint).is_none(),
-            Cause::TimedOut(_) => matches!(self.seen, Seen::Between(_)),
-            // One lie is enough.
-            Cause::Violation(_) => false,
-        }
+    /// The item whose result is due has used whatever has been used. A page that names none is believed for a while:
+    /// the worker may be about to hand the result in.
+    fn judge_cpu(&self, hint: Hint) -> Judgement {
+        let (Some(limit), Some(front)) = (self.cpu_limit(), self.sent.front()) else {
+            return Judgement::Wait;
+        };
+        let limit = if self.named(hint).is_some() { limit } else { limit.saturating_add(GRACE) };
+        if self.cpu_used() >= limit { Judgement::OutOfCpu(front.next()) } else { Judgement::Wait }
     }
 
     /// The item the page says is running. Until the next item starts it names the last one, which has been answered.
     fn named(&self, hint: Hint) -> Option<ItemIndex> {
         hint.running.filter(|item| Some(*item) != self.last)
-    }
-
-    /// Puts the end of the worker down to the item whose result was due; its outcome, unless it is tried again.
-    fn blame(&self, suspect: &mut Suspect, cause: &Cause) -> Option<Outcome> {
-        let timeout = Outcome::Timeout { limit: TimeLimit::Wall(self.rules.limits.wall.unwrap_or_default()) };
-        let suspicion = &mut suspect.suspicion;
-        match cause {
-            Cause::TimedOut(item) if *item == suspect.chunk.first() => return Some(timeout),
-            Cause::Ended(WorkerEnd::Signalled(SIGKILL)) => suspicion.outside += 1,
-            // An item ahead of the one that is due cannot have been running, so the page lied about which one used up
-            // its time; or the worker handed this one's result in just when it was killed. Alone, it is seen which.
-            Cause::TimedOut(_) | Cause::Ended(_) | Cause::Violation(_) => suspicion.own += 1,
-        }
-        if suspicion.own < OWN_CRASHES && suspicion.outside < OUTSIDE_KILLS {
-            return None;
-        }
-        Some(match cause {
-            Cause::TimedOut(_) => timeout,
-            Cause::Ended(end) => Outcome::Crash { end: *end },
-            Cause::Violation(violation) => Outcome::Protocol { error: violation.0.clone() },
-        })
     }
 
     /// Whether it was sent `item` and has not answered it.
@@ -539,20 +531,7 @@ impl Sent {
     fn next(&self) -> ItemIndex {
         self.chunk.first() + self.done
     }
-
-    /// Parts what has not been answered into its first item and those behind it.
-    fn cut(self) -> (Suspect, Option<Chunk>) {
-        let Self { mut chunk, done, suspicion, .. } = self;
-        if done > 0 {
-            chunk = chunk.split_off(done).expect("a chunk answered in full is not kept");
-        }
-        let rest = chunk.split_off(1);
-        (Suspect { chunk, suspicion }, rest)
-    }
 }
-
-/// SIGKILL, the signal nobody sends by mistake and no guest sends itself.
-pub(super) const SIGKILL: i32 = rustix::process::Signal::KILL.as_raw();
 
 /// Which of the exports a worker was told at its start runs this chunk.
 fn export_of(chunk: &Chunk) -> u32 {

@@ -17,6 +17,7 @@ pub(super) struct Talk {
     partial: Vec<u8>,
     lines: Vec<String>,
     heard: usize,
+    lacked_memory: bool,
     closed: bool,
 }
 
@@ -24,6 +25,11 @@ impl Talk {
     /// Whether there may be more.
     pub(super) fn is_open(&self) -> bool {
         !self.closed
+    }
+
+    /// Whether it said that it was refused memory, as a Rust program does before it aborts.
+    pub(super) fn lacked_memory(&self) -> bool {
+        self.lacked_memory
     }
 
     /// Reads what is there; returns the lines that are complete.
@@ -71,6 +77,7 @@ impl Talk {
 
     fn end_line(&mut self) {
         if !self.partial.is_empty() {
+            self.lacked_memory |= self.partial.starts_with(b"memory allocation of ");
             self.lines.push(String::from_utf8_lossy(&self.partial).into_owned());
             self.partial.clear();
         }

@@ -43,6 +43,16 @@ impl Tally {
         self.stats.result_bytes += (value + stdout.len() + stderr.len()) as u64;
     }
 
+    /// A worker broke this rule of the protocol.
+    pub(super) fn broke(&mut self, rule: String) {
+        // The words are ours, but some name a number that is not.
+        const MOST_RULES: usize = 64;
+        let rules = &mut self.stats.broken_rules;
+        if rules.len() < MOST_RULES || rules.contains_key(&rule) {
+            *rules.entry(rule).or_default() += 1;
+        }
+    }
+
     /// The sink holds back so many bytes.
     pub(super) fn holds(&mut self, bytes: u64) {
         self.stats.most_held_bytes = self.stats.most_held_bytes.max(bytes);

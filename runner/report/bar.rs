@@ -53,6 +53,7 @@ impl<W: Write> Bar<W> {
             | RunEvent::WorkerSaid { .. }
             | RunEvent::GuestPrinted { .. }
             | RunEvent::Note { .. }
+            | RunEvent::SharedInstance
             | RunEvent::InputRemark { .. } => {
                 if let Some(line) = self.lines.about(event) {
                     self.bar.suspend(|| say(&mut self.talk, &line));

@@ -16,6 +16,10 @@ const MOST_SAID: u32 = 20;
 /// So many characters of a worker's line are shown.
 const LONGEST: usize = 500;
 
+/// What is not promised of items that share an instance.
+const SHARED_INSTANCE: &str = "the items of a worker share its instance: what one leaves in memory the next finds, so \
+                               results can depend on how the work is shared out";
+
 /// Words events about workers, as long as there are few.
 #[derive(Debug, Default)]
 pub(super) struct Lines {
@@ -49,6 +53,7 @@ impl Lines {
                 limited(&mut self.said, MOST_SAID, line, last)
             }
             RunEvent::Note { line } => Some(escaped(line).into_owned()),
+            RunEvent::SharedInstance => Some(warning(color, SHARED_INSTANCE)),
             RunEvent::InputRemark { line } => Some(warning(color, &escaped(line))),
             RunEvent::Started { .. } | RunEvent::Progress { .. } | RunEvent::Finished { .. } => None,
         }

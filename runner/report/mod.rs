@@ -79,6 +79,8 @@ pub enum RunEvent<'a> {
         /// The line.
         line: &'a str,
     },
+    /// The items of a worker share its instance, which gives up what is promised of items.
+    SharedInstance,
     /// Something about the input that the user should know: one lower-case line.
     InputRemark {
         /// The line.

@@ -37,6 +37,7 @@ impl<W: Write> Plain<W> {
             | RunEvent::WorkerSaid { .. }
             | RunEvent::GuestPrinted { .. }
             | RunEvent::Note { .. }
+            | RunEvent::SharedInstance
             | RunEvent::InputRemark { .. } => {
                 if let Some(line) = self.lines.about(event) {
                     say(&mut self.talk, &line);

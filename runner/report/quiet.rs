@@ -28,6 +28,7 @@ impl<W: Write> Reporter for Quiet<W> {
             | RunEvent::WorkerSaid { .. }
             | RunEvent::GuestPrinted { .. }
             | RunEvent::Note { .. }
+            | RunEvent::SharedInstance
             | RunEvent::InputRemark { .. } => {
                 if let Some(line) = self.lines.about(event) {
                     say(&mut self.talk, &line);

@@ -14,6 +14,8 @@ pub struct Stats {
     pub workers: Vec<WorkerShare>,
     /// How many items failed, by status; only those that did.
     pub failures: BTreeMap<&'static str, u64>,
+    /// How often workers broke the protocol, by the rule they broke.
+    pub broken_rules: BTreeMap<String, u64>,
     /// How many bytes of values, as JSON, and of text that guests printed came from items.
     pub result_bytes: u64,
     /// The most bytes of results that were held back at a time, for their order or to be merged.
@@ -50,12 +52,16 @@ pub struct WorkerShare {
 
 /// Some lines, without the end of the last.
 pub(super) fn text(summary: &Summary) -> String {
-    let Stats { times, workers, failures, result_bytes, most_held_bytes } = &summary.stats;
+    let Stats { times, workers, failures, broken_rules, result_bytes, most_held_bytes } = &summary.stats;
     let mut lines = Vec::new();
     lines.extend(times.as_ref().map(|times| format!("times   {}", times_text(times))));
     if !failures.is_empty() {
         let failures: Vec<_> = failures.iter().map(|(status, count)| format!("{count} {status}")).collect();
         lines.push(format!("failed  {}", failures.join(", ")));
+    }
+    if !broken_rules.is_empty() {
+        let rules: Vec<_> = broken_rules.iter().map(|(rule, count)| format!("{count} {rule}")).collect();
+        lines.push(format!("lies    {}", rules.join(", ")));
     }
     lines.push(format!(
         "output  {} of results, at most {} held back",
@@ -102,6 +108,7 @@ mod tests {
             mean: Duration::from_millis(3),
         };
         let stats = Stats {
+            broken_rules: BTreeMap::new(),
             times: Some(times),
             workers: vec![
                 WorkerShare { items: 400, busy: Duration::from_millis(990) },

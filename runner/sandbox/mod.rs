@@ -4,10 +4,12 @@
 //! [`Loaded::lock`] → ready. What was loaded comes out of [`Loaded`] only through the lock, so no guest code can run
 //! before it.
 //!
-//! **The lock holds nothing yet.** A worker is a process of its own with exactly the descriptors it needs, which dies
-//! with its host and dumps no core; no system call is refused to it, and [`Enforced::layers`] is empty.
+//! **The lock holds nothing but memory yet.** A worker is a process of its own with exactly the descriptors it needs,
+//! which dies with its host and dumps no core; no system call is refused to it, and [`Enforced::layers`] is empty. One
+//! that serves can take only so much memory beyond what it has when it is locked.
 
 pub mod fds;
+mod rlimit;
 mod signals;
 
 use std::io;
@@ -60,6 +62,8 @@ pub struct Loaded<T> {
 pub struct Enforced {
     /// Their names, in the order in which they were put on.
     pub layers: Vec<String>,
+    /// The most bytes of private, writable memory that the process can have, if it was told how much more it may get.
+    pub data_limit: Option<u64>,
 }
 
 /// Makes a worker of this process, which the process `host` started. To be called first, by its only thread.
@@ -96,11 +100,17 @@ impl Configured {
 }
 
 impl<T> Loaded<T> {
-    /// Locks the process, for good, and gives out what was loaded. No layer exists yet.
-    #[must_use]
-    pub fn lock(self) -> (T, Enforced) {
+    /// Locks the process, for good, and gives out what was loaded. No layer exists yet. From here on the process gets
+    /// `memory` more bytes that it can write to; if none are named, as many as before.
+    ///
+    /// # Errors
+    /// If the system refuses.
+    pub fn lock(self, memory: Option<u64>) -> Result<(T, Enforced), SetupError> {
+        let data_limit = memory.map(rlimit::data).transpose();
+        let data_limit =
+            data_limit.map_err(|source| SetupError::System { what: "limit its memory", source })?;
         match self.profile {
-            Profile::Compute => (self.loaded, Enforced::default()),
+            Profile::Compute => Ok((self.loaded, Enforced { layers: Vec::new(), data_limit })),
         }
     }
 }
@@ -112,9 +122,9 @@ mod tests {
     #[test]
     fn what_was_loaded_comes_out_of_the_lock() {
         let configured = Configured { profile: Profile::Compute };
-        let (loaded, enforced) = configured.load(|| Ok::<_, ()>(7)).unwrap().lock();
+        let (loaded, enforced) = configured.load(|| Ok::<_, ()>(7)).unwrap().lock(None).unwrap();
         assert_eq!(loaded, 7);
-        assert_eq!(enforced.layers, [""; 0]);
+        assert_eq!(enforced, Enforced::default());
     }
 
     #[test]

@@ -138,6 +138,13 @@ impl<T: Split> Scheduler<T> {
         }
     }
 
+    /// Wakes every driver that sleeps: more work than before may be handed out.
+    pub fn wake_all(&self) {
+        for _ in &self.stealers {
+            self.parking.wake_one();
+        }
+    }
+
     /// Says that nothing will ever be pushed again, and wakes every driver, idle or not.
     ///
     /// Work that is still queued is handed out before [`Next::Closed`]. A driver that has seen `Closed` is gone, so
@@ -160,6 +167,26 @@ impl<T: Split> Scheduler<T> {
     /// How many chunks were taken from another driver's deque so far.
     pub fn steals(&self) -> u64 {
         self.steals.load(Ordering::Relaxed)
+    }
+
+    /// Gathers all that is queued, and takes the chunk with the highest index or the lowest, if it is urgent.
+    fn pop_urgent(&self, urgent: &impl Fn(&T) -> bool) -> Option<T> {
+        let mut requeued = lock(&self.requeued);
+        let before = requeued.len();
+        requeued.extend(std::iter::from_fn(|| settled(|| self.injector.steal())));
+        for stealer in &self.stealers {
+            requeued.extend(std::iter::from_fn(|| settled(|| stealer.steal())));
+        }
+        if requeued.len() > before {
+            requeued.sort_by_key(|chunk| Reverse(chunk.first()));
+        }
+        let chunk = if requeued.first().is_some_and(urgent) {
+            Some(requeued.remove(0))
+        } else {
+            requeued.pop_if(|lowest| urgent(lowest))
+        };
+        self.n_requeued.store(requeued.len(), Ordering::Relaxed);
+        chunk
     }
 
     fn pop_requeued(&self) -> Option<T> {
@@ -193,6 +220,22 @@ impl<T: Split> LocalQueue<T> {
         sleeper.look_or_announce(&scheduler.parking, || view.find()).into()
     }
 
+    /// As [`LocalQueue::next_or_register`], but while `is_open` says no, only work that is `urgent` is handed out. Of
+    /// that, the highest index and the lowest are looked for: what cannot wait is among merges, or is what all others
+    /// wait for.
+    ///
+    /// Whoever changes what the two say calls [`Scheduler::wake_all`] after that.
+    pub fn next_through_or_register(
+        &mut self,
+        is_open: impl Fn() -> bool,
+        urgent: impl Fn(&T) -> bool,
+    ) -> Next<T> {
+        let Self { view, sleeper } = self;
+        let scheduler = Arc::clone(&view.scheduler);
+        let look = || if is_open() { view.find() } else { view.find_urgent(&urgent) };
+        sleeper.look_or_announce(&scheduler.parking, look).into()
+    }
+
     /// Takes back a registration, for a driver that has no use for work right now: its worker has enough, or is being
     /// replaced. A wake-up that was meant for it goes to another sleeper. Costs nothing if there is none.
     pub fn unregister(&mut self) {
@@ -224,6 +267,10 @@ impl<T: Split> View<T> {
             .or_else(|| Some((self.deque.pop()?, Origin::Own)))
             .or_else(|| Some((self.take_new()?, Origin::Injector)))
             .or_else(|| Some((self.steal()?, Origin::Stolen)))
+    }
+
+    fn find_urgent(&self, urgent: &impl Fn(&T) -> bool) -> Option<(T, Origin)> {
+        Some((self.scheduler.pop_urgent(urgent)?, Origin::Requeued))
     }
 
     fn take_new(&self) -> Option<T> {

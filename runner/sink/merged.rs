@@ -88,7 +88,7 @@ impl<W: Write> Merged<W> {
         while let Some((index, failure)) = self.waiting.pop() {
             if let Some(failure) = failure {
                 self.waiting_bytes -= held_by(&failure);
-                self.printer.item(index, &failure)?;
+                self.printer.failed_item(index, &failure)?;
             }
             emitted += 1;
         }

@@ -10,7 +10,7 @@ use super::{Format, Shown, SinkOptions};
 use crate::chunk::Inputs;
 use crate::error::Error;
 use crate::item::ItemIndex;
-use crate::outcome::{Completion, Output};
+use crate::outcome::{Completion, Outcome, Output};
 use crate::record::{self, Record, Subject, escaped_json};
 
 /// How many bytes are gathered before they are written unasked.
@@ -72,8 +72,17 @@ impl<W: Write> Printer<W> {
     pub(super) fn item(&mut self, index: ItemIndex, completion: &Completion) -> Result<(), Error> {
         let input = self.inputs.as_ref().and_then(|inputs| inputs.input(index));
         let record = Record { subject: Subject::Item { index, input }, completion, meta: self.meta };
-        self.items.append(&record, self.terminal, &mut self.pending);
+        let is_table = matches!(self.items, Layout::Table(_));
+        // Thousands of rows that say nothing would push those that do off the screen.
+        if !(is_table && completion.outcome == Outcome::Cancelled) {
+            self.items.append(&record, self.terminal, &mut self.pending);
+        }
         self.write_if_full()
+    }
+
+    /// Prints why an item has no value to be merged. That the run ended before it could is told once for all of them.
+    pub(super) fn failed_item(&mut self, index: ItemIndex, completion: &Completion) -> Result<(), Error> {
+        if completion.outcome == Outcome::Cancelled { Ok(()) } else { self.item(index, completion) }
     }
 
     /// Prints why the values of the items from `first` to before `end` could not be merged.

@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 
 use super::error::WireError;
 use super::frame::{Encoding, FrameWriter, Header, Kind, Message};
-use super::msg::{Batch, Call, Report, Request, Response};
+use super::msg::{Back, Batch, Call, Report, Request, Response};
 use crate::chunk::{Chunk, Inputs, Packed};
 use crate::guest::Description;
 use crate::item::{ItemIndex, MERGE_BIT};
@@ -48,6 +48,7 @@ pub fn encode_response(response: &Response<'_>, out: &mut Vec<u8>) {
         Response::Code(bytes) => put_raw(Kind::Code, bytes, out),
         Response::Result(batch) => put_batch(Kind::Result, batch, out),
         Response::Merge(batch) => put_batch(Kind::Merge, batch, out),
+        Response::Back(back) => put_back(*back, out),
         Response::Log(line) => put_raw(Kind::Log, line, out),
         Response::Progress { item, millionths } => {
             let header = Header { item: *item, ..Header::new(Kind::Progress, Encoding::Postcard) };
@@ -111,7 +112,8 @@ impl<'a> Request<'a> {
             | Kind::Progress
             | Kind::Refused
             | Kind::Description
-            | Kind::Code => Err(WireError::Direction(kind)),
+            | Kind::Code
+            | Kind::Back => Err(WireError::Direction(kind)),
         }
     }
 }
@@ -131,6 +133,7 @@ impl<'a> Response<'a> {
             Kind::Code => Ok(Self::Code(message.raw()?)),
             Kind::Result => Ok(Self::Result(message.batch()?)),
             Kind::Merge => Ok(Self::Merge(message.batch()?)),
+            Kind::Back => message.back().map(Self::Back),
             Kind::Log => Ok(Self::Log(message.raw()?)),
             Kind::Progress => message.progress(),
             Kind::Drain => message.empty().map(|()| Self::Drain),
@@ -219,6 +222,12 @@ impl<'a> Message<'a> {
         Ok(Batch { first, attempt, count, reports: self.payload })
     }
 
+    fn back(self) -> Result<Back, WireError> {
+        self.check_header(Encoding::None, BATCH)?;
+        let Header { item: first, attempt, count, .. } = self.header;
+        if self.payload.is_empty() { Ok(Back { first, attempt, count }) } else { Err(self.malformed()) }
+    }
+
     fn call(self) -> Result<Call, WireError> {
         let encoding = self.header.encoding;
         self.check_header(encoding, CALL)?;
@@ -305,7 +314,11 @@ impl<'a> Message<'a> {
     fn check_items(self) -> Result<(), WireError> {
         let Header { kind, item, count, .. } = self.header;
         let last = item.checked_add(u64::from(count) - 1).filter(|last| *last < ItemIndex::MAX);
-        let merges = kind == Kind::Merge;
+        let merges = match kind {
+            // Both are given back.
+            Kind::Back => is_merge(item),
+            kind => kind == Kind::Merge,
+        };
         match last {
             Some(last) if is_merge(item) == merges && is_merge(last) == merges => Ok(()),
             Some(_) | None => Err(WireError::Items(kind)),
@@ -333,6 +346,12 @@ fn put_batch(kind: Kind, batch: &Batch<'_>, out: &mut Vec<u8>) {
     let &Batch { first, attempt, count, reports } = batch;
     let header = Header { item: first, attempt, count, ..Header::new(kind, Encoding::Reports) };
     put_bytes(header, reports, out);
+}
+
+fn put_back(back: Back, out: &mut Vec<u8>) {
+    let Back { first, attempt, count } = back;
+    let header = Header { item: first, attempt, count, ..Header::new(Kind::Back, Encoding::None) };
+    FrameWriter::new(out, header).finish();
 }
 
 fn put_call(kind: Kind, call: &Call, out: &mut Vec<u8>) {

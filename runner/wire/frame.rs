@@ -50,6 +50,8 @@ pub enum Kind {
     Description = 13,
     /// Compiled code.
     Code = 14,
+    /// Items that were not run.
+    Back = 15,
 }
 
 /// How a payload is encoded.
@@ -127,7 +129,7 @@ pub(super) struct FrameWriter<'o> {
 }
 
 impl Kind {
-    const ALL: [Self; 14] = [
+    const ALL: [Self; 15] = [
         Self::Hello,
         Self::Ready,
         Self::Load,
@@ -142,6 +144,7 @@ impl Kind {
         Self::Refused,
         Self::Description,
         Self::Code,
+        Self::Back,
     ];
 
     fn from_number(number: u8) -> Result<Self, WireError> {

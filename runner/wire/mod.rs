@@ -44,6 +44,7 @@
 //! | 12 | Refused | worker | 1 postcard | |
 //! | 13 | Description | worker | 8 raw | |
 //! | 14 | Code | worker | 8 raw | |
+//! | 15 | Back | worker | 0 none | item, attempt, count |
 //!
 //! Postcard payloads are the types of [`msg`]; spans are `(start: i128, end: i128, step: u64)` and numbers
 //! `(start: i128, count: u64)` in postcard. Texts, arguments and folds are `count` times a `u32`, where each item's bytes

@@ -48,6 +48,8 @@ pub enum Response<'a> {
     Result(Batch<'a>),
     /// The ends of some merges.
     Merge(Batch<'a>),
+    /// The rest of a chunk, not run: the results of what was run before are long. Comes behind those.
+    Back(Back),
     /// A line for the log.
     Log(&'a [u8]),
     /// A guest's report of its own progress, for the item that is running.
@@ -145,6 +147,17 @@ pub struct Batch<'a> {
     pub count: u32,
     /// The reports, to be read one by one with [`super::codec::Reports`].
     pub reports: &'a [u8],
+}
+
+/// Items that a worker gives back.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Back {
+    /// The first of them.
+    pub first: ItemIndex,
+    /// Which try at them it would have been.
+    pub attempt: u32,
+    /// How many there are, at least 1: all that are left of their chunk.
+    pub count: u32,
 }
 
 /// How a worker says an item ended.

@@ -67,9 +67,9 @@ pub fn describe(bytes: &[u8], code: CodeOptions) -> Result<(Description, Prepare
         (describe::component(&outline), missing_interfaces(&outline))
     } else {
         let missing = missing_functions(&engine, &outline)?;
-        (describe::module(&outline.types), missing)
+        (describe::module(&outline), missing)
     };
-    let obstacle = refuse_missing(missing).or(outline.oversize);
+    let obstacle = refuse_missing(missing);
     let kind = description.kind;
     Ok((description, Prepared { engine, kind, wasm, obstacle }))
 }
@@ -77,7 +77,7 @@ pub fn describe(bytes: &[u8], code: CodeOptions) -> Result<(Description, Prepare
 /// Compiles a guest, on all cores.
 ///
 /// # Errors
-/// If its imports cannot be met, it starts beyond a limit, or a function body is invalid.
+/// If its imports cannot be met, or a function body is invalid.
 pub fn compile(prepared: Prepared) -> Result<Vec<u8>, Refusal> {
     let Prepared { engine, kind, wasm, obstacle } = prepared;
     if let Some(refusal) = obstacle {

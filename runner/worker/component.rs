@@ -7,7 +7,7 @@ use wasmtime::{Engine, Store};
 use super::bytes::{self, Returned};
 use super::guest::Stop;
 use super::value::{self, Shape};
-use super::wasi::{self, State, Waiting};
+use super::wasi::{self, Instance, State, Waiting};
 use super::{Refusal, validate};
 use crate::item::Input;
 use crate::outcome::TrapKind;
@@ -47,7 +47,7 @@ impl Program {
         Ok(Self { pre, waiting: Waiting::start(imports), functions, arguments: Vec::new() })
     }
 
-    /// Calls an export in a fresh instance and appends what it returns, as JSON, to `value`.
+    /// Calls an export in the store's instance and appends what it returns, as JSON, to `value`.
     pub(super) fn call(
         &mut self,
         store: &mut Store<State>,
@@ -96,9 +96,16 @@ impl Program {
         }
     }
 
-    /// The function in a fresh instance.
+    /// The function in the store's instance, which is made if there is none yet.
     fn callee(&self, store: &mut Store<State>, function: &Function) -> Result<Func, Stop> {
-        let instance = self.pre.instantiate(&mut *store)?;
+        let instance = match store.data().instance {
+            Some(Instance::Component(instance)) => instance,
+            Some(Instance::Module(_)) | None => {
+                let instance = self.pre.instantiate(&mut *store)?;
+                store.data_mut().instance = Some(Instance::Component(instance));
+                instance
+            }
+        };
         instance.get_func(&mut *store, function.index).ok_or(Stop::NO_EXPORT)
     }
 

@@ -34,12 +34,12 @@ pub(super) fn component(outline: &Outline) -> Description {
     }
     let mut imports = outline.imports.clone();
     imports.sort_unstable();
-    Description { kind: GuestKind::Component, exports, imports }
+    Description { kind: GuestKind::Component, exports, imports, initial_memory: outline.initial_memory }
 }
 
 /// Describes a core module.
-pub(super) fn module(types: &Types) -> Description {
-    let types = types.as_ref();
+pub(super) fn module(outline: &Outline) -> Description {
+    let types = outline.types.as_ref();
     let mut exports = Vec::new();
     for (name, entity) in types.core_exports().into_iter().flatten() {
         let (EntityType::Func(id) | EntityType::FuncExact(id)) = entity else { continue };
@@ -64,7 +64,7 @@ pub(super) fn module(types: &Types) -> Description {
     let mut imports = imports.map(|(module, name, _)| format!("{module}.{name}")).collect::<Vec<_>>();
     imports.sort_unstable();
     imports.dedup();
-    Description { kind: GuestKind::Module, exports, imports }
+    Description { kind: GuestKind::Module, exports, imports, initial_memory: outline.initial_memory }
 }
 
 /// Whether this is a function on its own and not part of a resource: `[method]list.push`.

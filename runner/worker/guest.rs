@@ -1,4 +1,4 @@
-//! A loaded guest: one fresh instance for each call.
+//! A loaded guest: a fresh instance for each call, or the worker's for all of them.
 
 use std::fmt;
 use std::fs::File;
@@ -9,14 +9,16 @@ use rustix::time::{ClockId, clock_gettime};
 use wasmtime::{Engine, Store};
 
 use super::engine::{Allocation, Backtraces, Purpose, engine};
+use super::fixed::Chance;
+use super::limits::Limiter;
 use super::load::{Code, load};
 use super::stdio::Capture;
 use super::trap::{self, Failure};
 use super::wasi::State;
 use super::{Refusal, component, limits, module, validate};
-use crate::item::Input;
-use crate::limits::CodeOptions;
-use crate::outcome::TrapKind;
+use crate::item::{Input, ItemIndex};
+use crate::limits::{CodeOptions, GuestLimits, Isolation};
+use crate::outcome::{MemoryLimit, TrapKind};
 use crate::wire::msg::{CallEnd, Report, Serve};
 
 /// A guest whose exports can be called.
@@ -25,6 +27,11 @@ pub struct Guest {
     program: Program,
     capture: Arc<Capture>,
     meta: bool,
+    limits: GuestLimits,
+    seed: Option<u64>,
+    isolation: Isolation,
+    /// What an item has left for the next.
+    kept: Option<Store<State>>,
 }
 
 enum Program {
@@ -109,15 +116,25 @@ impl Guest {
         };
         Engine::tls_eager_initialize();
         let max_output = usize::try_from(serve.limits.output).unwrap_or(usize::MAX);
-        Ok(Self { engine, program, capture: Arc::new(Capture::new(max_output)), meta: serve.meta })
+        Ok(Self {
+            engine,
+            program,
+            capture: Arc::new(Capture::new(max_output)),
+            meta: serve.meta,
+            limits: serve.limits,
+            seed: serve.seed,
+            isolation: serve.isolation,
+            kept: None,
+        })
     }
 
-    /// Calls the export at place `export` of [`Serve::exports`] in a fresh instance.
+    /// Runs an item: calls the export at place `export` of [`Serve::exports`].
     ///
     /// # Panics
     /// If there is no such place.
-    pub fn call(&mut self, export: usize, input: Input<'_>, record: &mut CallRecord) {
-        let mut store = self.store();
+    pub fn call(&mut self, item: ItemIndex, export: usize, input: Input<'_>, record: &mut CallRecord) {
+        let chance = self.seed.map(|seed| Chance { seed, item, export });
+        let mut store = self.store(chance);
         record.clear();
         let clocks = Clocks::start(self.meta);
         let called = match &mut self.program {
@@ -126,19 +143,31 @@ impl Guest {
         };
         (record.wall, record.cpu) = clocks.stop();
         record.peak_memory = if self.meta { store.data().limiter.peak_memory() } else { 0 };
-        // Ends what the guest still holds before its output is taken.
-        drop(store);
+        let refused = store.data().limiter.refused();
+        // What is not kept ends what the guest still holds before its output is taken.
+        self.kept = Some(store).filter(|_| self.isolation == Isolation::Worker && leaves_whole(&called));
         record.end = match called {
             Ok(()) => End::Ok,
-            Err(stop) => End::Failed(record.fail(stop)),
+            Err(stop) => End::Failed(record.fail(stop, refused)),
         };
         self.take_output(record);
     }
 
-    fn store(&self) -> Store<State> {
-        let mut store = Store::new(&self.engine, State::new(Arc::clone(&self.capture)));
+    /// The store that the item before has left, or else a fresh one, for an item with these random numbers.
+    fn store(&mut self, chance: Option<Chance>) -> Store<State> {
+        let mut store = self.kept.take().unwrap_or_else(|| self.fresh_store());
+        store.data_mut().restart(chance);
+        if let Some(fuel) = self.limits.fuel {
+            store.set_fuel(fuel).expect("the code counts fuel where there is a limit of it");
+        }
+        store
+    }
+
+    fn fresh_store(&self) -> Store<State> {
+        let limiter = Limiter::new(self.limits.memory);
+        let mut store = Store::new(&self.engine, State::new(Arc::clone(&self.capture), limiter));
         store.limiter(|state| &mut state.limiter);
-        store.set_hostcall_fuel(limits::handed_over(self.capture.limit()));
+        store.set_hostcall_fuel(usize::try_from(limits::handed_over(&self.limits)).unwrap_or(usize::MAX));
         store
     }
 
@@ -156,6 +185,15 @@ impl Guest {
     }
 }
 
+/// Whether a call that ended like this has left an instance that can be called again. What went wrong outside of it
+/// has.
+fn leaves_whole(called: &Result<(), Stop>) -> bool {
+    match called {
+        Ok(()) | Err(Stop::Input(_) | Stop::Output(_)) => true,
+        Err(Stop::Runtime(..) | Stop::Broken(_)) => false,
+    }
+}
+
 fn map(file: &File, purpose: Purpose, options: CodeOptions) -> wasmtime::Result<(Engine, Code)> {
     let engine = engine(purpose, options)?;
     let code = load(&engine, file)?;
@@ -170,6 +208,8 @@ impl CallRecord {
             end: match &self.end {
                 End::Ok => CallEnd::Ok(&self.value),
                 End::Failed(Failure::Trap { kind, error }) => CallEnd::Trap { kind: *kind, error },
+                End::Failed(Failure::Memory { limit, error }) => CallEnd::Memory { limit: *limit, error },
+                End::Failed(Failure::OutOfFuel) => CallEnd::OutOfFuel,
                 End::Failed(Failure::Exit { code }) => CallEnd::Exit { code: *code },
                 End::Failed(Failure::Output { error }) => CallEnd::Output { error },
                 End::Failed(Failure::Input { error }) => CallEnd::Input { error },
@@ -193,14 +233,14 @@ impl CallRecord {
         self.backtrace.clear();
     }
 
-    fn fail(&mut self, stop: Stop) -> Failure {
+    fn fail(&mut self, stop: Stop, refused: Option<MemoryLimit>) -> Failure {
         match stop {
             Stop::Input(error) => Failure::Input { error },
             Stop::Output(error) => Failure::Output { error },
             Stop::Broken(error) => Failure::Trap { kind: TrapKind::Other, error: error.to_owned() },
             Stop::Runtime(error, kind) => {
                 self.backtrace = trap::backtrace(&error);
-                trap::failure(&error, kind)
+                trap::failure(&error, kind).after_refusal(refused)
             }
         }
     }

@@ -11,9 +11,13 @@ use crate::limits::CodeOptions;
 use crate::sandbox::Enforced;
 use crate::shm::segment::{Area, Segment};
 use crate::wire::frame::FRAME_CAP;
-use crate::wire::msg::{Call, CallEnd, Hello, Load, Ready, Refused, Report, Request, Response, Serve};
+use crate::wire::msg::{Back, Call, CallEnd, Hello, Load, Ready, Refused, Report, Request, Response, Serve};
 use crate::wire::version::{self, Mismatch};
 use crate::wire::{Decoder, ReadError, WireError, read_message};
+
+/// Bytes of reports after which the rest of a chunk is given back. The host has to hold them until the items before
+/// have ended, and cannot take back what it has sent; so the next items wait until it sends them again.
+const MAX_ANSWER: usize = 4 << 20;
 
 /// The longest message from the host: a chunk, and texts in one have less than 4 GiB. The host is trusted.
 const MAX_REQUEST: usize = u32::MAX as usize;
@@ -47,8 +51,8 @@ pub trait Loader {
 /// Runs one item after the other.
 pub trait Engine {
     /// Runs an item with the export at place `export` of [`Serve::exports`], which exists. However that ends is the
-    /// report.
-    fn call(&mut self, export: usize, input: Input<'_>) -> Report<'_>;
+    /// report. For the same item and input it is the same in every worker, but for what it measures.
+    fn call(&mut self, item: ItemIndex, export: usize, input: Input<'_>) -> Report<'_>;
 }
 
 /// How a worker came to its end when nothing went wrong.
@@ -243,15 +247,20 @@ impl<R: Read, W: Write, A: Area, C: Fn() -> u64, E: Engine> Server<'_, R, W, A, 
     fn run_items(&mut self, call: &Call, export: usize) -> io::Result<()> {
         let sender = &mut self.host.sender;
         let mut now_ns = (self.now_ns)();
+        let mut answered = 0;
         self.outbox.restart(now_ns);
         let inputs = (0..).map_while(|position| call.chunk.input(position));
         for (item, input) in (call.chunk.first()..).zip(inputs) {
+            if answered >= MAX_ANSWER {
+                return self.give_back(call, item);
+            }
             self.outbox.running(item, call.attempt, now_ns);
-            let mut report = self.engine.call(export, input);
+            let mut report = self.engine.call(item, export, input);
             let named = refused_item(&report.end, item, input);
             if let Some(error) = &named {
                 report.end = CallEnd::Input { error };
             }
+            answered += length(&report);
             self.outbox.push(item, call.attempt, &report, sender)?;
             // Writing may take as long as the host likes, and is on nobody's account.
             self.outbox.idle();
@@ -265,6 +274,28 @@ impl<R: Read, W: Write, A: Area, C: Fn() -> u64, E: Engine> Server<'_, R, W, A, 
         }
         Ok(())
     }
+
+    /// Gives back the items of the chunk from `first` on.
+    fn give_back(&mut self, call: &Call, first: ItemIndex) -> io::Result<()> {
+        self.outbox.flush(&mut self.host.sender)?;
+        let count = call.chunk.first() + call.chunk.len() - first;
+        let count = u32::try_from(count).expect("a chunk has fewer than 2^32 items");
+        self.host.sender.send(&Response::Back(Back { first, attempt: call.attempt, count }))
+    }
+}
+
+/// Bytes of a report that have no bound but the limit of output.
+fn length(report: &Report<'_>) -> usize {
+    let value = match report.end {
+        CallEnd::Ok(value) => value.len(),
+        CallEnd::Trap { .. }
+        | CallEnd::Memory { .. }
+        | CallEnd::OutOfFuel
+        | CallEnd::Exit { .. }
+        | CallEnd::Output { .. }
+        | CallEnd::Input { .. } => 0,
+    };
+    value + report.stdout.len() + report.stderr.len()
 }
 
 /// Why an item was refused, with its name before it: whoever reads a file of refused items finds it by that. Arguments

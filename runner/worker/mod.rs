@@ -12,6 +12,7 @@ mod bytes;
 mod component;
 mod describe;
 mod engine;
+mod fixed;
 mod limits;
 mod load;
 mod module;

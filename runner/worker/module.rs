@@ -1,11 +1,11 @@
 //! Calls of a plain core module's exports: numbers in, numbers out.
 
 use wasmtime::component::Val as ComponentVal;
-use wasmtime::{Engine, Instance, InstancePre, Linker, Module, ModuleExport, Store, Val, ValType};
+use wasmtime::{Engine, InstancePre, Linker, Module, ModuleExport, Store, Val, ValType};
 
 use super::guest::Stop;
 use super::value::{self, Shape};
-use super::wasi::{self, State, Waiting};
+use super::wasi::{self, Instance, State, Waiting};
 use super::{Refusal, validate};
 use crate::guest::Integers;
 use crate::item::Input;
@@ -59,7 +59,19 @@ impl Program {
         Ok(Self { pre, waiting: Waiting::start(imports), initialize, functions, arguments: Vec::new() })
     }
 
-    fn initialized(&self, store: &mut Store<State>) -> wasmtime::Result<Instance> {
+    /// The store's instance, which is made if there is none yet.
+    fn instance(&self, store: &mut Store<State>) -> wasmtime::Result<wasmtime::Instance> {
+        match store.data().instance {
+            Some(Instance::Module(instance)) => Ok(instance),
+            Some(Instance::Component(_)) | None => {
+                let instance = self.initialized(store)?;
+                store.data_mut().instance = Some(Instance::Module(instance));
+                Ok(instance)
+            }
+        }
+    }
+
+    fn initialized(&self, store: &mut Store<State>) -> wasmtime::Result<wasmtime::Instance> {
         let instance = self.pre.instantiate(&mut *store)?;
         if let Some(initialize) = &self.initialize
             && let Some(function) =
@@ -70,7 +82,7 @@ impl Program {
         Ok(instance)
     }
 
-    /// Calls an export in a fresh instance and appends what it returns, as JSON, to `value`.
+    /// Calls an export in the store's instance and appends what it returns, as JSON, to `value`.
     pub(super) fn call(
         &mut self,
         store: &mut Store<State>,
@@ -89,7 +101,7 @@ impl Program {
             | Input::Arguments(_)
             | Input::Json { .. } => {
                 value::arguments(&function.params, input, &mut self.arguments).map_err(Stop::Input)?;
-                let instance = self.initialized(store)?;
+                let instance = self.instance(store)?;
                 function.call(store, instance, &self.arguments)?
             }
         };
@@ -108,7 +120,7 @@ impl Program {
         };
         let mut values = value::fold_values(shape, json).map_err(Stop::Input)?.into_iter();
         let mut merged = values.next().ok_or_else(|| Stop::Input("nothing to merge".to_owned()))?;
-        let instance = self.initialized(store)?;
+        let instance = self.instance(store)?;
         for value in values {
             merged = function.call(store, instance, &[merged, value])?.ok_or(Stop::NO_EXPORT)?;
         }
@@ -141,7 +153,7 @@ impl Function {
     fn call(
         &self,
         store: &mut Store<State>,
-        instance: Instance,
+        instance: wasmtime::Instance,
         arguments: &[ComponentVal],
     ) -> Result<Option<ComponentVal>, Stop> {
         let callee =

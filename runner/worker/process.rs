@@ -10,12 +10,12 @@ use std::os::unix::fs::FileExt;
 use super::compile::Prepared;
 use super::guest::{CallRecord, Guest};
 use super::main_loop::{self, Engine, Loader};
-use super::{Refusal, compile};
+use super::{Refusal, compile, limits};
 use crate::clock::monotonic_ns;
 use crate::error::ExitCode;
 use crate::guest::Description;
 use crate::guest_file;
-use crate::item::Input;
+use crate::item::{Input, ItemIndex};
 use crate::limits::CodeOptions;
 use crate::sandbox::{self, Configured, Descriptors, Enforced, Profile, SetupError, fds};
 use crate::shm::segment::{Segment, SegmentMap};
@@ -84,7 +84,8 @@ impl Loader for Process {
             compile::start_threads()?;
             read(&guest)
         };
-        let (bytes, _enforced) = configured.load(load)?.lock();
+        // The host has given this process its limits: nobody knows them before the guest has been read.
+        let (bytes, _enforced) = configured.load(load)?.lock(None).map_err(cannot_be_locked)?;
         compile::describe(&bytes, code)
     }
 
@@ -97,14 +98,16 @@ impl Loader for Process {
         fds::check_sealed(&guest).map_err(cannot_be_read)?;
         // No instance is made ahead of the first item: its start function is the guest's code, and belongs to items and
         // their limits.
-        let (guest, enforced) = configured.load(|| Guest::load(&guest, serve))?.lock();
+        let loaded = configured.load(|| Guest::load(&guest, serve))?;
+        let allowance = serve.limits.memory.saturating_add(limits::overhead(&serve.limits));
+        let (guest, enforced) = loaded.lock(Some(allowance)).map_err(cannot_be_locked)?;
         Ok((Serving { guest, record: CallRecord::default() }, enforced))
     }
 }
 
 impl Engine for Serving {
-    fn call(&mut self, export: usize, input: Input<'_>) -> Report<'_> {
-        self.guest.call(export, input, &mut self.record);
+    fn call(&mut self, item: ItemIndex, export: usize, input: Input<'_>) -> Report<'_> {
+        self.guest.call(item, export, input, &mut self.record);
         self.record.report()
     }
 }
@@ -119,6 +122,10 @@ fn read(guest: &File) -> Result<Vec<u8>, Refusal> {
     let mut bytes = vec![0; usize::try_from(length).map_err(cannot_be_read)?];
     guest.read_exact_at(&mut bytes, 0).map_err(cannot_be_read)?;
     Ok(bytes)
+}
+
+fn cannot_be_locked(error: SetupError) -> Refusal {
+    Refusal::new(format!("cannot be served by a worker: {error}"))
 }
 
 fn cannot_be_read(error: impl Display) -> Refusal {

@@ -9,13 +9,17 @@ use wasmtime_wasi::I32Exit;
 
 use super::stdio::OutputLimit;
 use super::validate::one_line;
-use crate::outcome::TrapKind;
+use crate::outcome::{MemoryLimit, TrapKind};
 
 /// Why a call did not return.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum Failure {
     /// See [`CallEnd::Trap`](crate::wire::msg::CallEnd::Trap).
     Trap { kind: TrapKind, error: String },
+    /// See [`CallEnd::Memory`](crate::wire::msg::CallEnd::Memory).
+    Memory { limit: MemoryLimit, error: String },
+    /// See [`CallEnd::OutOfFuel`](crate::wire::msg::CallEnd::OutOfFuel).
+    OutOfFuel,
     /// See [`CallEnd::Exit`](crate::wire::msg::CallEnd::Exit).
     Exit { code: i32 },
     /// See [`CallEnd::Output`](crate::wire::msg::CallEnd::Output).
@@ -36,6 +40,9 @@ pub(super) fn failure(error: &wasmtime::Error, otherwise: TrapKind) -> Failure {
         return Failure::Output { error: limit.to_string() };
     }
     if let Some(trap) = error.downcast_ref::<Trap>() {
+        if *trap == Trap::OutOfFuel {
+            return Failure::OutOfFuel;
+        }
         return Failure::Trap { kind: kind(*trap), error: trap.to_string() };
     }
     if error.is::<ThrownException>() {
@@ -48,6 +55,17 @@ pub(super) fn failure(error: &wasmtime::Error, otherwise: TrapKind) -> Failure {
     }
     let kind = if error.is::<ResourceTableError>() { TrapKind::HostCall } else { otherwise };
     Failure::Trap { kind, error: cause }
+}
+
+impl Failure {
+    /// The same failure of a guest to which memory was refused by this limit, if any was: then a trap is what came of
+    /// that.
+    pub(super) fn after_refusal(self, refused: Option<MemoryLimit>) -> Self {
+        match (self, refused) {
+            (Self::Trap { kind: _, error }, Some(limit)) => Self::Memory { limit, error },
+            (other, _) => other,
+        }
+    }
 }
 
 /// The guest's frames at a trap, innermost first, one per line; empty if none were captured.

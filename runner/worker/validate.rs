@@ -16,8 +16,8 @@ pub(super) struct Outline {
     pub(super) imports: Vec<String>,
     /// A component's exports, in order; empty for a module.
     pub(super) exports: Vec<String>,
-    /// Why it cannot run here, valid as it is.
-    pub(super) oversize: Option<Refusal>,
+    /// Bytes of the memories and tables of all its modules when they start, each module taken once.
+    pub(super) initial_memory: u64,
 }
 
 impl Outline {
@@ -55,7 +55,7 @@ pub(super) fn fault(wasm: &[u8], features: WasmFeatures) -> Option<Refusal> {
 /// Nothing if the bytes end inside a part.
 fn read(wasm: &[u8], features: WasmFeatures) -> Result<Option<Outline>, wasmparser::Error> {
     let mut validator = Validator::new_with_features(features);
-    let (mut imports, mut exports, mut oversize) = (Vec::new(), Vec::new(), None);
+    let (mut imports, mut exports, mut initial_memory) = (Vec::new(), Vec::new(), 0_u64);
     let mut types = None;
     let mut depth = 0_usize;
     for payload in Parser::new(0).parse_all(wasm) {
@@ -86,34 +86,27 @@ fn read(wasm: &[u8], features: WasmFeatures) -> Result<Option<Outline>, wasmpars
             }
             Payload::MemorySection(section) => {
                 for memory in section {
-                    oversize = oversize.or(too_much_memory(memory?));
+                    initial_memory = initial_memory.saturating_add(bytes_of_memory(&memory?));
                 }
             }
             Payload::TableSection(section) => {
                 for table in section {
-                    oversize = oversize.or(too_large_table(table?.ty));
+                    initial_memory = initial_memory.saturating_add(bytes_of_table(&table?.ty));
                 }
             }
             _ => {}
         }
     }
-    Ok(types.map(|types| Outline { types, imports, exports, oversize }))
+    Ok(types.map(|types| Outline { types, imports, exports, initial_memory }))
 }
 
-fn too_much_memory(memory: wasmparser::MemoryType) -> Option<Refusal> {
+fn bytes_of_memory(memory: &wasmparser::MemoryType) -> u64 {
     let page = 1_u128 << memory.page_size_log2.unwrap_or(16);
-    let bytes = u128::from(memory.initial) * page;
-    (bytes > limits::MEMORY as u128).then(|| {
-        let (has, limit) = (bytes.div_ceil(1 << 20), limits::MEMORY >> 20);
-        Refusal::new(format!("starts with {has} MiB of memory; the limit is {limit} MiB"))
-    })
+    u64::try_from(u128::from(memory.initial) * page).unwrap_or(u64::MAX)
 }
 
-fn too_large_table(table: wasmparser::TableType) -> Option<Refusal> {
-    let limit = limits::TABLE_ELEMENTS;
-    (table.initial > limit as u64).then(|| {
-        Refusal::new(format!("starts with a table of {} elements; the limit is {limit}", table.initial))
-    })
+fn bytes_of_table(table: &wasmparser::TableType) -> u64 {
+    table.initial.saturating_mul(limits::TABLE_ELEMENT)
 }
 
 /// Proposals that are off, by the names people know them by.

@@ -8,36 +8,66 @@ use wasmparser::component_types::{ComponentAnyTypeId, ComponentEntityType};
 use wasmparser::types::Types;
 use wasmtime::{Engine, Store, component};
 use wasmtime_wasi::p1::WasiP1Ctx;
-use wasmtime_wasi::{WasiCtx, WasiCtxView, WasiView};
+use wasmtime_wasi::{WasiCtx, WasiCtxBuilder, WasiCtxView, WasiView};
 
+use super::fixed::Chance;
 use super::limits::Limiter;
 use super::stdio::{Capture, Stream};
 
-/// What a store holds for one item.
+/// What a store holds, for one item or for one after the other.
 pub(super) struct State {
     /// Made when the guest first asks: most items of a computing guest never do.
     wasi: Option<WasiP1Ctx>,
     captured: Arc<Capture>,
+    /// Where clocks and random numbers come from, if not from the machine.
+    chance: Option<Chance>,
     pub(super) limiter: Limiter,
+    /// The guest in this store, once there is one.
+    pub(super) instance: Option<Instance>,
+}
+
+/// An instance of either kind of guest.
+#[derive(Clone, Copy)]
+pub(super) enum Instance {
+    Component(component::Instance),
+    Module(wasmtime::Instance),
 }
 
 impl State {
-    pub(super) fn new(captured: Arc<Capture>) -> Self {
-        Self { wasi: None, captured, limiter: Limiter::default() }
+    pub(super) fn new(captured: Arc<Capture>, limiter: Limiter) -> Self {
+        Self { wasi: None, captured, chance: None, limiter, instance: None }
+    }
+
+    /// Another item begins.
+    pub(super) fn restart(&mut self, chance: Option<Chance>) {
+        self.limiter.restart();
+        self.chance = chance;
+        if let (Some(wasi), Some(chance)) = (&mut self.wasi, chance) {
+            // The rest of it stays: an instance that is kept holds streams of it.
+            let mut fresh = WasiCtx::builder();
+            chance.fix(&mut fresh);
+            std::mem::swap(wasi.ctx().ctx.random(), fresh.build().random());
+        }
     }
 
     fn wasi(&mut self) -> &mut WasiP1Ctx {
-        self.wasi.get_or_insert_with(|| {
-            WasiCtx::builder()
-                .stdout(Stream::stdout(&self.captured))
-                .stderr(Stream::stderr(&self.captured))
-                .allow_tcp(false)
-                .allow_udp(false)
-                .allow_ip_name_lookup(false)
-                .allow_blocking_current_thread(true)
-                .build_p1()
-        })
+        self.wasi.get_or_insert_with(|| builder(&self.captured, self.chance).build_p1())
     }
+}
+
+fn builder(captured: &Arc<Capture>, chance: Option<Chance>) -> WasiCtxBuilder {
+    let mut builder = WasiCtx::builder();
+    builder
+        .stdout(Stream::stdout(captured))
+        .stderr(Stream::stderr(captured))
+        .allow_tcp(false)
+        .allow_udp(false)
+        .allow_ip_name_lookup(false)
+        .allow_blocking_current_thread(true);
+    if let Some(chance) = chance {
+        chance.fix(&mut builder);
+    }
+    builder
 }
 
 impl WasiView for State {
@@ -68,7 +98,7 @@ pub(super) struct Preview1 {
 
 impl Preview1 {
     pub(super) fn new(engine: &Engine) -> wasmtime::Result<Self> {
-        let store = Store::new(engine, State::new(Arc::new(Capture::new(0))));
+        let store = Store::new(engine, State::new(Arc::new(Capture::new(0)), Limiter::new(0)));
         Ok(Self { linker: module_linker(engine)?, store })
     }
 

@@ -2,7 +2,7 @@
 
 use wasmpool::guest::{Description, Export, GuestKind, ValueType};
 use wasmpool::item::{Input, ItemIndex, MERGE_BIT};
-use wasmpool::wire::msg::{Batch, CallEnd, Ready, Refused, Report, Response};
+use wasmpool::wire::msg::{Back, Batch, CallEnd, Ready, Refused, Report, Response};
 use wasmpool::wire::version::hello;
 use wasmpool::wire::{encode_description, encode_report, encode_response};
 
@@ -19,7 +19,12 @@ pub(super) fn description() -> Vec<u8> {
         params: vec![("n".into(), ValueType::U64)],
         result: Some(ValueType::U64),
     };
-    encode_description(&Description { kind: GuestKind::Component, exports: vec![export], imports: vec![] })
+    encode_description(&Description {
+        kind: GuestKind::Component,
+        exports: vec![export],
+        imports: vec![],
+        initial_memory: 0,
+    })
 }
 
 /// What the guest returns: the number itself, the length of a text.
@@ -98,6 +103,7 @@ impl Lie {
             Self::Description => encoded(&Response::Description(&description())),
             Self::Code => encoded(&Response::Code(b"code")),
             Self::Drain => encoded(&Response::Drain),
+            Self::Back => encoded(&Response::Back(Back { first: item, attempt, count: 1 })),
             Self::Bye => encoded(&Response::Bye),
         }
     }

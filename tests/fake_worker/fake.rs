@@ -77,7 +77,6 @@ pub(crate) fn job(source: Box<dyn Source>) -> Job {
         printed: Printed::Recorded,
         limits: wall(Duration::from_secs(20)),
         policy: Policy::default(),
-        run_timeout: None,
         chunk: Some(4),
         window_items: 64,
         window_bytes: 16 << 20,
@@ -142,6 +141,7 @@ impl Fake {
             worker_executable: Some(self.stage.join("worker")),
             compile_timeout: None,
             code: CodeOptions::default(),
+            run_timeout: None,
         };
         let _impatient = impatient(canceller);
         let result = pool::open(Path::new("fake.wasm"), &guest(), options)
@@ -240,6 +240,7 @@ impl Reporter for Heard {
             | RunEvent::Progress { .. }
             | RunEvent::GuestPrinted { .. }
             | RunEvent::Note { .. }
+            | RunEvent::SharedInstance
             | RunEvent::InputRemark { .. } => {}
             RunEvent::WorkerReplaced { reason, .. } => self.replaced.push(reason.to_owned()),
             RunEvent::WorkerSaid { line, .. } => self.said.push(line.to_owned()),

@@ -209,6 +209,11 @@ fn an_answer_nobody_asked_for() {
 }
 
 #[test]
+fn items_given_back_that_were_not_begun() {
+    check(Lie::Back, "items given back that are not the rest of a chunk");
+}
+
+#[test]
 fn a_farewell_while_there_is_work() {
     check(Lie::Bye, "a farewell while it is needed");
 }

@@ -198,5 +198,7 @@ pub(crate) enum Lie {
     Description,
     Code,
     Drain,
+    /// The item that is due and those behind it, given back.
+    Back,
     Bye,
 }

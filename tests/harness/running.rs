@@ -1,12 +1,12 @@
 //! A command that is running, and how it ended.
 
-use std::fmt;
 use std::io::{Read, Write};
 use std::os::fd::{AsFd, OwnedFd};
 use std::os::unix::process::ExitStatusExt;
 use std::process::{Child, ChildStdin, ChildStdout, Command, ExitStatus};
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
+use std::{fmt, fs};
 
 use rustix::process::{Pid, PidfdFlags, Signal, pidfd_open, pidfd_send_signal};
 
@@ -127,6 +127,20 @@ impl Running {
         assert!(stderr.is_met_by(&ended.stderr), "wrong standard error of\n{ended}{stderr}");
         assert!(stdout.is_met_by(&ended.stdout), "wrong standard output of\n{ended}{stdout}");
         ended
+    }
+
+    /// As [`Running::check`]; the largest memory that it had meanwhile, in KiB, its workers aside.
+    #[track_caller]
+    pub(crate) fn peak_kib(self) -> u64 {
+        let mut peak = 0;
+        self.check_while(Duration::from_millis(5), |pid| {
+            let status = fs::read_to_string(format!("/proc/{pid}/status")).unwrap_or_default();
+            let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:"));
+            let size = line.and_then(|line| line.trim().strip_suffix(" kB")?.parse().ok());
+            peak = peak.max(size.unwrap_or(0));
+        });
+        assert!(peak > 0, "the host's memory was never seen");
+        peak
     }
 
     /// Waits for its end, and that of its workers.

@@ -46,6 +46,7 @@ pub(super) fn run(guest_name: &str, function: &str, inputs: Inputs) -> Vec<Passe
         worker_executable: Some(PathBuf::from(env!("CARGO_BIN_EXE_wasmpool"))),
         compile_timeout: None,
         code: CodeOptions::default(),
+        run_timeout: None,
     };
     let serve = Serve {
         exports: vec![function.to_owned()],
@@ -63,7 +64,6 @@ pub(super) fn run(guest_name: &str, function: &str, inputs: Inputs) -> Vec<Passe
         printed: Printed::Recorded,
         limits: Limits::default(),
         policy: Policy::default(),
-        run_timeout: None,
         chunk: None,
         window_items: count,
         window_bytes: 32 << 20,

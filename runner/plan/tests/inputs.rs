@@ -135,7 +135,7 @@ fn an_item_that_is_no_json_is_refused_before_anything_runs() {
 
 fn module_of(value: &ValueType) -> Description {
     let exports = vec![export(None, "f", &[("p0", value.clone()), ("p1", value.clone())], value.clone())];
-    Description { kind: GuestKind::Module, exports, imports: Vec::new() }
+    Description { kind: GuestKind::Module, exports, imports: Vec::new(), initial_memory: 0 }
 }
 
 #[test]

@@ -3,10 +3,12 @@
 mod conversation;
 mod deadlines;
 mod ends;
+mod policies;
 mod simulation;
 
 use super::*;
 use crate::item::MERGE_BIT;
+use crate::outcome::{MemoryLimit, WorkerEnd};
 use crate::wire::encode_report;
 
 const SLOT: u32 = 3;

@@ -185,3 +185,36 @@ fn a_drain_takes_from_every_queue() {
     assert_eq!(drained, [Run(0..1), Run(1..2), Run(2..3)]);
     assert_eq!(queues[1].next(), Next::Empty);
 }
+
+/// What a driver gets while only these may go through a closed gate.
+fn through(queue: &mut LocalQueue<Run>, urgent: &[u64]) -> Next<Run> {
+    queue.next_through_or_register(|| false, |run| urgent.contains(&run.first()))
+}
+
+#[test]
+fn h15_only_what_is_urgent_goes_through_a_closed_gate() {
+    let (scheduler, mut queues, _) = scheduler(2);
+    for first in 0..6 {
+        scheduler.push(Run(first..first + 1));
+    }
+    // The first driver takes one, and one more into its deque; that one is found there, too.
+    check(queues[0].next(), 0..1, Origin::Injector);
+    assert_eq!(through(&mut queues[1], &[0]), Next::Empty);
+    check(through(&mut queues[1], &[1]), 1..2, Origin::Requeued);
+    check(through(&mut queues[1], &[5, 2]), 5..6, Origin::Requeued);
+    check(through(&mut queues[1], &[5, 2]), 2..3, Origin::Requeued);
+    check(queues[0].next(), 3..4, Origin::Requeued);
+    check(queues[1].next_through_or_register(|| true, |_| false), 4..5, Origin::Requeued);
+}
+
+#[test]
+fn who_waits_at_a_closed_gate_is_woken_when_it_may_have_opened() {
+    let (scheduler, mut queues, flags) = scheduler(2);
+    scheduler.push(Run(0..1));
+    for queue in &mut queues {
+        assert_eq!(through(queue, &[]), Next::Empty);
+    }
+    flags.iter().for_each(|flag| assert!(!flag.is_up()));
+    scheduler.wake_all();
+    flags.iter().for_each(|flag| assert!(flag.is_up()));
+}

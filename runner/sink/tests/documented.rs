@@ -3,8 +3,7 @@
 use std::time::Duration;
 
 use super::*;
-use crate::outcome::TimeLimit;
-use crate::outcome::{Meta, WorkerEnd};
+use crate::outcome::{MemoryLimit, Meta, TimeLimit, WorkerEnd};
 
 const DOCUMENT: &str = include_str!("../../../RECORDS.md");
 
@@ -75,13 +74,25 @@ fn statuses() -> Vec<String> {
         rows(EACH, vec![(3, ok(r#"{"err":"no such word"}"#))]),
         record(18, Outcome::Trap { kind: TrapKind::IntegerDivideByZero, error: divided }),
         record(18, Outcome::Exit { code: 3 }),
-        record(18, Outcome::Timeout { limit: TimeLimit::Wall(Duration::from_secs(60)) }),
+        timeouts(),
+        memory(MemoryLimit::Guest, "wasm trap: wasm `unreachable` instruction executed")
+            + &memory(MemoryLimit::Process, "memory allocation of 600000000 bytes failed"),
         record(18, Outcome::Output { error: "the guest printed more than 16777216 bytes".to_owned() }),
         rows(EACH, vec![(18, unread)]),
         crash(WorkerEnd::Signalled(11)) + &crash(WorkerEnd::Exited(70)),
         record(18, Outcome::Protocol { error: "a value that is no JSON".to_owned() }),
         record(18, Outcome::Cancelled),
     ]
+}
+
+fn timeouts() -> String {
+    let minute = Duration::from_secs(60);
+    let limits = [TimeLimit::Wall(minute), TimeLimit::Cpu(minute), TimeLimit::Fuel(1_000_000)];
+    limits.map(|limit| record(18, Outcome::Timeout { limit })).concat()
+}
+
+fn memory(limit: MemoryLimit, error: &str) -> String {
+    record(18, Outcome::Memory { limit, bytes: 1 << 30, error: error.to_owned() })
 }
 
 fn with_everything() -> Vec<String> {
@@ -144,7 +155,7 @@ fn every_block_is_what_is_printed() {
 
 #[test]
 fn every_status_and_every_kind_of_trap_is_named() {
-    let statuses = "ok trap exit timeout output input crash protocol cancelled";
+    let statuses = "ok trap exit timeout memory output input crash protocol cancelled";
     let kinds = serde_json::from_str::<TrapKind>("\"no such kind\"").expect_err("it is none").to_string();
     let kinds = kinds.split('`').skip(3).step_by(2);
     for name in statuses.split(' ').chain(kinds) {

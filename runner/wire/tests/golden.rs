@@ -5,7 +5,7 @@ use super::*;
 use crate::guest::Integers;
 use crate::item::MERGE_BIT;
 use crate::limits::{CodeOptions, GuestLimits, Isolation};
-use crate::outcome::TrapKind;
+use crate::outcome::{MemoryLimit, TrapKind};
 use crate::wire::msg::{Hello, Load, Ready, Refused, Serve};
 
 /// Header and payload in hexadecimal, white space between them as one likes.
@@ -78,9 +78,9 @@ fn load_to_compile() {
             code: CodeOptions { fuel: true, deterministic: false },
         }),
         "
-        7770 01 03 0000 01 00 02000000 23c2a8c4
+        7770 01 03 0000 01 00 04000000 17c4c15a
         00000000 00000000 0000000000000000 00000000 00000000
-        0001",
+        00010100",
     );
 }
 
@@ -97,9 +97,9 @@ fn load_to_serve() {
     check_request(
         &Request::Load(Load::Serve(serve)),
         "
-        7770 01 03 0000 01 00 12000000 71f7915e
+        7770 01 03 0000 01 00 1d000000 7c18adbc
         00000000 00000000 0000000000000000 00000000 00000000
-        01020166076d657267652d66018080800801",
+        01020166076d657267652d660180808080048080800801ac0201010701",
     );
 }
 
@@ -333,15 +333,26 @@ fn report_of_a_trap() {
 
 #[test]
 fn report_of_an_exit() {
-    check_report(&Report { end: CallEnd::Exit { code: -1 }, ..ok("") }, "0201000000000000");
+    check_report(&Report { end: CallEnd::Exit { code: -1 }, ..ok("") }, "0401000000000000");
 }
 
 #[test]
 fn report_of_bad_output() {
-    check_report(&Report { end: CallEnd::Output { error: "long" }, ..ok("") }, "03046c6f6e67000000000000");
+    check_report(&Report { end: CallEnd::Output { error: "long" }, ..ok("") }, "05046c6f6e67000000000000");
 }
 
 #[test]
 fn report_of_bad_input() {
-    check_report(&Report { end: CallEnd::Input { error: "bad" }, ..ok("") }, "0403626164000000000000");
+    check_report(&Report { end: CallEnd::Input { error: "bad" }, ..ok("") }, "0603626164000000000000");
+}
+
+#[test]
+fn report_of_refused_memory() {
+    let end = CallEnd::Memory { limit: MemoryLimit::Guest, error: "oob" };
+    check_report(&Report { end, ..ok("") }, "0200036f6f62000000000000");
+}
+
+#[test]
+fn report_of_used_up_fuel() {
+    check_report(&Report { end: CallEnd::OutOfFuel, ..ok("") }, "03000000000000");
 }

@@ -312,7 +312,7 @@ fn description(levels: u32) -> Description {
     let lists = (0..levels).fold(ValueType::Bool, |value, _| ValueType::List(Box::new(value)));
     let export =
         Export { interface: None, function: "f".into(), params: vec![("v".into(), lists)], result: None };
-    Description { kind: GuestKind::Module, exports: vec![export], imports: Vec::new() }
+    Description { kind: GuestKind::Module, exports: vec![export], imports: Vec::new(), initial_memory: 0 }
 }
 
 #[test]

@@ -30,7 +30,7 @@ impl Loader for Fake {
             Some(refusal) => Err(refusal),
             None => {
                 let kind = GuestKind::Module;
-                Ok((Description { kind, exports: Vec::new(), imports: Vec::new() }, ()))
+                Ok((Description { kind, exports: Vec::new(), imports: Vec::new(), initial_memory: 0 }, ()))
             }
         }
     }
@@ -42,13 +42,13 @@ impl Loader for Fake {
     fn load(mut self, _serve: &Serve) -> Result<(Self, Enforced), Refusal> {
         match self.refusal.take() {
             Some(refusal) => Err(refusal),
-            None => Ok((self, Enforced { layers: vec!["fake".to_owned()] })),
+            None => Ok((self, Enforced { layers: vec!["fake".to_owned()], ..Enforced::default() })),
         }
     }
 }
 
 impl Engine for Fake {
-    fn call(&mut self, export: usize, input: Input<'_>) -> Report<'_> {
+    fn call(&mut self, _item: ItemIndex, export: usize, input: Input<'_>) -> Report<'_> {
         let status = self.memory.status().expect("an item is running");
         self.seen.borrow_mut().push(format!(
             "{} attempt {} at {}",
@@ -130,6 +130,7 @@ fn responses(bytes: &[u8]) -> Vec<String> {
             Response::Code(bytes) => format!("code of {} bytes", bytes.len()),
             Response::Result(batch) => format!("result {}", reports(&batch)),
             Response::Merge(batch) => format!("merge {}", reports(&batch)),
+            Response::Back(back) => format!("back {} from {}", back.count, back.first),
             Response::Drain => "drain".to_owned(),
             Response::Bye => "bye".to_owned(),
             other @ (Response::Log(_) | Response::Progress { .. }) => format!("{other:?}"),
@@ -246,6 +247,25 @@ fn a_batch_is_sent_when_it_is_long() {
 }
 
 #[test]
+fn h15_the_rest_of_a_chunk_is_given_back_when_its_results_are_long() {
+    check_ready(
+        vec![texts(0, &["long 3000000", "long 3000000", "b", "c"]), texts(4, &["d"])],
+        &[
+            "result item 0 attempt 1: 3000000 bytes",
+            "result item 1 attempt 1: 3000000 bytes",
+            "back 2 from 2",
+            "result item 4 attempt 1: d",
+        ],
+        End::Closed,
+    );
+}
+
+#[test]
+fn the_last_item_of_a_chunk_leaves_nothing_to_be_given_back() {
+    check_ready(vec![texts(0, &["long 5000000"])], &["result item 0 attempt 1: 5000000 bytes"], End::Closed);
+}
+
+#[test]
 fn a_report_of_several_frames_arrives_whole() {
     check_ready(
         vec![texts(0, &["a", "long 1000000", "b"])],
@@ -288,14 +308,14 @@ fn the_segment_says_which_item_is_running_since_when() {
 fn a_compile_worker_describes_then_sends_code_in_pieces() {
     check(
         &[hello(), compile(false)],
-        &["hello 1", "description of 3 bytes", "code of 262144 bytes", "code of 1 bytes", "bye"],
+        &["hello 1", "description of 4 bytes", "code of 262144 bytes", "code of 1 bytes", "bye"],
         End::Bye,
     );
 }
 
 #[test]
 fn a_compile_worker_that_only_describes_sends_no_code() {
-    check(&[hello(), compile(true)], &["hello 1", "description of 3 bytes", "bye"], End::Bye);
+    check(&[hello(), compile(true)], &["hello 1", "description of 4 bytes", "bye"], End::Bye);
 }
 
 #[track_caller]

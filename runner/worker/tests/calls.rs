@@ -192,7 +192,7 @@ fn a_call_names_its_export_by_place() {
     let two = r#"(module (func (export "a") (result i32) (i32.const 1)) (func (export "b") (result i32) (i32.const 2)))"#;
     let mut guest = load(&binary(two), &serve(&["b", "a"])).expect("loads");
     let mut record = CallRecord::default();
-    guest.call(1, Input::Arguments(b"[]"), &mut record);
+    guest.call(0, 1, Input::Arguments(b"[]"), &mut record);
     assert_eq!(super::ended(&record), Ended::Ok("1".to_owned()));
 }
 
@@ -218,6 +218,6 @@ fn peak_memory_is_measured_when_asked_for() {
     let mut serve = serve(&["f"]);
     serve.meta = true;
     let mut record = CallRecord::default();
-    load(&binary(text), &serve).expect("loads").call(0, Input::Arguments(b"[]"), &mut record);
+    load(&binary(text), &serve).expect("loads").call(0, 0, Input::Arguments(b"[]"), &mut record);
     assert_eq!(record.report().peak_memory, 5 << 16);
 }

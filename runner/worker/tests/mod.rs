@@ -2,8 +2,11 @@
 
 mod calls;
 mod descriptions;
+mod isolation;
+mod limits;
 mod outputs;
 mod refusals;
+mod seeds;
 mod traps;
 
 use std::fs::File;
@@ -33,7 +36,11 @@ fn describe_text(text: &str) -> Description {
 
 /// Describes and compiles.
 fn code(wasm: &[u8]) -> Result<Vec<u8>, Refusal> {
-    let (_, prepared) = describe(wasm, CodeOptions::default())?;
+    code_with(wasm, CodeOptions::default())
+}
+
+fn code_with(wasm: &[u8], options: CodeOptions) -> Result<Vec<u8>, Refusal> {
+    let (_, prepared) = describe(wasm, options)?;
     compile(prepared)
 }
 
@@ -50,7 +57,8 @@ fn serve(exports: &[&str]) -> Serve {
 }
 
 fn load(wasm: &[u8], serve: &Serve) -> Result<Guest, Refusal> {
-    let code = code(wasm)?;
+    let options = CodeOptions { fuel: serve.limits.fuel.is_some(), deterministic: serve.seed.is_some() };
+    let code = code_with(wasm, options)?;
     let memfd = rustix::fs::memfd_create("code", MemfdFlags::CLOEXEC).expect("memfd");
     let mut file = File::from(memfd);
     file.write_all(&code).expect("a memfd takes the code");
@@ -77,7 +85,7 @@ enum Ended {
 
 fn call(guest: &mut Guest, input: Input<'_>) -> Ended {
     let mut record = CallRecord::default();
-    guest.call(0, input, &mut record);
+    guest.call(0, 0, input, &mut record);
     ended(&record)
 }
 

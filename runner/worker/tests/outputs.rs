@@ -24,7 +24,7 @@ fn printer(text: &str) -> String {
 #[test]
 fn standard_output_is_captured() {
     let mut record = CallRecord::default();
-    guest(&printer("hi there"), "f").call(0, Input::Arguments(b"[1, 2]"), &mut record);
+    guest(&printer("hi there"), "f").call(0, 0, Input::Arguments(b"[1, 2]"), &mut record);
     assert_eq!(record.report().stdout, b"hi therehi there");
     assert_eq!(record.report().stderr, b"");
 }
@@ -32,7 +32,7 @@ fn standard_output_is_captured() {
 #[test]
 fn standard_error_is_captured() {
     let mut record = CallRecord::default();
-    guest(&printer("oh"), "f").call(0, Input::Arguments(b"[2, 1]"), &mut record);
+    guest(&printer("oh"), "f").call(0, 0, Input::Arguments(b"[2, 1]"), &mut record);
     assert_eq!(record.report().stderr, b"oh");
 }
 
@@ -40,8 +40,8 @@ fn standard_error_is_captured() {
 fn what_one_item_prints_does_not_reach_the_next() {
     let mut guest = guest(&printer("x"), "f");
     let mut record = CallRecord::default();
-    guest.call(0, Input::Arguments(b"[1, 3]"), &mut record);
-    guest.call(0, Input::Arguments(b"[2, 1]"), &mut record);
+    guest.call(0, 0, Input::Arguments(b"[1, 3]"), &mut record);
+    guest.call(0, 0, Input::Arguments(b"[2, 1]"), &mut record);
     assert_eq!(record.report().stdout, b"");
 }
 
@@ -51,6 +51,7 @@ fn printing_past_the_limit_ends_the_item() {
     serve.limits.output = 100;
     let mut record = CallRecord::default();
     load(&binary(&printer("0123456789")), &serve).expect("loads").call(
+        0,
         0,
         Input::Arguments(b"[1, 11]"),
         &mut record,
@@ -64,6 +65,7 @@ fn a_value_counts_against_the_limit_too() {
     serve.limits.output = 100;
     let mut record = CallRecord::default();
     load(&binary(&printer("0123456789")), &serve).expect("loads").call(
+        0,
         0,
         Input::Arguments(b"[1, 10]"),
         &mut record,
@@ -127,7 +129,7 @@ fn a_guest_may_sleep() {
           (drop (call $poll (i32.const 0) (i32.const 64) (i32.const 1) (i32.const 128)))
           (i32.load (i32.const 128))))"#;
     let mut record = CallRecord::default();
-    guest(text, "f").call(0, Input::Arguments(b"[]"), &mut record);
+    guest(text, "f").call(0, 0, Input::Arguments(b"[]"), &mut record);
     assert_eq!(ended(&record), Ended::Ok("1".to_owned()));
     assert!(record.report().wall_ns >= 2_000_000);
 }

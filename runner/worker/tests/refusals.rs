@@ -74,6 +74,33 @@ fn shared_memory_is_refused_by_the_name_of_its_proposal() {
     );
 }
 
+/// So no access of a guest can trap for being misaligned.
+#[test]
+fn g18_atomic_accesses_are_refused_by_the_name_of_their_proposal() {
+    let refusal = code(&binary("(module (memory 1) (func (drop (i32.atomic.load (i32.const 1)))))"));
+    let message = refusal.expect_err("the guest must be refused").message;
+    assert!(
+        message.starts_with("needs the `threads` (shared memory, atomics) proposal, which is off"),
+        "{message}"
+    );
+}
+
+/// Their number is refused before any of their bytes is counted.
+#[test]
+fn m10_thousands_of_memories_or_tables_are_refused() {
+    for thing in ["(memory 1)", "(table 1 funcref)"] {
+        let refusal = code(&binary(&format!("(module {})", thing.repeat(10_000))));
+        let message = refusal.expect_err("the guest must be refused").message;
+        assert!(message.starts_with("is not a valid module: "), "{message}");
+    }
+}
+
+#[test]
+fn m10_thousands_of_data_segments_are_a_guest_like_any_other() {
+    let segments = r#"(data (i32.const 0) "x")"#.repeat(10_000);
+    assert!(code(&binary(&format!("(module (memory 1) {segments})"))).is_ok());
+}
+
 #[test]
 fn a_type_of_the_gc_proposal_is_refused_by_its_name() {
     check_text("(module (type (struct (field i32))))", "needs the `gc` proposal, which is off (offset 0xb)");
@@ -90,19 +117,6 @@ fn legacy_exceptions_are_refused_by_name_though_they_are_inside_a_body() {
 fn an_invalid_body_is_refused_with_its_place() {
     let wasm = b"\0asm\x01\0\0\0\x01\x05\x01\x60\0\x01\x7f\x03\x02\x01\0\x0a\x04\x01\x02\0\x0b";
     check(wasm, "is not a valid module: type mismatch: expected i32 but nothing on stack (offset 0x18)");
-}
-
-#[test]
-fn a_guest_that_starts_with_more_memory_than_the_limit_is_refused() {
-    check_text("(module (memory 16385))", "starts with 1025 MiB of memory; the limit is 1024 MiB");
-}
-
-#[test]
-fn a_guest_that_starts_with_a_larger_table_than_the_limit_is_refused() {
-    check_text(
-        "(module (table 1048577 funcref))",
-        "starts with a table of 1048577 elements; the limit is 1048576",
-    );
 }
 
 #[test]

@@ -16,7 +16,7 @@ type Told = (Option<(Chunk, u32)>, Vec<Chunk>, Ended);
 
 fn bury(worker: WorkerState, cause: &Cause, hint: Hint) -> Told {
     let Aftermath { completions, suspect, requeue } = worker.bury(cause, hint);
-    let suspect = suspect.map(|suspect| (suspect.chunk, suspect.suspicion.attempt()));
+    let suspect = suspect.map(|suspect| (suspect.chunk, suspect.tries.attempt()));
     (suspect, requeue, ended(&completions))
 }
 
@@ -31,7 +31,7 @@ fn end_after(causes: &[Cause]) -> Completion {
             return completion;
         }
         worker = ready();
-        worker.assign_suspect(aftermath.suspect.expect("it ends or is tried again"), at(0));
+        worker.assign_again(aftermath.suspect.expect("it ends or is tried again"), at(0));
     }
     panic!("the item has not ended");
 }
@@ -46,7 +46,7 @@ fn the_item_that_was_running_is_tried_again_alone() {
 fn a_second_attempt_is_sent_as_one() {
     let suspect = with_items(1).bury(&ABORTED, page(0, at(0))).suspect.unwrap();
     let mut worker = ready();
-    assert_eq!(worker.assign_suspect(suspect, at(0)).attempt, 2);
+    assert_eq!(worker.assign_again(suspect, at(0)).attempt, 2);
     check_refused(&mut worker, &sevens(0, 1), "a result of another attempt");
     let second = Written::new(0, 2).push(&value("7"));
     assert_eq!(answer(&mut worker, &second), (vec![(0, "ok")], Ok(())));
@@ -227,7 +227,7 @@ fn w29_an_item_whose_workers_always_claim_to_have_been_idle_is_tried_twice_more(
     let mut aftermath = between_chunks().bury(&ABORTED, IDLE);
     while let Some(suspect) = aftermath.suspect.take() {
         let mut worker = ready();
-        attempts.push(worker.assign_suspect(suspect, at(0)).attempt);
+        attempts.push(worker.assign_again(suspect, at(0)).attempt);
         aftermath = worker.bury(&ABORTED, IDLE);
     }
     assert_eq!(attempts, [1, 2]);
@@ -284,7 +284,7 @@ fn an_item_that_a_stalled_worker_had_not_started_is_not_timed_out_with_it() {
 fn w29_an_item_whose_worker_claims_to_be_idle_again_is_timed_out() {
     let suspect = with_items(1).bury(&ABORTED, IDLE).suspect.unwrap();
     let mut worker = ready();
-    worker.assign_suspect(suspect, at(0));
+    worker.assign_again(suspect, at(0));
     assert_eq!(worker.judge(IDLE, at(10)), Judgement::Wait);
     assert_eq!(worker.judge(IDLE, at(11)), Judgement::TimedOut(0));
     assert_eq!(bury(worker, &Cause::TimedOut(0), IDLE), (None, vec![], vec![(0, "timeout")]));

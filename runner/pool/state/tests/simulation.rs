@@ -136,7 +136,7 @@ fn scenario<N: Strategy<Value = Nature>>(
 /// How an item that does not lie must end.
 fn expected(nature: Nature, outside: u32) -> &'static str {
     match nature {
-        _ if outside >= OUTSIDE_KILLS => "crash",
+        _ if outside >= super::super::blame::OUTSIDE_KILLS => "crash",
         Nature::Works(_) | Nature::CrashesOnce => "ok",
         Nature::Traps => "trap",
         Nature::Crashes => "crash",
@@ -160,7 +160,7 @@ proptest! {
             let attempts = count(&record.starts, *item) + missed;
             let told = (completion.outcome.status(), completion.meta.attempts);
             prop_assert_eq!(told, (expected(scenario.nature(*item), outside), attempts));
-            prop_assert!(count(&record.crashes, *item) <= OWN_CRASHES);
+            prop_assert!(count(&record.crashes, *item) <= 1 + Policy::default().crash_retries);
         }
     }
 

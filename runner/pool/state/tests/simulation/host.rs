@@ -57,7 +57,7 @@ struct Session {
 struct Driver {
     queue: LocalQueue<Chunk>,
     session: Session,
-    suspect: Option<Suspect>,
+    suspect: Option<Retry>,
 }
 
 /// Feeder and dispatcher.
@@ -208,7 +208,7 @@ impl Driver {
         let session = &mut self.session;
         let before = session.state.chunks();
         if let Some(suspect) = self.suspect.take() {
-            session.process.send(session.state.assign_suspect(suspect, now));
+            session.process.send(session.state.assign_again(suspect, now));
             session.alone = true;
         }
         while session.state.chunks() < if session.alone { 1 } else { MAX_SENT }
@@ -247,6 +247,7 @@ impl Driver {
         match state.judge(process.page, now) {
             Judgement::Wait => None,
             Judgement::TooSlowToStart => unreachable!("workers here start at once"),
+            Judgement::OutOfCpu(_) => unreachable!("CPU time has no limit here"),
             Judgement::Violation(violation) => Some(Cause::Violation(violation)),
             Judgement::TimedOut(item) => {
                 let running = process.running().expect("only a worker that runs an item is too slow");

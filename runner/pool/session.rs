@@ -1,0 +1,158 @@
+//! One worker process and the conversation with it, as its driver has it.
+
+use super::clock::now;
+use super::driver::End;
+use super::link::Link;
+use super::max_message;
+use super::process::Process;
+use super::state::{Cause, Hint, Nanos, Rules, Violation, WorkerState};
+use super::talk::Talk;
+use crate::chunk::{Chunk, Inputs};
+use crate::item::ItemIndex;
+use crate::outcome::{Completion, Outcome};
+use crate::wire::msg::{Call, Request, Response};
+use crate::wire::version;
+
+/// One worker process and the conversation with it.
+pub(super) struct Session {
+    pub(super) process: Process,
+    pub(super) state: WorkerState,
+    pub(super) link: Link,
+    pub(super) talk: Talk,
+    /// Ends of items, read and not yet passed on.
+    pub(super) ended: Vec<(ItemIndex, Completion)>,
+    /// Items that it gave back.
+    pub(super) returned: Vec<Chunk>,
+    pub(super) hung_up: bool,
+    /// It has been ready for a whole turn; until then it counts as one that is starting.
+    pub(super) started: bool,
+    /// It runs an item under suspicion, and nothing beside it.
+    pub(super) alone: bool,
+}
+
+/// What a worker's messages led to.
+pub(super) enum Heard {
+    Nothing,
+    Refused { message: String, hint: Option<String> },
+}
+
+impl Session {
+    /// The conversation with a process that has just been started, for the worker slot `slot`.
+    pub(super) fn new(slot: u32, process: Process, rules: Rules) -> Self {
+        Self {
+            state: WorkerState::new(slot, process.pid(), rules, now()),
+            link: Link::new(max_message(rules.guest.output)),
+            talk: Talk::default(),
+            process,
+            ended: Vec::new(),
+            returned: Vec::new(),
+            hung_up: false,
+            started: false,
+            alone: false,
+        }
+    }
+
+    pub(super) fn send(&mut self, call: Call) {
+        let merge = matches!(call.chunk.inputs(), Inputs::Folds(_));
+        let request = if merge { Request::Merge(call) } else { Request::Call(call) };
+        self.link.queue(&request);
+    }
+
+    /// What it means that the worker broke the protocol.
+    pub(super) fn broken(&self, violation: Violation) -> End {
+        if self.started {
+            End::Lost(Cause::Violation(violation))
+        } else {
+            End::NeverReady(format!("a worker broke the protocol at its start: {violation}"))
+        }
+    }
+
+    /// Takes in every message that has arrived whole.
+    pub(super) fn hear(&mut self) -> Result<Heard, Violation> {
+        let at = now();
+        self.read_cpu_time(at);
+        loop {
+            let message = match self.link.decoder.next_message() {
+                Ok(Some(message)) => message,
+                Ok(None) => return Ok(Heard::Nothing),
+                Err(error) => return Err(Violation(error.to_string())),
+            };
+            let response = Response::parse(message).map_err(|error| Violation(error.to_string()))?;
+            match response {
+                Response::Hello(hello) => {
+                    version::check(&hello).map_err(|error| Violation(error.to_string()))?;
+                    self.state.greeted()?;
+                }
+                Response::Ready(_) => self.state.ready()?,
+                Response::Refused(refused) => {
+                    self.state.may_refuse()?;
+                    return Ok(Heard::Refused {
+                        message: refused.message.to_owned(),
+                        hint: refused.hint.map(str::to_owned),
+                    });
+                }
+                Response::Result(batch) => self.state.answer(&batch, false, at, &mut self.ended)?,
+                Response::Merge(batch) => self.state.answer(&batch, true, at, &mut self.ended)?,
+                Response::Back(back) => self.returned.push(self.state.given_back(back)?),
+                Response::Log(line) => self.talk.log(line),
+                // Guests cannot report progress yet; nothing hangs on it.
+                Response::Progress { .. } => {}
+                Response::Description(_) | Response::Code(_) => {
+                    return Err(Violation("a compile worker's message".into()));
+                }
+                Response::Drain => return Err(Violation("an answer nobody asked for".into())),
+                Response::Bye => return Err(Violation("a farewell while it is needed".into())),
+            }
+        }
+    }
+
+    /// Reads how much CPU time the process has used, if there is a limit to that.
+    pub(super) fn read_cpu_time(&mut self, at: Nanos) {
+        if self.state.wants_cpu_time()
+            && let Some(cpu) = self.process.cpu_time()
+        {
+            self.state.spent(cpu, at);
+        }
+    }
+
+    /// What its status page says; nothing if it cannot be read.
+    pub(super) fn hint(&self) -> Hint {
+        match self.process.segment.read_status() {
+            Ok(Some(status)) => Hint { running: Some(status.item), since: Nanos(status.started_ns) },
+            Ok(None) | Err(_) => Hint::default(),
+        }
+    }
+
+    /// Takes the results that a killed worker had finished and not yet written.
+    pub(super) fn recover_outbox(&mut self, cause: &Cause) {
+        // A worker that broke the protocol is believed nothing more.
+        if matches!(cause, Cause::Violation(_)) {
+            return;
+        }
+        let Ok(Some(outbox)) = self.process.segment.read_outbox() else { return };
+        let until = match cause {
+            Cause::TimedOut(item) | Cause::OutOfCpu(item) => Some(*item),
+            Cause::Ended(_) | Cause::OutOfMemory(_) | Cause::Violation(_) => None,
+        };
+        self.state.salvage(&outbox.batch(), until, now(), &mut self.ended);
+    }
+}
+
+impl Completion {
+    /// Bytes that the result takes, for judging how much to ask for at once.
+    pub(super) fn bytes(&self) -> u64 {
+        let value = match &self.outcome {
+            Outcome::Ok(output) => output.json().len(),
+            Outcome::Trap { .. }
+            | Outcome::Exit { .. }
+            | Outcome::Timeout { .. }
+            | Outcome::Memory { .. }
+            | Outcome::Output { .. }
+            | Outcome::Input { .. }
+            | Outcome::Crash { .. }
+            | Outcome::Protocol { .. }
+            | Outcome::Cancelled => 0,
+        };
+        (value + self.stdout.len() + self.stderr.len()) as u64
+    }
+}

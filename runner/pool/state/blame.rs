@@ -1,0 +1,198 @@
+//! Who is to blame for the end of a worker, and what is run again.
+
+use std::time::Duration;
+
+use super::{Chunk, Completion, Hint, Inputs, ItemIndex, Seen, Sent, Violation, WorkerState};
+use crate::limits::Limits;
+use crate::outcome::{MemoryLimit, Meta, Outcome, TimeLimit, WorkerEnd};
+
+/// How many times a worker may be killed from outside under one item before the item counts as the reason, as it
+/// is when it makes the machine run out of memory. Of an item that is not to be run again, the first time counts.
+pub(super) const OUTSIDE_KILLS: u32 = 5;
+
+/// An item that is to be run again.
+#[derive(Debug, PartialEq, Eq)]
+pub(in crate::pool) struct Retry {
+    /// Just this item.
+    pub(in crate::pool) chunk: Chunk,
+    pub(in crate::pool) tries: Tries,
+}
+
+/// What became of an item so far.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(in crate::pool) struct Tries {
+    /// Workers that ended under it by themselves, or had to be ended because they broke the protocol.
+    own: u32,
+    /// Workers that were killed from outside while it ran.
+    outside: u32,
+    /// Times it failed without harm to its worker.
+    failed: u32,
+    /// A worker that had it said at its end that it was not running it, and was believed.
+    excused: bool,
+}
+
+/// Why a worker is no more.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(in crate::pool) enum Cause {
+    /// It ended.
+    Ended(WorkerEnd),
+    /// It ended because it could not have the memory it needed.
+    OutOfMemory(WorkerEnd),
+    /// It broke the protocol and was killed.
+    Violation(Violation),
+    /// This item used up its time, and the worker was killed.
+    TimedOut(ItemIndex),
+    /// This item used up its CPU time, and the worker was killed.
+    OutOfCpu(ItemIndex),
+}
+
+/// What becomes of the items a worker had when it ended.
+#[derive(Debug, Default)]
+pub(in crate::pool) struct Aftermath {
+    /// Items that ended with it.
+    pub(in crate::pool) completions: Vec<(ItemIndex, Completion)>,
+    /// The item to try again, alone and in a fresh worker.
+    pub(in crate::pool) suspect: Option<Retry>,
+    /// Items that are none the worse for it.
+    pub(in crate::pool) requeue: Vec<Chunk>,
+}
+
+impl Retry {
+    fn is_merge(&self) -> bool {
+        matches!(self.chunk.inputs(), Inputs::Folds(_))
+    }
+}
+
+impl Tries {
+    /// How often the item has been started, this time included.
+    pub(in crate::pool) fn attempt(self) -> u32 {
+        self.own + self.outside + self.failed + 1
+    }
+
+    /// Whether a worker that says it was not running the item is believed: once, or an item whose workers lie could
+    /// be tried for ever.
+    fn excuse(&mut self) -> bool {
+        !std::mem::replace(&mut self.excused, true)
+    }
+}
+
+impl WorkerState {
+    /// What becomes of its items, now that it is gone. `hint` is what its status page said at the end.
+    pub(in crate::pool) fn bury(mut self, cause: &Cause, hint: Hint) -> Aftermath {
+        let mut aftermath = Aftermath::default();
+        let says_idle = self.says_idle(cause, hint);
+        let Some(front) = self.sent.pop_front() else { return aftermath };
+        let (mut suspect, rest) = front.cut();
+        aftermath.requeue.extend(rest);
+        aftermath.requeue.extend(self.sent.drain(..).map(|sent| sent.chunk));
+
+        let attempts = suspect.tries.attempt();
+        let excused = says_idle && !self.rules.policy.at_most_once && suspect.tries.excuse();
+        let outcome = if excused { None } else { self.blame(&mut suspect, cause) };
+        match outcome {
+            None => aftermath.suspect = Some(suspect),
+            Some(outcome) => {
+                // Of a killed item that is all that is known; of a worker that died, nothing is.
+                let wall = match outcome {
+                    Outcome::Timeout { limit: TimeLimit::Wall(limit) } => limit,
+                    _ => Duration::ZERO,
+                };
+                let meta = Meta { wall, attempts, worker: self.slot, pid: self.pid, ..Meta::default() };
+                let completion = Completion {
+                    file: suspect.chunk.file(0),
+                    meta: Box::new(meta),
+                    ..Completion::new(outcome)
+                };
+                aftermath.completions.push((suspect.chunk.first(), completion));
+            }
+        }
+        aftermath
+    }
+
+    /// Whether its page says that no item was running when it ended, or when its time was up.
+    fn says_idle(&self, cause: &Cause, hint: Hint) -> bool {
+        match cause {
+            Cause::Ended(_) | Cause::OutOfMemory(_) => self.named(hint).is_none(),
+            Cause::TimedOut(_) => matches!(self.seen, Seen::Between(_)),
+            // One lie is enough.
+            Cause::Violation(_) => false,
+            // It was computing something.
+            Cause::OutOfCpu(_) => false,
+        }
+    }
+
+    /// Puts the end of the worker down to the item whose result was due; its outcome, unless it is tried again.
+    fn blame(&self, suspect: &mut Retry, cause: &Cause) -> Option<Outcome> {
+        let policy = self.rules.policy;
+        let outcome = self.outcome_of(cause);
+        let tries = &mut suspect.tries;
+        match cause {
+            Cause::TimedOut(item) | Cause::OutOfCpu(item) if *item == suspect.chunk.first() => {
+                if tries.failed < policy.retries && !suspect.is_merge() {
+                    suspect.tries.failed += 1;
+                    return None;
+                }
+                return Some(outcome);
+            }
+            Cause::Ended(WorkerEnd::Signalled(SIGKILL)) => tries.outside += 1,
+            // An item ahead of the one that is due cannot have been running, so the page lied about which one used up
+            // its time; or the worker handed this one's result in just when it was killed. Alone, it is seen which.
+            Cause::TimedOut(_)
+            | Cause::OutOfCpu(_)
+            | Cause::Ended(_)
+            | Cause::OutOfMemory(_)
+            | Cause::Violation(_) => tries.own += 1,
+        }
+        let outside = match policy.crash_retries {
+            0 => 1,
+            retries => OUTSIDE_KILLS.max(retries.saturating_add(1)),
+        };
+        let is_tried_again = tries.own <= policy.crash_retries && tries.outside < outside;
+        (!is_tried_again).then_some(outcome)
+    }
+
+    /// What becomes of an item that is the cause of this.
+    fn outcome_of(&self, cause: &Cause) -> Outcome {
+        let Limits { wall, cpu } = self.rules.limits;
+        match cause {
+            Cause::TimedOut(_) => Outcome::Timeout { limit: TimeLimit::Wall(wall.unwrap_or_default()) },
+            Cause::OutOfCpu(_) => Outcome::Timeout { limit: TimeLimit::Cpu(cpu.unwrap_or_default()) },
+            Cause::Ended(end) => Outcome::Crash { end: *end },
+            Cause::OutOfMemory(end) => Outcome::Memory {
+                limit: MemoryLimit::Process,
+                bytes: self.rules.guest.memory,
+                error: format!("the worker {end}"),
+            },
+            Cause::Violation(violation) => Outcome::Protocol { error: violation.0.clone() },
+        }
+    }
+}
+
+impl Sent {
+    /// The next item, to be run again after this outcome; none if it has been run often enough.
+    pub(super) fn retry(&self, outcome: &Outcome, retries: u32) -> Option<Retry> {
+        // What does not fit the function never will.
+        let is_final = outcome.is_ok() || matches!(outcome, Outcome::Input { .. });
+        if is_final || self.is_merge() || self.tries.failed >= retries {
+            return None;
+        }
+        let tries = Tries { failed: self.tries.failed + 1, ..self.tries };
+        Some(Retry { chunk: self.chunk.only(self.done)?, tries })
+    }
+
+    /// Parts what has not been answered into its first item and those behind it.
+    pub(super) fn cut(self) -> (Retry, Option<Chunk>) {
+        let Self { mut chunk, done, tries, .. } = self;
+        if done > 0 {
+            chunk = chunk.split_off(done).expect("a chunk answered in full is not kept");
+        }
+        let rest = chunk.split_off(1);
+        (Retry { chunk, tries }, rest)
+    }
+}
+
+/// SIGKILL, the signal nobody sends by mistake and no guest sends itself.
+pub(in crate::pool) const SIGKILL: i32 = rustix::process::Signal::KILL.as_raw();
+
+/// SIGABRT, which a process sends itself when it cannot go on.
+pub(in crate::pool) const SIGABRT: i32 = rustix::process::Signal::ABORT.as_raw();
