@@ -16,13 +16,13 @@ use crate::source::{LineEnd, NameEnd};
 
 /// What is written down as items end.
 #[derive(Debug, Args)]
-#[command(next_help_heading = "Journal")]
+#[command(next_help_heading = "Running")]
 pub(super) struct JournalArgs {
     /// Record how each item ends, to go on from if the run is cut short
     #[arg(long, value_name = "FILE")]
     journal: Option<PathBuf>,
     /// Go on with the journal: run only what is not in it
-    #[arg(long, requires = "journal")]
+    #[arg(long, requires = "journal", hide_short_help = true)]
     resume: bool,
     /// Go on with the journal, and run the items again that failed
     #[arg(long, requires = "journal", conflicts_with = "at_most_once", hide_short_help = true)]

@@ -21,7 +21,7 @@ use crate::sink::Format;
 #[derive(Debug, Args)]
 #[command(after_help = "\
 Examples:
-  wasmpool run primes.wasm --range 1..800000 --journal primes.journal && wasmpool replay primes.journal 3")]
+  wasmpool run primes.wasm --range 1..99 --journal j && wasmpool replay j 3")]
 pub(super) struct ReplayArgs {
     /// The journal of the run
     journal: PathBuf,
