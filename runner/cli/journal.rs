@@ -9,20 +9,20 @@ use crate::chunk::Inputs;
 use crate::error::Error;
 use crate::guest::Integers;
 use crate::guest_file::GuestFile;
-use crate::journal::{Command, Joblog, Journal, Key, Mode};
+use crate::journal::{Invocation, Joblog, Journal, Key, Mode};
 use crate::limits::{GuestLimits, Isolation, Limits, Policy};
 use crate::plan::{Bound, InputKind, JournalFile, Kept, Plan};
 use crate::source::{LineEnd, NameEnd};
 
 /// What is written down as items end.
 #[derive(Debug, Args)]
-#[command(next_help_heading = "Journal")]
+#[command(next_help_heading = "Running")]
 pub(super) struct JournalArgs {
-    /// Record how each item ends in a file, to go on from if the run does not come to its end
+    /// Record how each item ends, to go on from if the run is cut short
     #[arg(long, value_name = "FILE")]
     journal: Option<PathBuf>,
     /// Go on with the journal: run only what is not in it
-    #[arg(long, requires = "journal")]
+    #[arg(long, requires = "journal", hide_short_help = true)]
     resume: bool,
     /// Go on with the journal, and run the items again that failed
     #[arg(long, requires = "journal", conflicts_with = "at_most_once", hide_short_help = true)]
@@ -53,7 +53,7 @@ pub(super) fn open(plan: &Plan, bound: &Bound, guest: &GuestFile) -> Result<Opti
     let Some(JournalFile { path, mode }) = &plan.kept.journal else { return Ok(None) };
     // Who cannot say where it is cannot be started there again either.
     let folder = std::env::current_dir().unwrap_or_default();
-    let command = Command::new(std::env::args_os().skip(1), folder);
+    let command = Invocation::new(std::env::args_os().skip(1), folder);
     Journal::open(path, *mode, &key(plan, bound, guest)?, &command).map(Some)
 }
 

@@ -106,7 +106,7 @@ impl Command {
 }
 
 /// The `run` that a journal was written by.
-fn run_again(command: &crate::journal::Command) -> Option<run::RunArgs> {
+fn run_again(command: &crate::journal::Invocation) -> Option<run::RunArgs> {
     let arguments = std::iter::once(OsString::from("wasmpool")).chain(command.arguments());
     match Cli::try_parse_from(arguments).ok()?.command {
         Command::Run(args) => Some(*args),

@@ -8,7 +8,7 @@ use clap::Args;
 use super::{job, parse, run::RunArgs};
 use crate::error::{Error, ExitCode};
 use crate::item::ItemIndex;
-use crate::journal::{self, Command, Fate};
+use crate::journal::{self, Fate, Invocation};
 use crate::outcome::Outcome;
 use crate::plan::{InputKind, Kept, Merging, Plan};
 use crate::report::Progress;
@@ -21,7 +21,7 @@ use crate::sink::Format;
 #[derive(Debug, Args)]
 #[command(after_help = "\
 Examples:
-  wasmpool run primes.wasm --range 1..800000 --journal primes.journal && wasmpool replay primes.journal 3")]
+  wasmpool run primes.wasm --range 1..99 --journal j && wasmpool replay j 3")]
 pub(super) struct ReplayArgs {
     /// The journal of the run
     journal: PathBuf,
@@ -34,7 +34,7 @@ impl ReplayArgs {
     pub(super) fn execute(
         self,
         usable_cpus: NonZero<usize>,
-        parse_run: impl FnOnce(&Command) -> Option<RunArgs>,
+        parse_run: impl FnOnce(&Invocation) -> Option<RunArgs>,
     ) -> anyhow::Result<ExitCode> {
         let plan = self.plan(usable_cpus, parse_run)?;
         job::supervise(plan)
@@ -43,7 +43,7 @@ impl ReplayArgs {
     fn plan(
         self,
         usable_cpus: NonZero<usize>,
-        parse_run: impl FnOnce(&Command) -> Option<RunArgs>,
+        parse_run: impl FnOnce(&Invocation) -> Option<RunArgs>,
     ) -> Result<Plan, Error> {
         let index: ItemIndex = parse::number("INDEX", &self.index)?;
         let (command, mut past) = journal::read(&self.journal)?;

@@ -6,7 +6,7 @@
 //! | Host | `:`, this machine |
 //! | Starttime, JobRuntime | when the last attempt began, as seconds since 1970, and how long it took, to the millisecond |
 //! | Send, Receive | 0; how many bytes the value has |
-//! | Exitval | 0 for `ok`, the guest's own code, 124 for a time limit, -1 for `cancelled`, 1 for any other failure |
+//! | Exitval | 0 for `ok`, the guest's own code, 124 for a time limit, 1 for any other failure; what was cancelled has no line |
 //! | Signal | the signal that the worker died of; Exitval is 0 then, as for any process |
 //! | Command | a command that calls the same, or else the guest, the function and the item's index |
 

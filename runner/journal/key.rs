@@ -15,7 +15,7 @@ pub struct Key(Vec<(String, String)>);
 
 /// How a job was started.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Command {
+pub struct Invocation {
     /// Without the program's own name; bytes, as the system takes them.
     arguments: Vec<Vec<u8>>,
     folder: Vec<u8>,
@@ -42,7 +42,7 @@ impl Key {
     }
 }
 
-impl Command {
+impl Invocation {
     /// The arguments, without the program's own name, and the folder it was started in.
     #[must_use]
     pub fn new(arguments: impl Iterator<Item = OsString>, folder: PathBuf) -> Self {

@@ -43,7 +43,7 @@ pub use self::book::StartLog;
 pub use self::hash::InputHash;
 pub(crate) use self::hash::{of_input as hash_of_input, of_refused as hash_of_refused};
 pub use self::joblog::Joblog;
-pub use self::key::{Command, Key};
+pub use self::key::{Invocation, Key};
 pub use self::past::{Fate, Past};
 
 /// What is to be done with a journal that is there already.
@@ -93,7 +93,7 @@ impl Journal {
     /// # Errors
     /// If the file cannot be opened, read or written; is held by another run; is there although it should not; is no
     /// journal, a damaged one, or that of another job.
-    pub fn open(path: &Path, mode: Mode, key: &Key, command: &Command) -> Result<Self, Error> {
+    pub fn open(path: &Path, mode: Mode, key: &Key, command: &Invocation) -> Result<Self, Error> {
         let name = format!("the journal `{}`", path.display());
         let (file, is_new) = open_file(path).map_err(|source| cannot_write(&name, source))?;
         lock::hold(&file, &name)?;
@@ -205,7 +205,7 @@ impl Ledger {
 ///
 /// # Errors
 /// If it cannot be read, is no journal, or a damaged one.
-pub fn read(path: &Path) -> Result<(Command, Past), Error> {
+pub fn read(path: &Path) -> Result<(Invocation, Past), Error> {
     let name = format!("the journal `{}`", path.display());
     let file = File::open(path).map_err(|source| cannot_read(&name, source))?;
     let len = check(&file, &name)?;
@@ -244,7 +244,7 @@ fn check(file: &File, name: &str) -> Result<u64, Error> {
     ))
 }
 
-fn write_beginning(file: &File, salt: Salt, key: &Key, command: &Command) -> io::Result<u64> {
+fn write_beginning(file: &File, salt: Salt, key: &Key, command: &Invocation) -> io::Result<u64> {
     let mut bytes = frame::header(salt).to_vec();
     frame::append(salt, frame::HEADER, &record::key(key, command), &mut bytes);
     file.write_all_at(&bytes, 0)?;

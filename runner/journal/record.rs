@@ -15,7 +15,7 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 
 use super::hash::InputHash;
-use super::key::{Command, Key};
+use super::key::{Invocation, Key};
 use crate::item::{ItemIndex, MERGE_BIT};
 use crate::outcome::{Completion, MemoryLimit, Meta, Outcome, Output, TimeLimit, TrapKind, WorkerEnd};
 
@@ -69,7 +69,7 @@ enum How<'a> {
 }
 
 /// The body for the key of a job.
-pub(super) fn key(key: &Key, command: &Command) -> Vec<u8> {
+pub(super) fn key(key: &Key, command: &Invocation) -> Vec<u8> {
     postcard::to_extend(&(key, command), vec![KEY]).expect("memory takes every write")
 }
 
@@ -94,7 +94,7 @@ pub(super) fn resumed(retry_failed: bool) -> Vec<u8> {
 }
 
 /// The key of a job and its command, in the body of a record that is one.
-pub(super) fn parse_key(body: &[u8]) -> Option<(Key, Command)> {
+pub(super) fn parse_key(body: &[u8]) -> Option<(Key, Invocation)> {
     let rest = body.strip_prefix(&[KEY])?;
     postcard::from_bytes(rest).ok()
 }

@@ -13,7 +13,7 @@ use std::path::Path;
 use super::blocks::Blocks;
 use super::cannot_read;
 use super::frame::{self, HEAD, HEADER, Head, NoHeader, Salt};
-use super::key::{Command, Key};
+use super::key::{Invocation, Key};
 use super::record::{self, BRIEF, Brief};
 use crate::error::Error;
 use crate::item::ItemIndex;
@@ -33,7 +33,7 @@ pub(super) enum Found {
 /// What a journal holds.
 #[derive(Debug, Default)]
 pub(super) struct Recovered {
-    pub(super) key: Option<(Key, Command)>,
+    pub(super) key: Option<(Key, Invocation)>,
     pub(super) blocks: Blocks,
     /// The last item there is a record of.
     pub(super) last: Option<ItemIndex>,

@@ -26,8 +26,8 @@ fn job(function: &str) -> Key {
     key
 }
 
-fn command() -> Command {
-    Command::new(["run", "g.wasm"].map(OsString::from).into_iter(), "/some/folder".into())
+fn command() -> Invocation {
+    Invocation::new(["run", "g.wasm"].map(OsString::from).into_iter(), "/some/folder".into())
 }
 
 fn open(path: &Path, mode: Mode) -> Result<Journal, Error> {
