@@ -2,11 +2,11 @@
 //! that are ignored.
 
 use std::process::Command;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use rustix::process::Signal;
 
-use crate::harness::{Running, bash, run};
+use crate::harness::{PATIENCE, Running, Wasmpool, bash, run};
 
 /// Each call takes a few tenths of a second.
 const SLOW: &str = r#"
@@ -76,18 +76,26 @@ fn starved(items: u32) -> Option<Running> {
         run(&format!("slow.wasm f --range 0..{items} -j 2 --chunk 1")).wat("slow.wasm", SLOW).by_nobody()?;
     let mut running = job.stderr_is(|_| true).stdout_is(|_| true).any_code().start();
     running.line();
+    let deadline = Instant::now() + PATIENCE;
+    // The spare is started when the first worker is ready.
+    while running.workers().len() < 3 {
+        assert!(
+            Instant::now() < deadline && !running.ends_within(Duration::from_millis(5)),
+            "there is no spare"
+        );
+    }
     forbid_processes(&running);
     Some(running)
 }
 
 #[test]
 fn h17_a_pool_that_can_start_no_worker_goes_on_with_those_it_has() {
-    let Some(running) = starved(12) else { return };
+    let Some(running) = starved(30) else { return };
     // The first is replaced by the spare, the second by none.
     kill_one(&running);
     kill_one(&running);
     let ended = running.check();
-    assert_eq!((ended.code, ended.stdout.as_str()), (0, ok(12).as_str()), "{ended}");
+    assert_eq!((ended.code, ended.stdout.as_str()), (0, ok(30).as_str()), "{ended}");
     let missing = " cannot be started: Resource temporarily unavailable (os error 11); the others go on";
     assert_eq!(ended.stderr.matches(missing).count(), 1, "{ended}");
 }
@@ -147,7 +155,7 @@ fn h25_under_nohup_a_closed_terminal_ends_nothing() {
 }
 
 /// Runs it where it may change what is mounted; nothing where this test may not.
-fn with_mounts(changes: &str, script: &str) -> Option<crate::harness::Wasmpool> {
+fn with_mounts(changes: &str, script: &str) -> Option<Wasmpool> {
     rustix::process::geteuid().is_root().then(|| {
         let script = format!("{changes} && exec {script}");
         bash(&format!("unshare --mount true || exit 99; exec unshare --mount bash -c '{script}'"))

@@ -95,9 +95,13 @@ impl Driver {
     /// Serves until there is no more work or the run is stopped.
     pub(super) fn run(mut self) {
         let mut failures = 0_u32;
+        let mut is_missing = false;
         loop {
             let end = match self.hatch.take() {
-                Ok(process) => self.serve(process),
+                Ok(process) => {
+                    is_missing = false;
+                    self.serve(process)
+                }
                 Err(error) => self.go_without(error),
             };
             match end {
@@ -115,7 +119,8 @@ impl Driver {
                 }
                 End::NotStarted(error) => {
                     failures += 1;
-                    if failures == 1 {
+                    // Once, however long it lasts.
+                    if !std::mem::replace(&mut is_missing, true) {
                         self.tell(Event::Missing { worker: self.slot, reason: error.to_string() });
                     }
                     if !self.back_off(failures) {
