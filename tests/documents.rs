@@ -16,7 +16,8 @@ use blocks::{Block, Command, Section, sections};
 
 use crate::harness::{bash, checkout};
 
-const DOCUMENTS: [&str; 4] = ["README.md", "ARCHITECTURE.md", "CONTRIBUTING.md", "SECURITY.md"];
+const DOCUMENTS: [&str; 5] =
+    ["README.md", "ARCHITECTURE.md", "CONTRIBUTING.md", "SECURITY.md", "SPECIFICATION.md"];
 
 /// How long a session may take that builds a guest and all it stands on.
 const BUILDS: Duration = Duration::from_secs(600);

@@ -207,6 +207,7 @@ fn description() -> Description {
     };
     Description {
         kind: GuestKind::Component,
+        initial_memory: 1 << 16,
         exports: vec![export],
         imports: vec!["wasi:cli/exit@0.2.0".into()],
     }

@@ -181,7 +181,7 @@ fn run(deed: Deed) -> BTreeMap<ItemIndex, End> {
             thread::spawn(move || drive(&scene, slot, deed, &sender))
         })
         .collect();
-    let (mut state, mut table) = (RunState::default(), Table::default());
+    let (mut state, mut table) = (RunState::default(), Table::starting_at(0));
     let mut ends = BTreeMap::new();
     state.input_ended(ITEMS);
     while !state.is_over() {
