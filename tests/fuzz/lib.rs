@@ -49,6 +49,35 @@ pub mod cli {
     pub mod words;
 }
 
+/// What reads journals, and the target for it.
+#[path = "../../runner/journal"]
+#[expect(dead_code, reason = "journals are written elsewhere")]
+pub mod journal {
+    mod blocks;
+    #[path = "../../tests/fuzz/journal.rs"]
+    pub mod files;
+    mod frame;
+    pub mod hash;
+    pub mod key;
+    mod record;
+    mod recovery;
+
+    use std::io;
+
+    use crate::error::Error;
+
+    fn cannot_read(name: &str, source: io::Error) -> Error {
+        Error::Input { name: name.to_owned(), hint: None, source }
+    }
+}
+
+/// In the place of `runner/report`, of which journals need a word.
+pub mod report {
+    pub(crate) fn counted(count: u64, noun: &str) -> String {
+        format!("{count} {noun}")
+    }
+}
+
 /// What reads values.
 #[path = "../../runner/worker"]
 pub mod worker {
@@ -74,11 +103,12 @@ pub struct Target {
 pub const MEMORY_FACTOR: usize = 64;
 
 /// All of them.
-pub const TARGETS: [Target; 6] = [
+pub const TARGETS: [Target; 7] = [
     frames::RESPONSES,
     frames::REQUESTS,
     frames::DESCRIPTIONS,
     inputs::SOURCES,
     cli::words::WORDS,
+    journal::files::JOURNAL,
     values::VALUES,
 ];

@@ -47,6 +47,11 @@ fn any_words_are_understood_or_refused() {
 }
 
 #[test]
+fn any_file_is_a_journal_or_refused() {
+    check("journal");
+}
+
+#[test]
 fn any_json_is_a_value_or_refused() {
     check("values");
 }

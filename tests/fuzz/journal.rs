@@ -1,0 +1,78 @@
+//! The journal: a file that was cut off, or changed by somebody.
+
+use std::fs::File;
+use std::io::Write;
+use std::os::unix::fs::FileExt;
+use std::path::Path;
+
+use rustix::fs::{MemfdFlags, memfd_create};
+
+use super::frame::{self, HEADER, Salt};
+use super::key::{Invocation, Key};
+use super::record;
+use super::recovery::{self, Found, Frames, read_body};
+use crate::Target;
+use crate::outcome::{Completion, Outcome};
+
+/// What a run goes on with.
+pub const JOURNAL: Target =
+    Target { name: "journal", corpus: journals, mend: Some(mend), run: read_journal, memory: 1 << 20 };
+
+fn read_journal(bytes: &[u8]) {
+    let mut file = File::from(memfd_create("journal", MemfdFlags::CLOEXEC).expect("there is memory"));
+    file.write_all(bytes).expect("there is memory");
+    let len = bytes.len() as u64;
+    let Ok(Found::Journal(salt, recovered)) = recovery::read(&file, len, Path::new("journal")) else {
+        return;
+    };
+    assert!(recovered.end <= len, "nothing is found behind the end");
+    let mut frames = Frames::new(&file, HEADER..recovered.end, salt);
+    while let Some(frame) = frames.next().expect("memory can be read") {
+        assert!(frame.at < frame.end && frame.end <= recovered.end, "a frame lies in what was recovered");
+        if let Some(body) = read_body(&file, salt, frame.at..frame.end).expect("memory can be read") {
+            // That these do not panic is all there is to say.
+            let _ = (record::parse_key(&body), record::parse_end(&body));
+        }
+    }
+    // Reading changes nothing.
+    let mut same = vec![0; bytes.len()];
+    file.read_exact_at(&mut same, 0).expect("memory can be read");
+    assert_eq!(same, bytes);
+}
+
+/// Makes the checksums of the header and of all frames right, as far as there are bytes.
+fn mend(bytes: &mut [u8]) {
+    let Some((header, _)) = bytes.split_first_chunk_mut::<20>() else { return };
+    let salt = Salt(u32::from_le_bytes([header[12], header[13], header[14], header[15]]));
+    *header = frame::header(salt);
+    let mut at = header.len();
+    while let Some(rest) = bytes.get_mut(at..).filter(|rest| rest.len() > frame::HEAD) {
+        let length = u32::from_le_bytes([rest[0], rest[1], rest[2], rest[3]]) as usize;
+        let length = length.clamp(1, rest.len() - frame::HEAD);
+        let mut mended = Vec::new();
+        frame::append(salt, at as u64, &rest[frame::HEAD..frame::HEAD + length], &mut mended);
+        rest[..mended.len()].copy_from_slice(&mended);
+        at += mended.len();
+    }
+}
+
+fn journals() -> Vec<Vec<u8>> {
+    let salt = Salt(0x1234_5678);
+    let mut key = Key::default();
+    key.add("the function", "f");
+    key.add("--timeout", "60s");
+    let invocation = Invocation::new(["run".into(), "g.wasm".into()].into_iter(), "/tmp".into());
+    let mut bodies = vec![record::key(&key, &invocation), record::start(0, 4)];
+    for (item, outcome) in
+        [Outcome::Exit { code: 3 }, Outcome::Input { error: "expected u64".into() }].into_iter().enumerate()
+    {
+        bodies.extend(record::end(item as u64, [7; 16], &Completion::new(outcome)));
+    }
+    bodies.extend([record::resumed(true), record::start(4, 100)]);
+    let mut whole = frame::header(salt).to_vec();
+    for body in bodies {
+        let at = whole.len() as u64;
+        frame::append(salt, at, &body, &mut whole);
+    }
+    vec![frame::header(salt).to_vec(), whole]
+}
