@@ -8,6 +8,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use super::frame::{self, Salt};
 use super::hash::InputHash;
+use super::record::MOST_STARTED;
 use super::sync::Syncer;
 use super::{cannot_write, record};
 use crate::error::Error;
@@ -52,7 +53,12 @@ impl StartLog {
     pub fn started(&self, first: ItemIndex, count: u64) -> Result<(), Error> {
         let book = &self.0;
         let mut page = book.lock();
-        book.append(&mut page, &record::start(first, count));
+        let (mut first, mut left) = (first, count);
+        while left > 0 {
+            let count = left.min(MOST_STARTED);
+            book.append(&mut page, &record::start(first, count));
+            (first, left) = (first + count, left - count);
+        }
         book.write(page)?;
         book.sync()
     }

@@ -14,6 +14,7 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
+use super::blocks::BLOCK;
 use super::hash::InputHash;
 use super::key::{Invocation, Key};
 use crate::item::{ItemIndex, MERGE_BIT};
@@ -83,7 +84,10 @@ pub(super) fn end(item: ItemIndex, input: InputHash, completion: &Completion) ->
     Some(postcard::to_extend(&ended, body).expect("memory takes every write"))
 }
 
-/// The body for the start of items.
+/// How many items one record may start: who reads it has to remember the place of each.
+pub(super) const MOST_STARTED: u64 = BLOCK;
+
+/// The body for the start of items, [`MOST_STARTED`] of them at most.
 pub(super) fn start(first: ItemIndex, count: u64) -> Vec<u8> {
     [&[START][..], &first.to_le_bytes(), &count.to_le_bytes()].concat()
 }
@@ -123,7 +127,8 @@ impl Brief {
                 let (first, rest) = rest.split_first_chunk()?;
                 let (count, _) = rest.split_first_chunk()?;
                 let (first, count) = (ItemIndex::from_le_bytes(*first), u64::from_le_bytes(*count));
-                let is_sound = count > 0 && first.checked_add(count).is_some_and(|end| end <= MERGE_BIT);
+                let is_known = (1..=MOST_STARTED).contains(&count);
+                let is_sound = is_known && first.checked_add(count).is_some_and(|end| end <= MERGE_BIT);
                 is_sound.then_some(Self::Start { first, count })
             }
             RESUMED => Some(Self::Resumed { retry_failed: *rest.first()? == 1 }),

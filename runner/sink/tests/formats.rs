@@ -195,11 +195,12 @@ mod tables {
     }
 
     #[test]
-    fn a_failure_stands_in_the_place_of_all_the_value_s_columns() {
+    fn a_failure_stands_in_the_place_of_all_columns_of_the_value_and_what_was_cancelled_is_left_out() {
         check(
             SinkOptions { result: record(), meta: true, ..text_of(EACH) },
             vec![
                 with_meta(ok(r#"{"words":7,"text":"fifteen letters"}"#)),
+                with_meta(ended(Outcome::Exit { code: 3 })),
                 with_meta(ended(Outcome::Cancelled)),
                 with_meta(ended(Outcome::Input { error: "no".to_owned() })),
             ],
@@ -207,9 +208,9 @@ mod tables {
                 "index  words  text                 ms  cpu_ms  peak_memory  attempts  worker   pid\n",
                 "    0      7  fifteen letters  12.340       9        65536         1       3  4242\n",
                 "    at primes!count\n",
-                "    1  cancelled: the run ended before the item could  12.340       9        65536         1       3  4242\n",
+                "    1  exit: the guest exited with code 3  12.340       9        65536         1       3  4242\n",
                 "    at primes!count\n",
-                "    2  input: no               12.340       9        65536         1       3  4242\n",
+                "    3  input: no               12.340       9        65536         1       3  4242\n",
                 "    at primes!count\n",
             ),
         );
