@@ -59,6 +59,8 @@ pub(super) struct Driver {
     pub(super) again: VecDeque<Retry>,
     /// Processes that have been killed and not yet waited for.
     pub(super) dying: Vec<Process>,
+    /// No worker can be started for this slot, and that has been told.
+    pub(super) is_missing: bool,
 }
 
 /// How the conversation with a worker ended.
@@ -72,7 +74,7 @@ pub(super) enum End {
     /// The worker said that the guest cannot be used.
     Refused,
     /// The system has no process to spare.
-    NotStarted(io::Error),
+    NotStarted,
     /// It ended before it was ready.
     NeverReady(String),
     /// It was killed from outside before it was ready.
@@ -95,14 +97,13 @@ impl Driver {
     /// Serves until there is no more work or the run is stopped.
     pub(super) fn run(mut self) {
         let mut failures = 0_u32;
-        let mut is_missing = false;
         loop {
             let end = match self.hatch.take() {
                 Ok(process) => {
-                    is_missing = false;
+                    self.is_missing = false;
                     self.serve(process)
                 }
-                Err(error) => self.go_without(error),
+                Err(error) => self.go_without(&error),
             };
             match end {
                 End::Finished | End::Stopped | End::Refused => break,
@@ -117,12 +118,8 @@ impl Driver {
                 End::KilledAtStart(reason) => {
                     self.tell(Event::NeverReady { reason, fault: StartFault::Outside });
                 }
-                End::NotStarted(error) => {
+                End::NotStarted => {
                     failures += 1;
-                    // Once, however long it lasts.
-                    if !std::mem::replace(&mut is_missing, true) {
-                        self.tell(Event::Missing { worker: self.slot, reason: error.to_string() });
-                    }
                     if !self.back_off(failures) {
                         break;
                     }
@@ -141,16 +138,20 @@ impl Driver {
     }
 
     /// There is no worker for this slot now. Those of others go on without it, and run what only this one could.
-    fn go_without(&mut self, error: io::Error) -> End {
+    fn go_without(&mut self, error: &io::Error) -> End {
         if self.shared.staffed.load(Ordering::Acquire) == 0 {
             return End::NeverReady(format!("a worker cannot be started: {error}"));
+        }
+        // Once, however long it lasts, and before others take over: they may end the run.
+        if !std::mem::replace(&mut self.is_missing, true) {
+            self.tell(Event::Missing { worker: self.slot, reason: error.to_string() });
         }
         let left: Vec<_> = self.suspect.take().into_iter().chain(self.again.drain(..)).collect();
         if !left.is_empty() {
             self.shared.left_over().extend(left);
             self.shared.scheduler.wake_all();
         }
-        End::NotStarted(error)
+        End::NotStarted
     }
 
     /// Waits a moment, longer each time, before another start; `false` if the run has been stopped meanwhile.
@@ -188,8 +189,7 @@ impl Driver {
                 return end;
             }
             // Dropping it kills it.
-            End::Stopped | End::Refused | End::NotStarted(_) | End::NeverReady(_) | End::KilledAtStart(_) => {
-            }
+            End::Stopped | End::Refused | End::NotStarted | End::NeverReady(_) | End::KilledAtStart(_) => {}
             End::Lost(ref cause) | End::LostIdle(ref cause) => self.recover(session, cause),
         }
         end

@@ -455,6 +455,7 @@ fn start_drivers(
             suspect: None,
             again: VecDeque::new(),
             dying: Vec::new(),
+            is_missing: false,
         };
         let thread = std::thread::Builder::new()
             .name(format!("driver {slot}"))
