@@ -202,3 +202,45 @@ fn g10_a_table_beyond_the_limit_is_refused_to_the_guest() {
         .stdout("{\"v\":1,\"index\":0,\"input\":50000000,\"status\":\"ok\",\"value\":-1}\n")
         .check();
 }
+
+/// Allocates for what the host returns by asking the host for more.
+const CALLS_BACK: &str = r#"
+(component
+  (import "wasi:random/random@0.2.0" (instance $random
+    (export "get-random-bytes" (func (param "len" u64) (result (list u8))))))
+  (core module $libc
+    (type $bytes (func (param i64 i32)))
+    (memory (export "memory") 2)
+    (table (export "table") 1 funcref)
+    (func (export "realloc") (param i32 i32 i32 i32) (result i32)
+      (call_indirect (type $bytes) (i64.const 8) (i32.const 64) (i32.const 0))
+      (i32.const 1024)))
+  (core instance $libc (instantiate $libc))
+  (alias core export $libc "memory" (core memory $memory))
+  (alias core export $libc "realloc" (core func $realloc))
+  (core func $bytes
+    (canon lower (func $random "get-random-bytes") (memory $memory) (realloc (func $realloc))))
+  (core module $main
+    (import "host" "bytes" (func $bytes (param i64 i32)))
+    (import "libc" "table" (table 1 funcref))
+    (elem (i32.const 0) $bytes)
+    (func (export "f") (param i64) (result i64)
+      (call $bytes (i64.const 8) (i32.const 64))
+      (local.get 0)))
+  (core instance $main (instantiate $main
+    (with "host" (instance (export "bytes" (func $bytes))))
+    (with "libc" (instance $libc))))
+  (func (export "f") (param "n" u64) (result u64) (canon lift (core func $main "f"))))
+"#;
+
+#[test]
+fn g7_recursion_through_the_host_ends_at_its_first_step() {
+    run("back.wasm f --range 0..3")
+        .wat("back.wasm", CALLS_BACK)
+        .stdout_is(|stdout| {
+            stdout.lines().count() == 3
+                && stdout.lines().all(|line| line.contains(r#""status":"trap","kind":"component-model","#))
+        })
+        .code(1)
+        .check();
+}

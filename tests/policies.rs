@@ -80,12 +80,15 @@ fn an_item_that_computes_too_long_is_stopped_and_one_that_sleeps_is_not() {
 #[test]
 fn an_item_that_crashes_its_worker_is_tried_as_often_as_it_is_said() {
     for (retries, expected) in [("0", 1), ("2", 3)] {
-        let mut running = run("hostile.wasm spin --range 1..2 --timeout none --meta -j1 --crash-retries")
-            .args(retries)
-            .stdout_is(move |stdout| attempts(stdout) == [expected] && count(stdout, "crash") == 1)
-            .stderr_is(|_| true)
-            .code(1)
-            .start();
+        let mut running =
+            run("hostile.wasm spin --range 0..2 --chunk 1 --timeout none --meta -j1 --crash-retries")
+                .args(retries)
+                .stdout_is(move |stdout| attempts(stdout) == [1, expected] && count(stdout, "crash") == 1)
+                .stderr_is(|_| true)
+                .code(1)
+                .start();
+        // By then the compile worker has ended.
+        running.line();
         for _ in 0..expected {
             crash_who_computes(&mut running);
         }
@@ -95,11 +98,13 @@ fn an_item_that_crashes_its_worker_is_tried_as_often_as_it_is_said() {
 
 #[test]
 fn an_item_that_is_started_at_most_once_is_not_started_again_after_a_kill() {
-    let mut running = run("hostile.wasm spin --range 1..2 --timeout none --meta -j1 --at-most-once")
-        .stdout_is(|stdout| attempts(stdout) == [1] && count(stdout, "crash") == 1)
-        .stderr_is(|_| true)
-        .code(1)
-        .start();
+    let mut running =
+        run("hostile.wasm spin --range 0..2 --chunk 1 --timeout none --meta -j1 --at-most-once")
+            .stdout_is(|stdout| attempts(stdout) == [1, 1] && count(stdout, "crash") == 1)
+            .stderr_is(|_| true)
+            .code(1)
+            .start();
+    running.line();
     signal_who_computes(&mut running, Signal::KILL);
     running.check();
 }
@@ -145,9 +150,9 @@ fn a_run_ends_at_so_many_failures_if_that_is_asked_for() {
 
 #[test]
 fn a_run_that_takes_too_long_is_ended_with_124() {
-    run("hostile.wasm spin --range 0..3 --timeout none --run-timeout 500ms")
+    run("hostile.wasm spin --range 0..3 --timeout none --run-timeout 4s")
         .stdout_is(|stdout| count(stdout, "cancelled") == 1 && count(stdout, "ok") == 2)
-        .refused(124, "error: the run was ended after 0.5 s\n");
+        .refused(124, "error: the run was ended after 4 s\n");
 }
 
 #[test]
@@ -172,9 +177,9 @@ fn an_interrupted_run_lets_end_what_runs_and_cancels_the_rest() {
 
 #[test]
 fn a_merged_run_that_is_ended_prints_no_list_of_what_was_not_run() {
-    run("hostile.wasm spin --range 0..3 --timeout none --run-timeout 500ms --format text")
+    run("hostile.wasm spin --range 0..3 --timeout none --run-timeout 4s --format text")
         .stdout_is(|stdout| !stdout.contains("cancelled"))
-        .refused(124, "error: the run was ended after 0.5 s\n");
+        .refused(124, "error: the run was ended after 4 s\n");
 }
 
 #[test]

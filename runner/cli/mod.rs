@@ -60,7 +60,7 @@ struct Cli {
 #[derive(Debug, Subcommand)]
 enum Command {
     Run(Box<run::RunArgs>),
-    Call(call::CallArgs),
+    Call(Box<call::CallArgs>),
     Replay(replay::ReplayArgs),
     Inspect(inspect::InspectArgs),
     Bench(Box<bench::BenchArgs>),

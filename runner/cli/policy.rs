@@ -34,7 +34,14 @@ pub(super) struct PolicyArgs {
     #[arg(long, hide_short_help = true, conflicts_with_all = ["retries", "crash_retries"])]
     at_most_once: bool,
     /// End the run at the first failure, or at so many of them
-    #[arg(long, value_name = "N", num_args = 0..=1, require_equals = true, default_missing_value = "1")]
+    #[arg(
+        long,
+        value_name = "N",
+        num_args = 0..=1,
+        require_equals = true,
+        default_missing_value = "1",
+        hide_short_help = true
+    )]
     fail_fast: Option<String>,
     /// End the run after this time, such as 10m; what has not ended is cancelled
     #[arg(
