@@ -1,5 +1,9 @@
 //! What items may use: memory, output and fuel, up to the limit and beyond; and runs that are the same every time.
 
+use std::fs;
+
+use rustix::process::{Pid, Resource, Rlimit, prlimit};
+
 use crate::harness::{Wasmpool, run, wasmpool};
 
 const UNREACHABLE: &str = "wasm trap: wasm `unreachable` instruction executed";
@@ -294,4 +298,51 @@ fn a_bench_says_once_that_instances_are_shared() {
         .stdout_is(|stdout| stdout.starts_with('{'))
         .stderr(SHARED)
         .check();
+}
+
+/// The limit of private memory of a process, in bytes.
+fn data_limit(pid: Pid) -> Rlimit {
+    let limits = fs::read_to_string(format!("/proc/{pid}/limits")).expect("a worker's limits can be read");
+    let line =
+        limits.lines().find_map(|line| line.strip_prefix("Max data size")).expect("there is a line for it");
+    let mut numbers = line.split_whitespace().map(|number| number.parse().ok());
+    let mut next = || numbers.next().expect("there are two numbers");
+    Rlimit { current: next(), maximum: next() }
+}
+
+#[test]
+fn g9_a_worker_has_a_limit_of_memory_as_a_process_too() {
+    let mut running = run("hostile.wasm spin --range 0..2 -j1 --chunk 1 --memory 64MiB --timeout 2s")
+        .stdout_is(|stdout| stdout.contains("\"timeout\""))
+        .stderr_is(|_| true)
+        .code(1)
+        .start();
+    running.line();
+    for worker in running.workers() {
+        let limit = data_limit(worker.pid());
+        assert_eq!(limit.current, limit.maximum);
+        assert!(limit.current.is_some_and(|bytes| (64 << 20..4 << 30).contains(&bytes)), "{limit:?}");
+    }
+    running.check();
+}
+
+#[test]
+fn g9_memory_that_the_worker_cannot_get_is_told_from_memory_that_the_guest_may_not_have() {
+    let mut running = run("hostile.wasm touch-memory --jsonl - -j1 --timeout 20s")
+        .stdin_open()
+        .stdout_is(|stdout| {
+            stdout.contains(r#""index":1,"status":"memory","limit":"process","bytes":1073741824,"#)
+        })
+        .stderr_is(|_| true)
+        .code(1)
+        .start();
+    running.write("1000\n");
+    running.line();
+    for worker in running.workers() {
+        let limit = Rlimit { current: Some(200 << 20), maximum: Some(200 << 20) };
+        prlimit(Some(worker.pid()), Resource::Data, limit).expect("a process of ours");
+    }
+    running.write("900000000\n");
+    running.close_stdin();
+    running.check();
 }

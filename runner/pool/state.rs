@@ -475,7 +475,15 @@ impl WorkerState {
         let Some(item) = self.named(hint) else {
             // It is looked at again when the next item could have used up its time.
             self.seen = Seen::Between(now);
-            return if now >= bound { Judgement::TimedOut(front.next()) } else { Judgement::Wait };
+            if now < bound {
+                return Judgement::Wait;
+            }
+            if now.since(bound) > GRACE {
+                // This host was away itself, stopped for a while: the bound begins anew.
+                self.progressed(now);
+                return Judgement::Wait;
+            }
+            return Judgement::TimedOut(front.next());
         };
         if !self.has(item) {
             return Judgement::Violation(violation("it says it is running an item it does not have"));

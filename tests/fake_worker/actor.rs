@@ -195,6 +195,10 @@ pub(super) fn die(death: Death) -> i32 {
     match death {
         Death::Exit(code) => code,
         Death::Abort => std::process::abort(),
+        Death::NoMemory => {
+            let _ = io::stderr().write_all(b"memory allocation of 99 bytes failed\n");
+            std::process::abort()
+        }
         Death::Signal(signal) => {
             let signal = Signal::from_named_raw(signal).unwrap();
             // The runtime's own handler takes the first of some signals.

@@ -1,7 +1,8 @@
 //! Workers that end while they have items.
 
 use rustix::process::Signal;
-use wasmpool::outcome::{Outcome, WorkerEnd};
+use wasmpool::limits::GuestLimits;
+use wasmpool::outcome::{MemoryLimit, Outcome, WorkerEnd};
 
 use super::{Death, Fake, Misdeed, Page, Ran, Results, Script, When, job, numbers};
 
@@ -141,6 +142,16 @@ fn h2_results_in_the_outbox_that_were_written_too_count_once() {
     let ran = Fake::new(script).run(job(numbers(12)));
     ran.check_ok_but(12, &[]);
     assert_eq!([4, 5, 6, 7].map(|item| ran.end(item).1), [1; 4]);
+}
+
+#[test]
+fn h18_a_worker_that_is_refused_memory_twice_is_told_from_one_that_crashes() {
+    let ran = run(When::Always(BAD), Misdeed::Die(Death::NoMemory));
+    ran.check_ok_but(12, &[BAD]);
+    let error = "the worker was killed by SIGABRT".to_owned();
+    let bytes = GuestLimits::default().memory;
+    let memory = Outcome::Memory { limit: MemoryLimit::Process, bytes, error };
+    assert_eq!(ran.end(BAD), (&memory, 2));
 }
 
 #[test]

@@ -187,6 +187,8 @@ pub(crate) enum Fault {
 pub(crate) enum Death {
     Exit(i32),
     Abort,
+    /// As a program ends that is refused memory.
+    NoMemory,
     Signal(i32),
 }
 

@@ -199,3 +199,12 @@ fn an_absurdly_long_limit_is_no_limit() {
     worker.assign(items(0, u64::MAX >> 1), at(1));
     assert_eq!(worker.deadline(), Some(Nanos(u64::MAX)));
 }
+
+#[test]
+fn h4_a_host_that_was_away_does_not_hold_it_against_a_worker_between_two_items() {
+    let mut worker = with_items(2);
+    assert_eq!(worker.judge(IDLE, at(100)), Judgement::Wait);
+    assert_eq!(worker.deadline(), Some(at(110)));
+    assert_eq!(worker.judge(IDLE, at(110)), Judgement::Wait);
+    assert_eq!(worker.judge(IDLE, at(111)), Judgement::TimedOut(0));
+}
