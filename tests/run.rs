@@ -237,6 +237,15 @@ fn h1_a_merged_value_is_the_same_while_workers_are_killed() {
     check_chaos(|| run("primes.wasm --range 0..12000000"));
 }
 
+/// Each item draws a random number of its own: the same in each try at it.
+#[test]
+fn h1_records_of_a_deterministic_run_are_the_same_while_workers_are_killed() {
+    check_chaos(|| {
+        run("hostile.wasm read-random --jsonl items.jsonl --deterministic=5 --chunk 3")
+            .file("items.jsonl", "[]\n".repeat(60_000))
+    });
+}
+
 #[test]
 fn h1_records_of_lines_are_the_same_while_workers_are_killed() {
     check_chaos(|| {
