@@ -64,12 +64,26 @@ pub struct Policy {
     pub retries: u32,
     /// How often an item that took its worker with it is run again.
     pub crash_retries: u32,
-    /// An item that was started is never started again, whatever became of it.
+    /// An item that was started is never started again, whatever became of it and whatever the two above say.
     pub at_most_once: bool,
     /// The run ends when so many items have failed.
     pub fail_fast: Option<NonZero<u64>>,
     /// A worker is replaced when it has run so many items.
     pub max_items_per_worker: Option<NonZero<u64>>,
+}
+
+impl Policy {
+    /// How often an item is run again that failed without harm to its worker.
+    #[must_use]
+    pub fn retries(&self) -> u32 {
+        if self.at_most_once { 0 } else { self.retries }
+    }
+
+    /// How often an item is run again that took its worker with it.
+    #[must_use]
+    pub fn crash_retries(&self) -> u32 {
+        if self.at_most_once { 0 } else { self.crash_retries }
+    }
 }
 
 impl Default for Policy {

@@ -32,13 +32,13 @@ fn run(plan: &Plan, cancellation: Cancellation, pauser: Pauser) -> Result<ExitCo
     let guest = GuestFile::open(&plan.guest)?;
     let opening = pool::open(guest.name(), guest.memory(), options(plan, pauser))?;
     let bound = plan.bind(opening.description())?;
+    // Before anything runs, and before there is a journal: what cannot be written need not be computed.
+    let mut file = plan.output.as_deref().map(OutputFile::create).transpose()?;
     let mut journal = journal::open(plan, &bound, &guest)?;
     let mut notes = plan.kept.notes.clone();
     notes.extend(journal.iter_mut().flat_map(Journal::take_notes));
     let joblog = journal::open_joblog(plan, &bound)?;
     let mut reporter = reporter(plan);
-    // Before anything runs: what cannot be written need not be computed.
-    let mut file = plan.output.as_deref().map(OutputFile::create).transpose()?;
     let stdout = io::stdout();
     let (output, place): (Box<dyn Write + '_>, _) = match &mut file {
         Some(file) => {

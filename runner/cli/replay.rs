@@ -9,6 +9,7 @@ use super::{job, parse, run::RunArgs};
 use crate::error::{Error, ExitCode};
 use crate::item::ItemIndex;
 use crate::journal::{self, Fate, Invocation};
+use crate::limits::Policy;
 use crate::outcome::Outcome;
 use crate::plan::{InputKind, Kept, Merging, Plan};
 use crate::report::Progress;
@@ -68,6 +69,7 @@ impl ReplayArgs {
             ordered: false,
             merging: Merging::Never,
             run_timeout: None,
+            policy: Policy { fail_fast: None, ..plan.policy },
             format: Format::Jsonl,
             output: None,
             meta: true,

@@ -94,7 +94,7 @@ impl Book {
 
     /// Brings everything to the disk.
     pub(super) fn sync(&self) -> Result<(), Error> {
-        self.file.sync_data().map_err(|source| cannot_write(&self.name, source))
+        self.syncer.sync().map_err(|source| cannot_write(&self.name, source))
     }
 
     fn append(&self, page: &mut Page, body: &[u8]) {

@@ -25,7 +25,7 @@ const END: u8 = 2;
 const START: u8 = 3;
 const RESUMED: u8 = 4;
 
-/// How many bytes of a body [`Body::parse`] wants to see, if there are as many.
+/// How many bytes of a body [`Brief::parse`] wants to see, if there are as many.
 pub(super) const BRIEF: usize = 26;
 
 /// What a record is about.

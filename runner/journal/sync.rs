@@ -4,7 +4,7 @@
 use std::fs::File;
 use std::io;
 use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, sync_channel};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
@@ -16,22 +16,55 @@ const PAUSE: Duration = Duration::from_secs(1);
 pub(super) struct Syncer {
     /// None when it is to end.
     dirty: Option<SyncSender<()>>,
-    failure: Arc<Mutex<Option<io::Error>>>,
+    disk: Arc<Disk>,
     thread: Option<JoinHandle<()>>,
+}
+
+/// A file on its way to the disk. The system tells of a write that was lost once, to whoever syncs next; so that nobody
+/// takes it for written after that, it is kept here.
+#[derive(Debug)]
+struct Disk {
+    file: Arc<File>,
+    lost: Mutex<Option<(io::ErrorKind, String)>>,
+}
+
+impl Disk {
+    fn sync(&self) -> io::Result<()> {
+        self.sync_by(|| self.file.sync_data())
+    }
+
+    fn sync_by(&self, sync: impl FnOnce() -> io::Result<()>) -> io::Result<()> {
+        let mut lost = self.lost();
+        if lost.is_none()
+            && let Err(error) = sync()
+        {
+            *lost = Some((error.kind(), error.to_string()));
+        }
+        told(&lost)
+    }
+
+    fn lost(&self) -> MutexGuard<'_, Option<(io::ErrorKind, String)>> {
+        // There is nothing in it that could be half done.
+        self.lost.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+fn told(lost: &Option<(io::ErrorKind, String)>) -> io::Result<()> {
+    match lost {
+        Some((kind, text)) => Err(io::Error::new(*kind, text.clone())),
+        None => Ok(()),
+    }
 }
 
 impl Syncer {
     pub(super) fn start(file: Arc<File>) -> io::Result<Self> {
         let (dirty, writes) = sync_channel(1);
-        let failure = Arc::new(Mutex::new(None));
-        let failed = Arc::clone(&failure);
-        let run = move || {
-            if let Err(error) = sync_after(&writes, || file.sync_data()) {
-                *failed.lock().unwrap_or_else(PoisonError::into_inner) = Some(error);
-            }
-        };
+        let disk = Arc::new(Disk { file, lost: Mutex::new(None) });
+        let synced = Arc::clone(&disk);
+        // What is lost is kept for the next who writes, or who syncs at the end.
+        let run = move || drop(sync_after(&writes, || synced.sync()));
         let thread = thread::Builder::new().name("journal".into()).spawn(run)?;
-        Ok(Self { dirty: Some(dirty), failure, thread: Some(thread) })
+        Ok(Self { dirty: Some(dirty), disk, thread: Some(thread) })
     }
 
     /// Something has been written.
@@ -41,7 +74,15 @@ impl Syncer {
     pub(super) fn wrote(&self) -> io::Result<()> {
         // One that is full says the same already; the thread is gone when it has failed.
         let _ = self.dirty.as_ref().map(|dirty| dirty.try_send(()));
-        self.failure.lock().unwrap_or_else(PoisonError::into_inner).take().map_or(Ok(()), Err)
+        told(&self.disk.lost())
+    }
+
+    /// Brings everything to the disk.
+    ///
+    /// # Errors
+    /// If that, or something before it, could not be brought there.
+    pub(super) fn sync(&self) -> io::Result<()> {
+        self.disk.sync()
     }
 }
 
@@ -85,6 +126,15 @@ mod tests {
         dirty.send(()).unwrap();
         let ended = sync_after(&writes, || Err(io::Error::other("the disk is gone")));
         assert_eq!(ended.unwrap_err().to_string(), "the disk is gone");
+    }
+
+    #[test]
+    fn what_was_lost_stays_lost() {
+        let disk = Disk { file: Arc::new(tempfile::tempfile().unwrap()), lost: Mutex::new(None) };
+        assert!(disk.sync().is_ok());
+        let lost = disk.sync_by(|| Err(io::Error::other("the disk is gone")));
+        assert_eq!(lost.unwrap_err().to_string(), "the disk is gone");
+        assert_eq!(disk.sync().unwrap_err().to_string(), "the disk is gone");
     }
 
     #[test]

@@ -114,6 +114,7 @@ impl Dispatcher<'_> {
         if !self.state.is_over()
             && let Some(Stop { why, .. }) = self.stop.take()
         {
+            self.take_what_has_ended()?;
             self.cancel_rest()?;
             self.sink.flush()?;
             return Err(why);
@@ -183,6 +184,17 @@ impl Dispatcher<'_> {
         self.window.close();
         // Also those that wait for a deadline of their worker.
         self.shared.scheduler.close();
+    }
+
+    /// Takes the results that have come in already.
+    fn take_what_has_ended(&mut self) -> Result<(), Error> {
+        while let Ok(event) = self.events.try_recv() {
+            match event {
+                Event::Ended { .. } | Event::Replayed { .. } => self.handle(event, &mut None)?,
+                _ => {}
+            }
+        }
+        Ok(())
     }
 
     /// Every item that was admitted has an end, and an ended run has none left to run.
@@ -258,10 +270,7 @@ impl Dispatcher<'_> {
         for (item, completion) in items {
             self.end_item(item, completion)?;
         }
-        let turn = self.table.first_open();
-        if self.shared.gate.take(bytes, (held_before, self.held_bytes), turn) {
-            self.shared.scheduler.wake_all();
-        }
+        self.pass_gate(bytes, held_before);
         self.tick();
         match self.fail_fast.filter(|most| self.state.failed() >= most.get()) {
             Some(_) if self.stop.is_none() => {
@@ -270,6 +279,14 @@ impl Dispatcher<'_> {
             Some(_) | None => {}
         }
         Ok(())
+    }
+
+    /// The results of so many bytes have been taken; the sink held `held_before` until now.
+    fn pass_gate(&self, bytes: u64, held_before: u64) {
+        let turn = self.table.first_open();
+        if self.shared.gate.take(bytes, (held_before, self.held_bytes), turn) {
+            self.shared.scheduler.wake_all();
+        }
     }
 
     fn end_item(&mut self, item: ItemIndex, completion: Completion) -> Result<(), Error> {
@@ -296,9 +313,11 @@ impl Dispatcher<'_> {
     }
 
     fn end_input(&mut self, end: InputEnd) -> Result<(), Error> {
+        let held_before = self.held_bytes;
         self.state.input_ended(end.total());
         let accepted = self.sink.input_ended(end)?;
         self.accepted(accepted);
+        self.pass_gate(0, held_before);
         Ok(())
     }
 

@@ -246,12 +246,12 @@ impl Driver {
             self.queue.unregister();
             return false;
         }
-        if let Some(suspect) = self.suspect.take() {
-            self.try_alone(session, suspect);
-        }
         if self.shared.is_draining() {
             self.queue.unregister();
             return true;
+        }
+        if let Some(suspect) = self.suspect.take() {
+            self.try_alone(session, suspect);
         }
         self.take_over(session);
         while self.wants_work(session)
@@ -431,12 +431,22 @@ impl Driver {
         self.tell(Event::Ended { items, bytes });
     }
 
+    /// Waits for the end of a process; whether it came in time.
+    fn ends_within(&self, process: &Process, limit: Duration) -> bool {
+        let deadline = self.shared.clock.now().after(limit);
+        loop {
+            let left = deadline.since(self.shared.clock.now());
+            let mut fds = [PollFd::new(process.pidfd(), PollFlags::IN)];
+            wait(&mut fds, Some(left));
+            if !fds[0].revents().is_empty() || left.is_zero() {
+                return !fds[0].revents().is_empty();
+            }
+        }
+    }
+
     /// The worker has ended, or has closed its pipe: what happened?
     fn lost(&self, session: &mut Session) -> End {
-        let mut fds = [PollFd::new(session.process.pidfd(), PollFlags::IN)];
-        wait(&mut fds, Some(END_LIMIT));
-        let ended = !fds[0].revents().is_empty();
-        if !ended {
+        if !self.ends_within(&session.process, END_LIMIT) {
             return session.broken(Violation("it closed its pipe and went on".into()));
         }
         if let Err(end) = self.drain(session) {
@@ -493,6 +503,10 @@ impl Driver {
         session.process.kill();
         // A spare takes its place at once, and another spare is started.
         self.hatch.prepare_spare();
+        if self.shared.rules.policy.at_most_once {
+            // What it starts until it is gone must not be started again.
+            self.ends_within(&session.process, END_LIMIT);
+        }
         let hint = session.hint();
         session.recover_outbox(cause);
         self.pass_on(&mut session);
@@ -500,7 +514,8 @@ impl Driver {
         let pid = process.pid();
         self.dying.push(process);
 
-        let Aftermath { completions, suspect, requeue } = state.bury(cause, hint);
+        let Aftermath { completions, suspect, again, requeue } = state.bury(cause, hint);
+        self.again.extend(again);
         // One that is still to be tried has not been lost with a worker that was never given it.
         self.suspect = suspect.or_else(|| self.suspect.take());
         if !requeue.is_empty() {
@@ -523,11 +538,10 @@ impl Driver {
         }
     }
 
-    /// Asks a worker to end whose place another takes.
-    fn replace(&mut self, mut session: Session) {
+    /// Ends a worker that has answered everything and whose place another takes.
+    fn replace(&mut self, session: Session) {
         self.hatch.prepare_spare();
-        session.link.queue(&Request::Bye);
-        session.link.write(&session.process.requests);
+        session.process.kill();
         self.dying.push(session.process);
     }
 

@@ -122,7 +122,11 @@ impl Session {
     /// What its status page says; nothing if it cannot be read.
     pub(super) fn hint(&self) -> Hint {
         match self.process.segment.read_status() {
-            Ok(Some(status)) => Hint { running: Some(status.item), since: self.clock.at(status.started_ns) },
+            Ok(Some(status)) => Hint {
+                // An attempt that none can be is none that was sent.
+                running: Some((status.item, u32::try_from(status.attempt).unwrap_or(u32::MAX))),
+                since: self.clock.at(status.started_ns),
+            },
             Ok(None) | Err(_) => Hint::default(),
         }
     }

@@ -24,11 +24,14 @@ use crate::item::{FINISH, ItemIndex};
 use crate::limits::{GuestLimits, Limits, Policy};
 use crate::outcome::{Completion, Meta, Outcome, Output, TimeLimit};
 use crate::wire::codec::Reports;
-use crate::wire::msg::{Back, Batch, Call, CallEnd, Report};
+use crate::wire::msg::{Back, Batch, Call, CallEnd, MAX_ANSWER, Report};
 
 /// How long a worker may take until it is ready. Loading takes milliseconds; a machine with far more workers than
 /// processors takes its time.
 const START_LIMIT: Duration = Duration::from_secs(60);
+
+/// Bytes of a backtrace: a score of lines, each of which the worker keeps short.
+const MAX_BACKTRACE: usize = 16 << 10;
 
 /// Added to the bound that holds whatever the status page says.
 const GRACE: Duration = Duration::from_secs(1);
@@ -59,8 +62,10 @@ pub(super) struct WorkerState {
     cpu_read: Nanos,
     /// The same at the last `progress`.
     cpu_at_progress: Duration,
-    /// The item this process answered last.
-    last: Option<ItemIndex>,
+    /// More has been used since than an item may, and the page named none.
+    is_excused: bool,
+    /// The item this process answered last, and which try that was.
+    last: Option<(ItemIndex, u32)>,
     /// Items it has been sent in all.
     taken: u64,
     /// Items that failed and are to be run again.
@@ -93,6 +98,8 @@ struct Sent {
     chunk: Chunk,
     /// How many of its items have been answered.
     done: u64,
+    /// Bytes of their values and of what they printed.
+    answered: usize,
     tries: Tries,
     at: Nanos,
 }
@@ -115,8 +122,8 @@ pub(super) struct Violation(pub(super) String);
 /// What the host reads in a worker's status page.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(super) struct Hint {
-    /// The item it says it is running.
-    pub(super) running: Option<ItemIndex>,
+    /// The item it says it is running, and which try at it this is.
+    pub(super) running: Option<(ItemIndex, u32)>,
     /// When it says that the item started.
     pub(super) since: Nanos,
 }
@@ -157,6 +164,7 @@ impl WorkerState {
             cpu: Duration::ZERO,
             cpu_read: now,
             cpu_at_progress: Duration::ZERO,
+            is_excused: false,
             last: None,
             taken: 0,
             again: Vec::new(),
@@ -241,7 +249,7 @@ impl WorkerState {
         self.send(chunk, Tries::default(), now)
     }
 
-    /// As [`WorkerState::assign`], for an item under suspicion.
+    /// As [`WorkerState::assign`], for an item that is run again.
     pub(super) fn assign_again(&mut self, suspect: Retry, now: Nanos) -> Call {
         self.send(suspect.chunk, suspect.tries, now)
     }
@@ -254,7 +262,7 @@ impl WorkerState {
         self.taken += chunk.len();
         let call =
             Call { group: 0, export: export_of(&chunk), attempt: tries.attempt(), chunk: chunk.clone() };
-        self.sent.push_back(Sent { chunk, done: 0, tries, at: now });
+        self.sent.push_back(Sent { chunk, done: 0, answered: 0, tries, at: now });
         call
     }
 
@@ -281,6 +289,7 @@ impl WorkerState {
     fn progressed(&mut self, now: Nanos) {
         self.progress = now;
         self.cpu_at_progress = self.cpu;
+        self.is_excused = false;
     }
 
     /// Takes back the rest of a chunk, of which the worker has answered the beginning.
@@ -355,14 +364,15 @@ impl WorkerState {
         let front = self.sent.front_mut().expect("the caller has seen the item");
         let item = front.next();
         let attempts = front.tries.attempt();
-        let again = front.retry(&outcome, self.rules.policy.retries);
+        let again = front.retry(&outcome, self.rules.policy.retries());
         let file = front.chunk.file(front.done);
         let most = now.since(front.at);
         front.done += 1;
+        front.answered += report.output_len();
         if front.done == front.chunk.len() {
             self.sent.pop_front();
         }
-        self.last = Some(item);
+        self.last = Some((item, attempts));
         if let Some(again) = again {
             self.again.push(again);
             return Ok(None);
@@ -387,17 +397,20 @@ impl WorkerState {
         Ok(Some((item, completion)))
     }
 
+    /// What the worker says is within its bounds, but for what the outcome itself may hold.
+    fn check_report(&self, report: &Report<'_>) -> Result<(), Violation> {
+        if report.backtrace.len() > MAX_BACKTRACE {
+            return Err(violation("a backtrace that is too long"));
+        }
+        if self.sent.front().is_some_and(|front| front.answered >= MAX_ANSWER) {
+            return Err(violation("more results than are to be given at once"));
+        }
+        Ok(())
+    }
+
     fn outcome(&self, report: &Report<'_>) -> Result<Outcome, Violation> {
-        let value = match report.end {
-            CallEnd::Ok(value) => value.len(),
-            CallEnd::Trap { .. }
-            | CallEnd::Memory { .. }
-            | CallEnd::OutOfFuel
-            | CallEnd::Exit { .. }
-            | CallEnd::Output { .. }
-            | CallEnd::Input { .. } => 0,
-        };
-        let length = value + report.stdout.len() + report.stderr.len();
+        self.check_report(report)?;
+        let length = report.output_len();
         if length as u64 > self.rules.guest.output {
             return Err(violation("more output than an item may have"));
         }
@@ -439,7 +452,9 @@ impl WorkerState {
 
     /// When the item could have used up its CPU time at the earliest: it has one thread.
     fn cpu_deadline(&self) -> Option<Nanos> {
-        let left = self.cpu_limit()?.saturating_sub(self.cpu_used());
+        let (limit, used) = (self.cpu_limit()?, self.cpu_used());
+        let limit = if self.is_excused { limit.saturating_add(GRACE) } else { limit };
+        let left = limit.saturating_sub(used);
         (!self.sent.is_empty()).then(|| self.cpu_read.max(self.progress).after(left))
     }
 
@@ -498,19 +513,29 @@ impl WorkerState {
         if now >= since.after(limit) || now >= bound { Judgement::TimedOut(item) } else { Judgement::Wait }
     }
 
-    /// The item whose result is due has used whatever has been used. A page that names none is believed for a while:
-    /// the worker may be about to hand the result in.
-    fn judge_cpu(&self, hint: Hint) -> Judgement {
+    /// What has been used since the last result is the running item's: those before it took next to nothing. A page
+    /// that names none is believed for a while: the worker may be about to hand its result in.
+    fn judge_cpu(&mut self, hint: Hint) -> Judgement {
         let (Some(limit), Some(front)) = (self.cpu_limit(), self.sent.front()) else {
             return Judgement::Wait;
         };
-        let limit = if self.named(hint).is_some() { limit } else { limit.saturating_add(GRACE) };
-        if self.cpu_used() >= limit { Judgement::OutOfCpu(front.next()) } else { Judgement::Wait }
+        let used = self.cpu_used();
+        match self.named(hint) {
+            Some(item) if !self.has(item) => {
+                Judgement::Violation(violation("it says it is running an item it does not have"))
+            }
+            Some(item) if used >= limit => Judgement::OutOfCpu(item),
+            None if used >= limit.saturating_add(GRACE) => Judgement::OutOfCpu(front.next()),
+            Some(_) | None => {
+                self.is_excused = used >= limit;
+                Judgement::Wait
+            }
+        }
     }
 
-    /// The item the page says is running. Until the next item starts it names the last one, which has been answered.
+    /// The item the page says is running. That it still names what has been answered says nothing.
     fn named(&self, hint: Hint) -> Option<ItemIndex> {
-        hint.running.filter(|item| Some(*item) != self.last)
+        hint.running.filter(|running| Some(*running) != self.last).map(|(item, _)| item)
     }
 
     /// Whether it was sent `item` and has not answered it.

@@ -177,7 +177,8 @@ impl<T: Split> Scheduler<T> {
         for stealer in &self.stealers {
             requeued.extend(std::iter::from_fn(|| settled(|| stealer.steal())));
         }
-        if requeued.len() > before {
+        let gathered = requeued.len() - before;
+        if gathered > 0 {
             requeued.sort_by_key(|chunk| Reverse(chunk.first()));
         }
         let chunk = if requeued.first().is_some_and(urgent) {
@@ -186,6 +187,11 @@ impl<T: Split> Scheduler<T> {
             requeued.pop_if(|lowest| urgent(lowest))
         };
         self.n_requeued.store(requeued.len(), Ordering::Relaxed);
+        drop(requeued);
+        // On their way they were in no queue, and the gate may have opened meanwhile.
+        for _ in 0..gathered {
+            self.parking.wake_one();
+        }
         chunk
     }
 

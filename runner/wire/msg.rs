@@ -107,6 +107,10 @@ pub struct Serve {
     pub integers: Integers,
 }
 
+/// Bytes of values and of what was printed after which a worker gives the rest of a chunk back: the host has to hold
+/// them until the items before have ended, and cannot call back what it has sent.
+pub const MAX_ANSWER: usize = 4 << 20;
+
 /// A chunk to run.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Call {
@@ -180,6 +184,23 @@ pub struct Report<'a> {
     pub peak_memory: u64,
     /// Frames of the guest's stack at a trap, innermost first, one per line; empty unless [`Serve::meta`].
     pub backtrace: &'a str,
+}
+
+impl Report<'_> {
+    /// Bytes of its value and of what was printed: what the limit of output is about.
+    #[must_use]
+    pub fn output_len(&self) -> usize {
+        let value = match self.end {
+            CallEnd::Ok(value) => value.len(),
+            CallEnd::Trap { .. }
+            | CallEnd::Memory { .. }
+            | CallEnd::OutOfFuel
+            | CallEnd::Exit { .. }
+            | CallEnd::Output { .. }
+            | CallEnd::Input { .. } => 0,
+        };
+        value + self.stdout.len() + self.stderr.len()
+    }
 }
 
 /// How a call ended, as the worker saw it.

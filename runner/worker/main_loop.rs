@@ -11,13 +11,11 @@ use crate::limits::CodeOptions;
 use crate::sandbox::Enforced;
 use crate::shm::segment::{Area, Segment};
 use crate::wire::frame::FRAME_CAP;
-use crate::wire::msg::{Back, Call, CallEnd, Hello, Load, Ready, Refused, Report, Request, Response, Serve};
+use crate::wire::msg::{
+    Back, Call, CallEnd, Hello, Load, MAX_ANSWER, Ready, Refused, Report, Request, Response, Serve,
+};
 use crate::wire::version::{self, Mismatch};
 use crate::wire::{Decoder, ReadError, WireError, read_message};
-
-/// Bytes of reports after which the rest of a chunk is given back. The host has to hold them until the items before
-/// have ended, and cannot take back what it has sent; so the next items wait until it sends them again.
-const MAX_ANSWER: usize = 4 << 20;
 
 /// The longest message from the host: a chunk, and texts in one have less than 4 GiB. The host is trusted.
 const MAX_REQUEST: usize = u32::MAX as usize;
@@ -260,7 +258,7 @@ impl<R: Read, W: Write, A: Area, C: Fn() -> u64, E: Engine> Server<'_, R, W, A, 
             if let Some(error) = &named {
                 report.end = CallEnd::Input { error };
             }
-            answered += length(&report);
+            answered += report.output_len();
             self.outbox.push(item, call.attempt, &report, sender)?;
             // Writing may take as long as the host likes, and is on nobody's account.
             self.outbox.idle();
@@ -282,20 +280,6 @@ impl<R: Read, W: Write, A: Area, C: Fn() -> u64, E: Engine> Server<'_, R, W, A, 
         let count = u32::try_from(count).expect("a chunk has fewer than 2^32 items");
         self.host.sender.send(&Response::Back(Back { first, attempt: call.attempt, count }))
     }
-}
-
-/// Bytes of a report that have no bound but the limit of output.
-fn length(report: &Report<'_>) -> usize {
-    let value = match report.end {
-        CallEnd::Ok(value) => value.len(),
-        CallEnd::Trap { .. }
-        | CallEnd::Memory { .. }
-        | CallEnd::OutOfFuel
-        | CallEnd::Exit { .. }
-        | CallEnd::Output { .. }
-        | CallEnd::Input { .. } => 0,
-    };
-    value + report.stdout.len() + report.stderr.len()
 }
 
 /// Why an item was refused, with its name before it: whoever reads a file of refused items finds it by that. Arguments

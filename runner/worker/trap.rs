@@ -85,9 +85,13 @@ pub(super) fn backtrace(error: &wasmtime::Error) -> String {
     lines.collect::<Vec<_>>().join("\n")
 }
 
+/// Characters of a name in a backtrace. Names come from the guest.
+const LONGEST_NAME: usize = 80;
+
 /// A name comes from the guest; a line break in it would start another frame.
 fn printable(name: &str) -> String {
-    name.chars().map(|char| if char.is_control() { ' ' } else { char }).collect()
+    let shown = name.chars().take(LONGEST_NAME);
+    shown.map(|char| if char.is_control() { ' ' } else { char }).collect()
 }
 
 fn kind(trap: Trap) -> TrapKind {

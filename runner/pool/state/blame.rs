@@ -53,6 +53,8 @@ pub(in crate::pool) struct Aftermath {
     pub(in crate::pool) completions: Vec<(ItemIndex, Completion)>,
     /// The item to try again, alone and in a fresh worker.
     pub(in crate::pool) suspect: Option<Retry>,
+    /// Items that failed before and were still to be run again.
+    pub(in crate::pool) again: Vec<Retry>,
     /// Items that are none the worse for it.
     pub(in crate::pool) requeue: Vec<Chunk>,
 }
@@ -79,34 +81,98 @@ impl Tries {
 impl WorkerState {
     /// What becomes of its items, now that it is gone. `hint` is what its status page said at the end.
     pub(in crate::pool) fn bury(mut self, cause: &Cause, hint: Hint) -> Aftermath {
+        if self.rules.policy.at_most_once {
+            return self.bury_for_good(cause, hint);
+        }
         let mut aftermath = Aftermath::default();
         let says_idle = self.says_idle(cause, hint);
         let Some(front) = self.sent.pop_front() else { return aftermath };
         let (mut suspect, rest) = front.cut();
         aftermath.requeue.extend(rest);
-        aftermath.requeue.extend(self.sent.drain(..).map(|sent| sent.chunk));
-
-        let attempts = suspect.tries.attempt();
-        let excused = says_idle && !self.rules.policy.at_most_once && suspect.tries.excuse();
+        for Sent { chunk, tries, .. } in self.sent.drain(..) {
+            if tries == Tries::default() {
+                aftermath.requeue.push(chunk);
+            } else {
+                aftermath.again.push(Retry { chunk, tries });
+            }
+        }
+        // As it was when the worker ended.
+        let tries = suspect.tries;
+        let excused = says_idle && suspect.tries.excuse();
         let outcome = if excused { None } else { self.blame(&mut suspect, cause) };
         match outcome {
             None => aftermath.suspect = Some(suspect),
             Some(outcome) => {
-                // Of a killed item that is all that is known; of a worker that died, nothing is.
-                let wall = match outcome {
-                    Outcome::Timeout { limit: TimeLimit::Wall(limit) } => limit,
-                    _ => Duration::ZERO,
-                };
-                let meta = Meta { wall, attempts, worker: self.slot, pid: self.pid, ..Meta::default() };
-                let completion = Completion {
-                    file: suspect.chunk.file(0),
-                    meta: Box::new(meta),
-                    ..Completion::new(outcome)
-                };
-                aftermath.completions.push((suspect.chunk.first(), completion));
+                aftermath.completions.push(self.completion_of(&suspect.chunk, 0, tries, outcome));
             }
         }
         aftermath
+    }
+
+    /// As [`WorkerState::bury`] where nothing is started twice: whatever may have been started has ended. That is
+    /// everything up to the item that the page or the cause names, and all that a worker had that is not believed.
+    fn bury_for_good(mut self, cause: &Cause, hint: Hint) -> Aftermath {
+        let mut aftermath = Aftermath::default();
+        let blamed = match cause {
+            Cause::TimedOut(item) | Cause::OutOfCpu(item) => Some(*item),
+            Cause::Ended(_) | Cause::OutOfMemory(_) | Cause::Violation(_) => None,
+        };
+        let named = [blamed, self.named(hint)].into_iter().flatten();
+        let mut started = match cause {
+            Cause::Violation(_) => u64::MAX,
+            _ => named.filter_map(|item| self.place(item)).max().unwrap_or(0) + 1,
+        };
+        for mut sent in std::mem::take(&mut self.sent) {
+            let left = sent.chunk.len() - sent.done;
+            for position in (sent.done..sent.chunk.len()).take(usize::try_from(started).unwrap_or(usize::MAX))
+            {
+                let item = sent.chunk.first() + position;
+                let outcome = match blamed {
+                    Some(blamed) if blamed != item => Outcome::Crash { end: WorkerEnd::Signalled(SIGKILL) },
+                    Some(_) | None => self.outcome_of(cause),
+                };
+                aftermath.completions.push(self.completion_of(&sent.chunk, position, sent.tries, outcome));
+            }
+            match sent.done + started {
+                0 => aftermath.requeue.push(sent.chunk),
+                _ if left <= started => {}
+                at => aftermath.requeue.extend(sent.chunk.split_off(at)),
+            }
+            started = started.saturating_sub(left);
+        }
+        aftermath
+    }
+
+    /// How many items it was to answer before this one.
+    fn place(&self, item: ItemIndex) -> Option<u64> {
+        let mut before = 0;
+        for sent in &self.sent {
+            let end = sent.chunk.first() + sent.chunk.len();
+            if (sent.next()..end).contains(&item) {
+                return Some(before + (item - sent.next()));
+            }
+            before += end - sent.next();
+        }
+        None
+    }
+
+    /// The end of an item that ended with the worker.
+    fn completion_of(
+        &self,
+        chunk: &Chunk,
+        position: u64,
+        tries: Tries,
+        outcome: Outcome,
+    ) -> (ItemIndex, Completion) {
+        // Of a killed item that is all that is known; of a worker that died, nothing is.
+        let wall = match outcome {
+            Outcome::Timeout { limit: TimeLimit::Wall(limit) } => limit,
+            _ => Duration::ZERO,
+        };
+        let attempts = tries.attempt();
+        let meta = Meta { wall, attempts, worker: self.slot, pid: self.pid, ..Meta::default() };
+        let file = chunk.file(position);
+        (chunk.first() + position, Completion { file, meta: Box::new(meta), ..Completion::new(outcome) })
     }
 
     /// Whether its page says that no item was running when it ended, or when its time was up.
@@ -128,7 +194,7 @@ impl WorkerState {
         let tries = &mut suspect.tries;
         match cause {
             Cause::TimedOut(item) | Cause::OutOfCpu(item) if *item == suspect.chunk.first() => {
-                if tries.failed < policy.retries && !suspect.is_merge() {
+                if tries.failed < policy.retries() && !suspect.is_merge() {
                     suspect.tries.failed += 1;
                     return None;
                 }
@@ -143,11 +209,11 @@ impl WorkerState {
             | Cause::OutOfMemory(_)
             | Cause::Violation(_) => tries.own += 1,
         }
-        let outside = match policy.crash_retries {
+        let outside = match policy.crash_retries() {
             0 => 1,
             retries => OUTSIDE_KILLS.max(retries.saturating_add(1)),
         };
-        let is_tried_again = tries.own <= policy.crash_retries && tries.outside < outside;
+        let is_tried_again = tries.own <= policy.crash_retries() && tries.outside < outside;
         (!is_tried_again).then_some(outcome)
     }
 

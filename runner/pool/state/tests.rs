@@ -35,7 +35,7 @@ fn at(seconds: u64) -> Nanos {
 }
 
 fn page(item: ItemIndex, since: Nanos) -> Hint {
-    Hint { running: Some(item), since }
+    Hint { running: Some((item, 1)), since }
 }
 
 /// A worker that was started at 0 and is ready.

@@ -76,7 +76,7 @@ fn statuses() -> Vec<String> {
         record(18, Outcome::Exit { code: 3 }),
         timeouts(),
         memory(MemoryLimit::Guest, "wasm trap: wasm `unreachable` instruction executed")
-            + &memory(MemoryLimit::Process, "memory allocation of 600000000 bytes failed"),
+            + &memory(MemoryLimit::Process, "the worker was killed by SIGABRT"),
         record(18, Outcome::Output { error: "the guest printed more than 16777216 bytes".to_owned() }),
         rows(EACH, vec![(18, unread)]),
         crash(WorkerEnd::Signalled(11)) + &crash(WorkerEnd::Exited(70)),

@@ -48,7 +48,7 @@ fn an_item_that_is_started_at_most_once_is_not_excused() {
     let policy = Policy { crash_retries: 0, at_most_once: true, ..Policy::default() };
     let mut worker = under(policy);
     worker.assign(items(0, 3), at(0));
-    let Aftermath { completions, suspect, requeue } = worker.bury(&ABORTED, IDLE);
+    let Aftermath { completions, suspect, again: _, requeue } = worker.bury(&ABORTED, IDLE);
     assert_eq!(ended(&completions), [(0, "crash")]);
     assert_eq!(suspect, None);
     assert_eq!(requeue, [items(1, 2)]);
@@ -187,4 +187,120 @@ fn an_item_out_of_cpu_time_ends_as_a_timeout() {
     let (item, completion) = &aftermath.completions[0];
     assert_eq!((*item, &completion.outcome), (0, &Outcome::Timeout { limit: TimeLimit::Cpu(CPU) }));
     assert_eq!(aftermath.requeue, [items(1, 1)]);
+}
+
+#[test]
+fn cpu_time_is_put_down_to_the_item_that_the_page_names() {
+    let mut worker = with_cpu_limit();
+    worker.spent(Duration::from_secs(20), at(9));
+    // The first one's result waits for the second to end.
+    assert_eq!(worker.judge(page(1, at(1)), at(9)), Judgement::OutOfCpu(1));
+    assert_eq!(salvage(&mut worker, &sevens(0, 1), Some(1)), [(0, "ok")]);
+    let aftermath = worker.bury(&Cause::OutOfCpu(1), page(1, at(1)));
+    assert_eq!(ended(&aftermath.completions), [(1, "timeout")]);
+}
+
+#[test]
+fn a_page_that_names_an_item_of_nobody_breaks_the_protocol_where_only_cpu_time_is_limited() {
+    let mut worker = with_cpu_limit();
+    worker.spent(Duration::from_secs(20), at(9));
+    let lie = violation("it says it is running an item it does not have");
+    assert_eq!(worker.judge(page(7, at(1)), at(9)), Judgement::Violation(lie));
+}
+
+#[test]
+fn a_page_that_says_nothing_is_not_asked_again_and_again() {
+    let mut worker = with_cpu_limit();
+    worker.spent(Duration::from_secs(1) + CPU + CPU_SLACK, at(9));
+    assert_eq!(worker.judge(IDLE, at(9)), Judgement::Wait);
+    assert_eq!(worker.deadline(), Some(at(10)));
+}
+
+#[test]
+fn an_item_that_failed_and_was_sent_ahead_keeps_its_count() {
+    let mut worker = under(Policy { retries: 1, ..Policy::default() });
+    worker.assign(items(0, 2), at(0));
+    let failed = Written::new(0, 1).push(&report(trap()));
+    assert_eq!(answer(&mut worker, &failed), (vec![], Ok(())));
+    let again = worker.take_again().pop().expect("it is to be run again");
+    worker.assign_again(again, at(1));
+    let aftermath = worker.bury(&ABORTED, page(1, at(1)));
+    assert_eq!(aftermath.suspect.map(|suspect| suspect.chunk), Some(items(1, 1)));
+    let again: Vec<_> = aftermath.again.iter().map(|again| (&again.chunk, again.tries.attempt())).collect();
+    assert_eq!(again, [(&items(0, 1), 2)]);
+    assert_eq!(aftermath.requeue, []);
+}
+
+#[test]
+fn an_item_that_is_run_again_in_the_same_worker_is_running() {
+    let mut worker = under(Policy { retries: 1, ..Policy::default() });
+    worker.assign(items(0, 1), at(0));
+    let failed = Written::new(0, 1).push(&report(trap()));
+    assert_eq!(answer(&mut worker, &failed), (vec![], Ok(())));
+    let again = worker.take_again().pop().expect("it is to be run again");
+    worker.assign_again(again, at(1));
+    let second = Hint { running: Some((0, 2)), since: at(1) };
+    assert_eq!(worker.judge(second, at(11)), Judgement::TimedOut(0));
+    let aftermath = worker.bury(&Cause::TimedOut(0), second);
+    assert_eq!(ended(&aftermath.completions), [(0, "timeout")]);
+    assert_eq!(aftermath.completions[0].1.meta.attempts, 2);
+}
+
+fn once() -> WorkerState {
+    let mut worker = under(Policy { at_most_once: true, ..Policy::default() });
+    worker.assign(items(0, 3), at(0));
+    worker.assign(items(3, 2), at(0));
+    worker
+}
+
+/// Which items ended, and which are left to others, of a worker that was sent the items 0 to 4.
+fn once_after(cause: &Cause, hint: Hint) -> (Ended, Vec<Chunk>) {
+    let Aftermath { completions, suspect, again, requeue } = once().bury(cause, hint);
+    assert_eq!((suspect, again), (None, vec![]));
+    (ended(&completions), requeue)
+}
+
+#[test]
+fn what_is_started_at_most_once_has_ended_up_to_what_the_page_names() {
+    let started = vec![(0, "crash"), (1, "crash")];
+    assert_eq!(once_after(&ABORTED, page(1, at(0))), (started, vec![items(2, 1), items(3, 2)]));
+    let started = vec![(0, "crash"), (1, "crash"), (2, "crash"), (3, "timeout")];
+    assert_eq!(once_after(&Cause::TimedOut(3), page(3, at(0))), (started, vec![items(4, 1)]));
+}
+
+#[test]
+fn what_is_started_at_most_once_has_ended_with_a_worker_that_lied() {
+    let lied = Cause::Violation(violation("a lie"));
+    let all = (0..5).map(|item| (item, "protocol")).collect();
+    assert_eq!(once_after(&lied, page(0, at(0))), (all, vec![]));
+}
+
+#[test]
+fn what_is_started_at_most_once_is_not_run_again_whatever_else_is_asked_for() {
+    let policy = Policy { at_most_once: true, retries: 3, crash_retries: 3, ..Policy::default() };
+    assert_eq!(ends(policy, &[ABORTED]).len(), 1);
+    let mut worker = under(policy);
+    worker.assign(items(0, 1), at(0));
+    let failed = Written::new(0, 1).push(&report(trap()));
+    assert_eq!(answer(&mut worker, &failed), (vec![(0, "trap")], Ok(())));
+}
+
+#[test]
+fn w10_a_worker_that_does_not_give_the_rest_of_a_long_answer_back_breaks_the_protocol() {
+    let guest = GuestLimits { output: 64 << 20, ..GuestLimits::default() };
+    let mut worker = ready_under(Rules { guest, ..rules(None) });
+    worker.assign(items(0, 2), at(0));
+    let printed = vec![b'x'; MAX_ANSWER];
+    let long = Report { stdout: &printed, ..value("7") };
+    let both = Written::new(0, 1).push(&long).push(&value("7"));
+    let rule = violation("more results than are to be given at once");
+    assert_eq!(answer(&mut worker, &both), (vec![(0, "ok")], Err(rule)));
+}
+
+#[test]
+fn w13_a_backtrace_of_any_length_breaks_the_protocol() {
+    let mut worker = with_items(1);
+    let lines = "\n".repeat(MAX_BACKTRACE + 1);
+    let report = Report { backtrace: &lines, ..value("7") };
+    check_refused(&mut worker, &Written::new(0, 1).push(&report), "a backtrace that is too long");
 }

@@ -87,7 +87,7 @@ impl Process {
             },
             Stage::Starting(call, position) => {
                 let item = call.chunk.first() + position;
-                self.page = page(item, now);
+                self.page = Hint { running: Some((item, call.attempt)), since: now };
                 *record.starts.entry(item).or_default() += 1;
                 record.started.insert(item, now);
                 let steps = match scenario.nature(item) {
@@ -200,7 +200,7 @@ impl Process {
             Mask::Ahead => page(item + 1, at(0)),
             Mask::Foreign => page(item + 1000, at(0)),
             Mask::JustStarted => page(item, now),
-            Mask::BackAndForth if self.page.running == Some(item) => page(item + 1, now),
+            Mask::BackAndForth if self.page.running == Some((item, 1)) => page(item + 1, now),
             Mask::BackAndForth => page(item, now),
         };
     }
