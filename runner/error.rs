@@ -68,11 +68,11 @@ pub enum Error {
         /// The time it had.
         limit: Duration,
     },
-    /// So many items have failed that the run ended.
-    #[error("the run was ended after {failures} failed {}", if *failures == 1 { "item" } else { "items" })]
+    /// So many items have failed that the run was to end.
+    #[error("the run was ended: {}", failed_text(*most))]
     FailFast {
-        /// How many.
-        failures: u64,
+        /// How many are enough.
+        most: u64,
     },
     /// A signal asked the run to end.
     #[error("interrupted by {}", signal_name(*signal))]
@@ -162,6 +162,13 @@ impl Error {
     /// A guest that cannot be used; `message` is read after the file's name.
     pub(crate) fn guest(name: &Path, message: impl fmt::Display, hint: Option<String>) -> Self {
         Self::Guest { name: name.to_owned(), message: message.to_string(), hint }
+    }
+}
+
+fn failed_text(most: u64) -> String {
+    match most {
+        1 => "an item has failed".to_owned(),
+        most => format!("{most} items have failed"),
     }
 }
 

@@ -13,8 +13,7 @@ use std::{fmt, iter};
 use crate::chunk::Inputs;
 use crate::error::Error;
 use crate::guest::{Description, Export, GuestKind, Integers, ValueType};
-use crate::item::ItemIndex;
-use crate::journal::Mode;
+use crate::journal::{Mode, Only};
 use crate::limits::{CodeOptions, GuestLimits, Isolation, Limits, MAX_MEMORY, Policy};
 use crate::report::Progress;
 use crate::sink::Format;
@@ -96,7 +95,7 @@ pub struct Kept {
     /// Where a line is written for each item that ends.
     pub joblog: Option<PathBuf>,
     /// The only item to run, instead of all.
-    pub only: Option<ItemIndex>,
+    pub only: Option<Only>,
     /// What the user is to be told first.
     pub notes: Vec<String>,
 }

@@ -276,3 +276,30 @@ fn an_output_that_cannot_be_written_ends_with_7() {
             .refused(7, "error: cannot write standard output: Bad file descriptor (os error 9)\n");
     }
 }
+
+#[test]
+fn a_file_that_is_read_or_written_already_is_not_written() {
+    let refused = |arguments: &str, one: &str, other: &str, file: &str| {
+        run("hostile.wasm trap-odd --jsonl in.jsonl").args(arguments).file("in.jsonl", "2\n").refused(
+            2,
+            &format!(
+                "error: `{one}` and {other} are the same file, `{file}`\n\n\
+                     hint: name another file for one of them\n"
+            ),
+        );
+    };
+    refused("-o in.jsonl", "-o", "the input", "in.jsonl");
+    refused("--joblog in.jsonl", "--joblog", "the input", "in.jsonl");
+    refused("--journal j --joblog ./j", "--joblog", "--journal", "./j");
+    refused("--journal j -o j", "--journal", "-o", "j");
+    refused("-o hostile.wasm", "-o", "the guest", "hostile.wasm");
+}
+
+#[test]
+fn a_deterministic_run_shares_no_instances() {
+    run("primes.wasm --range 0..10 --deterministic --isolation worker").refused(
+        2,
+        "error: `--deterministic` does not go with `--isolation worker`: what an item finds would depend on its worker\n\n\
+         hint: leave one of them out\n",
+    );
+}

@@ -292,7 +292,7 @@ fn j8_a_journal_that_cannot_be_written_ends_the_run_before_the_output_has_it() {
         .stderr(shared.line("error: cannot write the journal `@journal`: File too large (os error 27)\n"))
         .code(7)
         .check();
-    let (_, mut past) = wasmpool::journal::read(&shared.path("journal")).expect("it can be read");
+    let (_, _, mut past) = wasmpool::journal::read(&shared.path("journal")).expect("it can be read");
     let printed = ended.stdout.matches("\"index\"").count() as u64;
     for item in 0..printed {
         assert_ne!(past.fate(item).expect("it can be read"), wasmpool::journal::Fate::New, "item {item}");
@@ -448,4 +448,28 @@ fn standard_input_cannot_be_replayed() {
              hint: runs over files can be replayed: `--lines FILE`\n",
         ),
     );
+}
+
+/// A recorded run over a file; then something changes, and its item 0 is replayed.
+fn check_replay_after(change: &str, code: i32, message: &str) {
+    let script = format!(
+        "cp guests/text.wasm g.wasm; printf 'one two\n' > a; \
+         wasmpool run g.wasm analyze --files a --journal j --progress none > out; \
+         {change}; wasmpool replay j 0"
+    );
+    let message = message.to_owned();
+    bash(&script).stderr_is(move |stderr| stderr.contains(&message)).code(code).check();
+}
+
+#[test]
+fn an_item_whose_input_is_another_is_not_replayed() {
+    let message = "the input has changed since the journal was written: item 0 is another";
+    check_replay_after("printf 'three\n' > a", 2, message);
+    check_replay_after("rm a", 2, message);
+}
+
+#[test]
+fn an_item_of_a_guest_that_is_another_is_not_replayed() {
+    let message = "`g.wasm` is not the file that it was when the journal was written";
+    check_replay_after("cp guests/hello.wasm g.wasm", 3, message);
 }

@@ -105,6 +105,7 @@ impl BenchArgs {
         let input = self.input.kind()?;
         refuse_if_read_once(&input)?;
         let workers = workers(&self.workers, usable_cpus, input.most_items())?;
+        self.running.check_seed(self.limits.seed()?)?;
         let plan = Plan {
             guest: self.guest,
             export: self.export,

@@ -185,6 +185,17 @@ impl RunningArgs {
         }
     }
 
+    /// Refuses what cannot be promised together.
+    pub(super) fn check_seed(&self, seed: Option<u64>) -> Result<(), Error> {
+        match (seed, self.isolation()) {
+            (Some(_), Isolation::Worker) => Err(Error::usage(
+                "`--deterministic` does not go with `--isolation worker`: what an item finds would depend on its worker",
+                "leave one of them out",
+            )),
+            (None, _) | (_, Isolation::Item) => Ok(()),
+        }
+    }
+
     /// How a plain module's integers are read.
     pub(super) fn integers(&self) -> Integers {
         integers(self.unsigned)

@@ -7,6 +7,7 @@ use std::io::{self, IsTerminal, Write};
 use std::os::fd::AsFd;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
+use super::clash;
 use super::exit::{self, Ending};
 use super::{journal, signals};
 use crate::color::Color;
@@ -25,11 +26,19 @@ pub(super) fn supervise(plan: Plan) -> anyhow::Result<ExitCode> {
     let (canceller, cancellation) = Canceller::new();
     let pauser = Pauser::default();
     let own = pauser.clone();
-    signals::supervise(move || run(&plan, cancellation, own), |signal| canceller.cancel(signal), pauser)
+    let limit = plan.run_timeout;
+    signals::supervise(
+        move || run(&plan, cancellation, own),
+        |signal| canceller.cancel(signal),
+        pauser,
+        limit,
+    )
 }
 
 fn run(plan: &Plan, cancellation: Cancellation, pauser: Pauser) -> Result<ExitCode, Error> {
+    clash::check(plan)?;
     let guest = GuestFile::open(&plan.guest)?;
+    plan.kept.only.as_ref().map_or(Ok(()), |only| only.check_guest(&guest))?;
     let opening = pool::open(guest.name(), guest.memory(), options(plan, pauser))?;
     let bound = plan.bind(opening.description())?;
     // Before anything runs, and before there is a journal: what cannot be written need not be computed.
@@ -52,8 +61,10 @@ fn run(plan: &Plan, cancellation: Cancellation, pauser: Pauser) -> Result<ExitCo
         }
     };
     let mut sink = sink::for_run(sink_options(plan, &bound, place), output);
-    let job =
-        pool::Job { records: Records { journal, joblog, only: plan.kept.only, notes }, ..job(plan, bound) };
+    let job = pool::Job {
+        records: Records { journal, joblog, only: plan.kept.only.clone(), notes },
+        ..job(plan, bound)
+    };
     let summary = opening.run(job, sink.as_mut(), reporter.as_mut(), cancellation)?;
     drop(sink);
     file.map_or(Ok(()), OutputFile::commit)?;
@@ -81,7 +92,7 @@ impl Runs {
         let runs = Self::default();
         let canceller = runs.clone();
         let pauser = runs.pauser.clone();
-        signals::supervise(move || act(&runs), move |signal| canceller.cancel(signal), pauser)
+        signals::supervise(move || act(&runs), move |signal| canceller.cancel(signal), pauser, None)
     }
 
     /// What ends the next run.

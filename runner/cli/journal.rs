@@ -64,6 +64,9 @@ pub(super) fn open_joblog(plan: &Plan, bound: &Bound) -> Result<Option<Joblog>, 
     Joblog::open(path, goes_on, &plan.guest, &bound.export, bound.inputs.clone()).map(Some)
 }
 
+/// What a key calls the guest's digest.
+pub(super) const GUEST: &str = "the BLAKE3 of the guest";
+
 /// What makes this job the one it is: all that says what its items are and how they end.
 fn key(plan: &Plan, bound: &Bound, guest: &GuestFile) -> Result<Key, Error> {
     let Plan { limits, guest_limits, policy, integers, isolation, seed, meta, .. } = plan;
@@ -72,7 +75,7 @@ fn key(plan: &Plan, bound: &Bound, guest: &GuestFile) -> Result<Key, Error> {
     let Policy { retries, crash_retries, at_most_once, fail_fast: _, max_items_per_worker: _ } = policy;
     let mut key = Key::default();
     key.add("the version of wasmpool", env!("CARGO_PKG_VERSION"));
-    key.add("the BLAKE3 of the guest", guest.digest()?);
+    key.add(GUEST, guest.digest()?);
     key.add("the function", bound.export.full_name());
     key.add("the input", &plan.input);
     if let Some((name, detail)) = detail(&plan.input, bound) {

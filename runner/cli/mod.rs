@@ -13,6 +13,7 @@ use crate::error::ExitCode;
 
 mod bench;
 mod call;
+mod clash;
 mod completions;
 mod exit;
 mod figures;

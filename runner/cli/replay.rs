@@ -5,10 +5,11 @@ use std::path::{Path, PathBuf};
 
 use clap::Args;
 
+use super::journal::GUEST;
 use super::{job, parse, run::RunArgs};
 use crate::error::{Error, ExitCode};
 use crate::item::ItemIndex;
-use crate::journal::{self, Fate, Invocation};
+use crate::journal::{self, Fate, Invocation, Only};
 use crate::limits::Policy;
 use crate::outcome::Outcome;
 use crate::plan::{InputKind, Kept, Merging, Plan};
@@ -47,7 +48,7 @@ impl ReplayArgs {
         parse_run: impl FnOnce(&Invocation) -> Option<RunArgs>,
     ) -> Result<Plan, Error> {
         let index: ItemIndex = parse::number("INDEX", &self.index)?;
-        let (command, mut past) = journal::read(&self.journal)?;
+        let (key, command, mut past) = journal::read(&self.journal)?;
         let fate = past.fate(index)?;
         let args = parse_run(&command).ok_or_else(|| unknown_command(&self.journal))?;
         let plan = args.plan(usable_cpus)?;
@@ -63,6 +64,14 @@ impl ReplayArgs {
             hint: None,
             source,
         })?;
+        let only = Only {
+            item: index,
+            input: match fate {
+                Fate::Ended { input, .. } => Some(input),
+                Fate::New | Fate::Started => None,
+            },
+            guest: key.get(GUEST).map(str::to_owned),
+        };
         Ok(Plan {
             workers: NonZero::<usize>::MIN,
             window: NonZero::<u64>::MIN,
@@ -75,7 +84,7 @@ impl ReplayArgs {
             meta: true,
             progress: Progress::None,
             stats: false,
-            kept: Kept { only: Some(index), notes: vec![note(index, &fate)], ..Kept::default() },
+            kept: Kept { only: Some(only), notes: vec![note(index, &fate)], ..Kept::default() },
             ..plan
         })
     }

@@ -95,6 +95,7 @@ impl RunArgs {
         let merging = merging(self.each, self.merge);
         let input = self.input.kind()?;
         let workers = parse::workers(&self.workers, usable_cpus)?;
+        self.running.check_seed(self.limits.seed()?)?;
         Ok(Plan {
             guest: self.guest,
             export: self.export,

@@ -24,18 +24,20 @@ use crate::sandbox;
 const GRACE: Duration = Duration::from_secs(2);
 
 /// Runs `run`; at a signal, calls `cancel` with its number. What `pauser` pauses stops and goes on with this process.
+/// A run that should end itself after `limit` and cannot, because nobody reads what it writes, is not waited for.
 ///
 /// When this returns although the run has not ended, its thread is still there: the process should exit.
 ///
 /// # Errors
-/// Those of the run; [`Error::Interrupted`] if it was not waited for; the system's, if it refuses a thread.
+/// Those of the run; [`Error::Interrupted`] or [`Error::Deadline`] if it was not waited for; the system's, if it refuses a thread.
 pub(super) fn supervise(
     run: impl FnOnce() -> Result<ExitCode, Error> + Send + 'static,
     cancel: impl FnOnce(i32),
     pauser: Pauser,
+    limit: Option<Duration>,
 ) -> anyhow::Result<ExitCode> {
     let (sender, events) = mpsc::channel();
-    watch(heeded(), sender.clone(), pauser).context("signals cannot be watched for")?;
+    watch(heeded(), sender.clone(), pauser.clone()).context("signals cannot be watched for")?;
     // A file that may not grow any more is then an error of who writes it, like a full disk.
     signal_hook::flag::register(SIGXFSZ, Arc::default()).context("signals cannot be watched for")?;
     let run = move || {
@@ -43,10 +45,12 @@ pub(super) fn supervise(
         run()
     };
     let thread = thread::Builder::new().name("run".into()).spawn(run).context("a run cannot be started")?;
-    match wait(&events, cancel, GRACE) {
+    let deadline = limit.map(|limit| (limit, Box::new(pauser.timer(limit + GRACE)) as Left));
+    match wait(&events, cancel, GRACE, deadline) {
         // The panic itself has been reported where it happened.
         Ended::ByItself => Ok(thread.join().unwrap_or(Ok(ExitCode::INTERNAL))?),
         Ended::Abandoned { signal } => Err(Error::Interrupted { signal }.into()),
+        Ended::TooLate { limit } => Err(Error::Deadline { limit }.into()),
     }
 }
 
@@ -62,7 +66,11 @@ enum Event {
 enum Ended {
     ByItself,
     Abandoned { signal: i32 },
+    TooLate { limit: Duration },
 }
+
+/// How much time is left before a run is not waited for any longer.
+type Left = Box<dyn Fn() -> Duration>;
 
 /// Sends [`Event::Over`] when it is dropped.
 struct AtEnd(Sender<Event>);
@@ -74,16 +82,40 @@ impl Drop for AtEnd {
     }
 }
 
-fn wait(events: &Receiver<Event>, cancel: impl FnOnce(i32), grace: Duration) -> Ended {
-    let signal = match events.recv() {
-        Ok(Event::Signal(signal)) => signal,
-        Ok(Event::Over) | Err(mpsc::RecvError) => return Ended::ByItself,
+fn wait(
+    events: &Receiver<Event>,
+    cancel: impl FnOnce(i32),
+    grace: Duration,
+    deadline: Option<(Duration, Left)>,
+) -> Ended {
+    let signal = match first(events, deadline) {
+        Ok(signal) => signal,
+        Err(ended) => return ended,
     };
     let deadline = Instant::now() + grace;
     cancel(signal);
     match events.recv_timeout(deadline.saturating_duration_since(Instant::now())) {
         Ok(Event::Over) | Err(RecvTimeoutError::Disconnected) => Ended::ByItself,
         Ok(Event::Signal(_)) | Err(RecvTimeoutError::Timeout) => Ended::Abandoned { signal },
+    }
+}
+
+/// The first signal, or else how the run ended without one.
+fn first(events: &Receiver<Event>, deadline: Option<(Duration, Left)>) -> Result<i32, Ended> {
+    loop {
+        let event = match &deadline {
+            None => events.recv().map_err(|mpsc::RecvError| RecvTimeoutError::Disconnected),
+            Some((_, left)) => events.recv_timeout(left()),
+        };
+        match (event, &deadline) {
+            (Ok(Event::Signal(signal)), _) => return Ok(signal),
+            // It may have been stopped meanwhile, and then there is time left.
+            (Err(RecvTimeoutError::Timeout), Some((limit, left))) if left().is_zero() => {
+                return Err(Ended::TooLate { limit: *limit });
+            }
+            (Err(RecvTimeoutError::Timeout), _) => {}
+            (Ok(Event::Over) | Err(RecvTimeoutError::Disconnected), _) => return Err(Ended::ByItself),
+        }
     }
 }
 
@@ -140,7 +172,7 @@ mod tests {
             sender.send(*event).unwrap();
         }
         let mut cancelled = None;
-        let ended = wait(&receiver, |signal| cancelled = Some(signal), grace);
+        let ended = wait(&receiver, |signal| cancelled = Some(signal), grace, None);
         (ended, cancelled)
     }
 
@@ -168,14 +200,22 @@ mod tests {
 
     #[test]
     fn the_result_of_a_run_is_handed_on() {
-        let ended = supervise(|| Ok(ExitCode::ITEMS_FAILED), |_| (), Pauser::default());
+        let ended = supervise(|| Ok(ExitCode::ITEMS_FAILED), |_| (), Pauser::default(), None);
         assert_eq!(ended.unwrap(), ExitCode::ITEMS_FAILED);
     }
 
     #[test]
     fn h9_a_run_that_panics_is_an_internal_error() {
-        let ended = supervise(|| panic!("on purpose"), |_| (), Pauser::default());
+        let ended = supervise(|| panic!("on purpose"), |_| (), Pauser::default(), None);
         assert_eq!(ended.unwrap(), ExitCode::INTERNAL);
+    }
+
+    #[test]
+    fn a_run_that_cannot_end_at_its_deadline_is_not_waited_for() {
+        let (_sender, receiver) = mpsc::channel();
+        let limit = Duration::from_secs(3);
+        let deadline = Some((limit, Box::new(|| Duration::ZERO) as Left));
+        assert_eq!(wait(&receiver, |_| (), LONG, deadline), Ended::TooLate { limit });
     }
 
     #[test]

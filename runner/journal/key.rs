@@ -27,11 +27,15 @@ impl Key {
         self.0.push((name.to_owned(), value.to_string()));
     }
 
+    /// What was added by this name.
+    #[must_use]
+    pub fn get(&self, name: &str) -> Option<&str> {
+        self.0.iter().find(|(other, _)| other == name).map(|(_, value)| value.as_str())
+    }
+
     /// How `now` differs from this, one phrase each.
     pub(super) fn differences(&self, now: &Self) -> Vec<String> {
-        let find = |key: &Self, name: &str| {
-            key.0.iter().find(|(other, _)| other == name).map(|(_, value)| value.clone())
-        };
+        let find = |key: &Self, name: &str| key.get(name).map(str::to_owned);
         let names = self.0.iter().chain(now.0.iter().filter(|(name, _)| find(self, name).is_none()));
         names
             .filter_map(|(name, _)| {

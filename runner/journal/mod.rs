@@ -36,6 +36,7 @@ use self::book::Book;
 use self::frame::Salt;
 use self::recovery::{Found, Recovered};
 use crate::error::Error;
+use crate::guest_file::GuestFile;
 use crate::item::{ItemIndex, MERGE_BIT};
 use crate::outcome::Completion;
 
@@ -65,6 +66,47 @@ pub struct Journal {
     notes: Vec<String>,
 }
 
+/// The one item of a job that is to be run, and what must not have changed about it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Only {
+    /// The item.
+    pub item: ItemIndex,
+    /// What its input was; none if there is no record of it.
+    pub input: Option<InputHash>,
+    /// The digest of the guest's file.
+    pub guest: Option<String>,
+}
+
+impl Only {
+    /// The guest has to be the one it was.
+    ///
+    /// # Errors
+    /// If it is another, or cannot be read.
+    pub(crate) fn check_guest(&self, guest: &GuestFile) -> Result<(), Error> {
+        match &self.guest {
+            Some(was) if *was != guest.digest()? => Err(Error::guest(
+                guest.name(),
+                "is not the file that it was when the journal was written",
+                Some(
+                    "bring it back as it was, or run the item with the new one by `wasmpool run`".to_owned(),
+                ),
+            )),
+            Some(_) | None => Ok(()),
+        }
+    }
+
+    /// The item's input has to be what it was.
+    ///
+    /// # Errors
+    /// If it is another.
+    pub(crate) fn check_input(&self, now: InputHash) -> Result<(), Error> {
+        match self.input {
+            Some(was) if was != now => Err(past::changed(format!("item {} is another", self.item))),
+            Some(_) | None => Ok(()),
+        }
+    }
+}
+
 /// What is recorded of a run, and what of earlier records it goes on with.
 #[derive(Debug, Default)]
 pub struct Records {
@@ -73,7 +115,7 @@ pub struct Records {
     /// Where a line is written for each item that ends.
     pub joblog: Option<Joblog>,
     /// The only item to run, instead of all.
-    pub only: Option<ItemIndex>,
+    pub only: Option<Only>,
     /// What the user is to be told first: lower-case lines.
     pub notes: Vec<String>,
 }
@@ -200,12 +242,12 @@ impl Ledger {
     }
 }
 
-/// Reads the journal at `path` without changing it: the command it was written by, and what became of items. A run may
+/// Reads the journal at `path` without changing it: the key of its job, the command it was written by, and what became of items. A run may
 /// be writing it at the same time.
 ///
 /// # Errors
 /// If it cannot be read, is no journal, or a damaged one.
-pub fn read(path: &Path) -> Result<(Invocation, Past), Error> {
+pub fn read(path: &Path) -> Result<(Key, Invocation, Past), Error> {
     let name = format!("the journal `{}`", path.display());
     let file = File::open(path).map_err(|source| cannot_read(&name, source))?;
     let len = check(&file, &name)?;
@@ -213,10 +255,10 @@ pub fn read(path: &Path) -> Result<(Invocation, Past), Error> {
     match recovery::read(&file, len, path)? {
         Found::Nothing => Err(Error::usage(format!("{name} is empty"), "nothing has been recorded in it")),
         Found::Journal(salt, mut recovered) => {
-            let Some((_, command)) = recovered.key.take() else {
+            let Some((key, command)) = recovered.key.take() else {
                 return Err(Error::usage(format!("{name} is empty"), "nothing has been recorded in it"));
             };
-            Ok((command, Past::new(file, salt, name, recovered, false)))
+            Ok((key, command, Past::new(file, salt, name, recovered, false)))
         }
     }
 }

@@ -181,7 +181,7 @@ impl Past {
     }
 }
 
-fn changed(how: String) -> Error {
+pub(super) fn changed(how: String) -> Error {
     Error::usage(
         format!("the input has changed since the journal was written: {how}"),
         "bring it back as it was, or start anew with another journal",

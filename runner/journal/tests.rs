@@ -371,7 +371,7 @@ fn merges_are_not_recorded() {
 #[test]
 fn a_journal_tells_how_it_was_started() {
     let place = journal_of(&[(5, ok("1"))]);
-    let (was, mut past) = read(&place.path).unwrap();
+    let (_, was, mut past) = read(&place.path).unwrap();
     assert_eq!(was, command());
     assert_eq!(past.fate(5).unwrap(), ended(5, &ok("1")));
     assert!(was.arguments().eq(["run", "g.wasm"].map(OsString::from)));

@@ -273,8 +273,8 @@ impl Dispatcher<'_> {
         self.pass_gate(bytes, held_before);
         self.tick();
         match self.fail_fast.filter(|most| self.state.failed() >= most.get()) {
-            Some(_) if self.stop.is_none() => {
-                self.stop(Error::FailFast { failures: self.state.failed() }, Duration::ZERO);
+            Some(most) if self.stop.is_none() => {
+                self.stop(Error::FailFast { most: most.get() }, Duration::ZERO);
             }
             Some(_) | None => {}
         }

@@ -11,7 +11,7 @@ use super::dispatcher::Event;
 use crate::chunk::{Chunk, Inputs};
 use crate::error::Error;
 use crate::item::ItemIndex;
-use crate::journal::{InputHash, Journal, hash_of_input, hash_of_refused};
+use crate::journal::{InputHash, Journal, Only, hash_of_input, hash_of_refused};
 use crate::outcome::{Completion, Outcome};
 use crate::scheduler::Window;
 use crate::source::{Next, Refused, Source};
@@ -30,7 +30,7 @@ pub(super) struct Feeder {
     events: Sender<Event>,
     journal: Option<Journal>,
     /// The only item that is wanted.
-    only: Option<ItemIndex>,
+    only: Option<Only>,
     /// The item that is read next.
     next: ItemIndex,
     /// How many items have been admitted.
@@ -60,14 +60,14 @@ impl Feeder {
     }
 
     /// With a journal that knows what has been done already, and as the only item the one that is wanted.
-    pub(super) fn with(self, journal: Option<Journal>, only: Option<ItemIndex>) -> Self {
+    pub(super) fn with(self, journal: Option<Journal>, only: Option<Only>) -> Self {
         Self { journal, only, ..self }
     }
 
     /// Feeds until the source ends or the window is closed.
     pub(super) fn run(mut self) {
-        let fed = match self.only {
-            Some(item) => self.feed_only(item),
+        let fed = match self.only.clone() {
+            Some(only) => self.feed_only(&only),
             None => self.feed_all(),
         };
         match fed {
@@ -161,12 +161,19 @@ impl Feeder {
     }
 
     /// Passes over all items but this one.
-    fn feed_only(&mut self, item: ItemIndex) -> Result<(), Stop> {
+    fn feed_only(&mut self, only: &Only) -> Result<(), Stop> {
+        let item = only.item;
         while self.next <= item {
             match self.source.next((item - self.next).clamp(1, PASSED), CHUNK_BYTES)? {
                 None => return Err(Stop::Failed(no_such_item(item, self.next))),
-                Some(Next::Inputs(inputs)) if self.next == item => self.feed(inputs)?,
-                Some(Next::Refused(refused)) if self.next == item => self.refuse(refused)?,
+                Some(Next::Inputs(inputs)) if self.next == item => {
+                    only.check_input(inputs.input(0).map_or_else(InputHash::default, hash_of_input))?;
+                    self.feed(inputs)?;
+                }
+                Some(Next::Refused(refused)) if self.next == item => {
+                    only.check_input(hash_of_refused(&refused))?;
+                    self.refuse(refused)?;
+                }
                 Some(Next::Inputs(inputs)) => self.next += inputs.count(),
                 Some(Next::Refused(_)) => self.next += 1,
                 Some(Next::Remark(line)) => self.tell(Event::InputRemark { line }),

@@ -270,8 +270,8 @@ impl Opening<'_> {
         let ledger = Ledger::new(journal.as_ref(), joblog);
         let events = cancellation.sender;
         let watched = Watched::new(&events);
-        let feeder =
-            Feeder::new(job.source, Arc::clone(&window), Arc::clone(&shared), events).with(journal, only);
+        let feeder = Feeder::new(job.source, Arc::clone(&window), Arc::clone(&shared), events)
+            .with(journal, only.clone());
         // Not waited for: it may be reading an input that never comes.
         std::thread::Builder::new()
             .name("feeder".into())
@@ -286,7 +286,7 @@ impl Opening<'_> {
             sink,
             reporter,
             state: RunState::new(job.returns),
-            table: Table::starting_at(only.unwrap_or(0)),
+            table: Table::starting_at(only.map_or(0, |only| only.item)),
             fail_fast: job.policy.fail_fast,
             deadline: self.deadline,
             stop: None,

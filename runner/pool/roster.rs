@@ -6,6 +6,7 @@
 use std::collections::BTreeMap;
 use std::os::fd::OwnedFd;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
 use rustix::process::{Signal, pidfd_send_signal};
 
@@ -40,6 +41,13 @@ impl Pauser {
     pub fn resume(&self) {
         self.roster.continue_all();
         self.clock.resume();
+    }
+
+    /// Tells what is left of this time, from now on and not counting what is paused.
+    pub(crate) fn timer(&self, time: Duration) -> impl Fn() -> Duration + use<> {
+        let clock = Arc::clone(&self.clock);
+        let end = clock.now().after(time);
+        move || end.since(clock.now())
     }
 
     pub(super) fn clock(&self) -> &Arc<Clock> {

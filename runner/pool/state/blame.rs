@@ -165,12 +165,13 @@ impl WorkerState {
         outcome: Outcome,
     ) -> (ItemIndex, Completion) {
         // Of a killed item that is all that is known; of a worker that died, nothing is.
-        let wall = match outcome {
-            Outcome::Timeout { limit: TimeLimit::Wall(limit) } => limit,
-            _ => Duration::ZERO,
+        let (wall, cpu) = match outcome {
+            Outcome::Timeout { limit: TimeLimit::Wall(limit) } => (limit, Duration::ZERO),
+            Outcome::Timeout { limit: TimeLimit::Cpu(limit) } => (limit, limit),
+            _ => (Duration::ZERO, Duration::ZERO),
         };
         let attempts = tries.attempt();
-        let meta = Meta { wall, attempts, worker: self.slot, pid: self.pid, ..Meta::default() };
+        let meta = Meta { wall, cpu, attempts, worker: self.slot, pid: self.pid, ..Meta::default() };
         let file = chunk.file(position);
         (chunk.first() + position, Completion { file, meta: Box::new(meta), ..Completion::new(outcome) })
     }
