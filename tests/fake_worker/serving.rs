@@ -200,8 +200,9 @@ impl Actor {
             }
             Misdeed::Forge(other) => {
                 self.wait_for(HAS_IT);
-                self.write(&single(other, attempt, b"\"forged\"", 0))?;
+                // Before the lie: it may be the last thing this process does.
                 self.mark(FORGED);
+                self.write(&single(other, attempt, b"\"forged\"", 0))?;
                 self.write(&honest)?;
             }
             Misdeed::Stop => {
@@ -250,6 +251,8 @@ impl Actor {
         {
             self.mark(HAS_IT);
             self.wait_for(FORGED);
+            // The lie is to come first.
+            rest(50 * BLINK);
         }
     }
 
