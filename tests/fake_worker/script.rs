@@ -138,7 +138,7 @@ pub(crate) enum Misdeed {
     DieScribbling(Death),
     /// Fails at this step of the item in this way.
     Fail(Step, Fault),
-    /// Gives the result of this item, which another worker is running, beside its own.
+    /// Gives the result of an item that another worker is running, from this one on, beside its own.
     Forge(ItemIndex),
     /// Stops for a moment, as a whole.
     Stop,

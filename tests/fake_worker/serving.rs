@@ -198,8 +198,9 @@ impl Actor {
                     Fault::Error => self.write(&GARBAGE)?,
                 }
             }
-            Misdeed::Forge(other) => {
+            Misdeed::Forge(_) => {
                 self.wait_for(HAS_IT);
+                let other = std::fs::read_to_string(self.stage().join(HAS_IT)).unwrap().parse().unwrap();
                 // Before the lie: it may be the last thing this process does.
                 self.mark(FORGED);
                 self.write(&single(other, attempt, b"\"forged\"", 0))?;
@@ -244,12 +245,16 @@ impl Actor {
         Ok(Served::Well)
     }
 
-    /// Two workers that are to meet do so before this item, which one of them speaks for and the other runs.
+    /// Two workers that are to meet do so at the first item of the second, which it runs and the other speaks for.
     fn meet(&self, item: ItemIndex) {
-        if let Some((_, Misdeed::Forge(other))) = self.script.misdeed
-            && item == other
+        if let Some((_, Misdeed::Forge(first))) = self.script.misdeed
+            && item >= first
+            && !self.stage().join(FORGED).exists()
         {
-            self.mark(HAS_IT);
+            let name = self.stage().join(item.to_string());
+            std::fs::write(&name, item.to_string()).unwrap();
+            // Whole when it is there.
+            std::fs::rename(name, self.stage().join(HAS_IT)).unwrap();
             self.wait_for(FORGED);
             // The lie is to come first.
             rest(50 * BLINK);
