@@ -298,6 +298,7 @@ impl Actor {
 }
 
 /// Stops this process, which another one continues.
+#[expect(clippy::zombie_processes, reason = "it ends after this process has gone on, or is gone")]
 fn stop_for_a_moment() {
     let own = rustix::process::getpid();
     // What it inherits is closed, or the end of a worker that is killed meanwhile would not be seen in its pipes.
@@ -310,6 +311,7 @@ fn stop_for_a_moment() {
 }
 
 /// Has these bytes written to the results after a while, by a process that is not killed with this one.
+#[expect(clippy::zombie_processes, reason = "it outlives this process")]
 fn write_later(stage: &Path, pause: Duration, bytes: &[u8]) {
     let path = stage.join("late");
     fs::write(&path, bytes).unwrap();

@@ -33,7 +33,7 @@ fn ends(policy: Policy, causes: &[Cause]) -> Vec<Option<Outcome>> {
 fn an_item_may_bring_down_as_many_workers_as_it_is_said() {
     let crash = Some(Outcome::Crash { end: WorkerEnd::Signalled(6) });
     let policy = |crash_retries| Policy { crash_retries, ..Policy::default() };
-    assert_eq!(ends(policy(0), &[ABORTED]), [crash.clone()]);
+    assert_eq!(ends(policy(0), &[ABORTED]), std::slice::from_ref(&crash));
     assert_eq!(ends(policy(2), &[ABORTED, ABORTED, ABORTED]), [None, None, crash]);
 }
 
