@@ -131,7 +131,7 @@ impl Guest for Hostile {
         // A payload that survives arithmetic on some machines and not on others.
         let nan = black_box(f64::from_bits((f64::NAN.to_bits() ^ (1 << 63)) | (n & 0xff)));
         let infinity = black_box(f64::INFINITY);
-        let sums = [nan + 1.0, nan * infinity, infinity - infinity, 0.0 * infinity, (-infinity).sqrt()];
+        let sums = [nan + 1.0, nan * infinity, infinity + -infinity, 0.0 * infinity, (-infinity).sqrt()];
         sums.map(f64::to_bits).into()
     }
 
