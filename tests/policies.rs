@@ -90,7 +90,7 @@ fn an_item_that_crashes_its_worker_is_tried_as_often_as_it_is_said() {
         // By then the compile worker has ended.
         running.line();
         for _ in 0..expected {
-            crash_who_computes(&mut running);
+            running.worker_at_work().kill(Signal::ABORT);
         }
         running.check();
     }
@@ -105,24 +105,8 @@ fn an_item_that_is_started_at_most_once_is_not_started_again_after_a_kill() {
             .code(1)
             .start();
     running.line();
-    signal_who_computes(&mut running, Signal::KILL);
+    running.worker_at_work().kill(Signal::KILL);
     running.check();
-}
-
-/// Waits until a worker computes, and has it crash.
-fn crash_who_computes(running: &mut crate::harness::Running) {
-    signal_who_computes(running, Signal::ABORT);
-}
-
-fn signal_who_computes(running: &mut crate::harness::Running, signal: Signal) {
-    loop {
-        if let Some(worker) = running.workers().iter().find(|worker| worker.computes_now()) {
-            // The one that compiles is over in a moment, and a spare has nothing to compute.
-            if worker.computes_now() {
-                return worker.kill(signal);
-            }
-        }
-    }
 }
 
 #[test]
