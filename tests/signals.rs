@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 use rustix::io::ioctl_fionread;
 use rustix::process::Signal;
 
-use crate::harness::{PATIENCE, Running, Worker, run};
+use crate::harness::{PATIENCE, Running, run};
 
 /// A run whose workers are busy for ever, after its first record.
 fn busy(code: i32, stderr: &str) -> Running {
@@ -97,10 +97,7 @@ fn h6_a_second_signal_ends_the_run_at_once() {
 #[test]
 fn h8_a_host_that_is_killed_leaves_no_unfinished_output() {
     let running = run("hostile.wasm spin --range 0..4 -j 2 --chunk 1 --timeout none -o out").code(-9).start();
-    let deadline = Instant::now() + PATIENCE;
-    while !running.workers().iter().skip(1).any(Worker::computes_now) {
-        assert!(Instant::now() < deadline, "no worker computes");
-    }
+    running.worker_at_work();
     running.signal(Signal::KILL);
     assert!(running.ends_within(PATIENCE), "it survives");
     assert!(!folder_of(&running).iter().any(|name| name.starts_with(".wasmpool")));
