@@ -9,22 +9,22 @@
 //! that serves can take only so much memory beyond what it has when it is locked.
 
 pub mod fds;
+mod layers;
 mod rlimit;
 mod signals;
+mod start;
 
 use std::io;
 
 use rustix::process::{Resource, Rlimit, Signal};
 
 pub use self::fds::{DescriptorError, Descriptors};
+pub use self::layers::{Layer, LayerState, Mode};
 pub(crate) use self::signals::{heed_children, stop_this_process};
+pub use self::start::{Access, Profile, Start};
 
-/// What a worker needs, and so what its lock leaves it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Profile {
-    /// The processor, its own memory and the descriptors it was started with.
-    Compute,
-}
+/// Private writable memory a compile worker may have. A 69 MB guest, the largest seen, needs less than half of it.
+const COMPILE_MEMORY: u64 = 4 << 30;
 
 /// Why a process cannot become a worker.
 #[derive(Debug, thiserror::Error)]
@@ -39,6 +39,14 @@ pub enum SetupError {
         what: &'static str,
         /// What the system said.
         source: io::Error,
+    },
+    /// A layer of protection does not hold that has to.
+    #[error("{layer} does not hold: {why}")]
+    Unprotected {
+        /// The layer.
+        layer: Layer,
+        /// Why not.
+        why: String,
     },
     /// A descriptor is not what the table says.
     #[error(transparent)]
@@ -61,24 +69,32 @@ pub struct Loaded<T> {
 /// The protection layers that hold for this process.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Enforced {
-    /// Their names, in the order in which they were put on.
-    pub layers: Vec<String>,
+    /// Each of them, in the order of [`Layer::ALL`].
+    pub layers: Vec<LayerState>,
     /// The most bytes of private, writable memory that the process can have, if it was told how much more it may get.
     pub data_limit: Option<u64>,
 }
 
-/// Makes a worker of this process, which the process `host` started. To be called first, by its only thread.
+/// Makes a worker of this process. To be called first, by its only thread.
 ///
 /// # Errors
 /// If the host is gone, a descriptor is not what the table says, or the system refuses.
-pub fn configure(profile: Profile, host: u32) -> Result<(Configured, Descriptors), SetupError> {
-    die_with(host)?;
+pub fn configure(start: &Start) -> Result<(Configured, Descriptors), SetupError> {
+    die_with(start.host)?;
     signals::reset().map_err(|source| SetupError::System { what: "reset signals", source })?;
     let none = Rlimit { current: Some(0), maximum: Some(0) };
     rustix::process::setrlimit(Resource::Core, none)
         .map_err(|errno| SetupError::System { what: "forbid core dumps", source: errno.into() })?;
-    let descriptors = fds::take()?;
-    Ok((Configured { profile }, descriptors))
+    let dirs = match &start.profile {
+        Profile::Compile | Profile::Compute => 0,
+        Profile::Files(dirs) => dirs.len(),
+    };
+    let descriptors = fds::take(dirs)?;
+    if start.profile == Profile::Compile {
+        rlimit::set_data(COMPILE_MEMORY)
+            .map_err(|source| SetupError::System { what: "limit its memory", source })?;
+    }
+    Ok((Configured { profile: start.profile.clone() }, descriptors))
 }
 
 fn die_with(host: u32) -> Result<(), SetupError> {
@@ -110,9 +126,7 @@ impl<T> Loaded<T> {
         let data_limit = memory.map(rlimit::data).transpose();
         let data_limit =
             data_limit.map_err(|source| SetupError::System { what: "limit its memory", source })?;
-        match self.profile {
-            Profile::Compute => Ok((self.loaded, Enforced { layers: Vec::new(), data_limit })),
-        }
+        Ok((self.loaded, Enforced { layers: Vec::new(), data_limit }))
     }
 }
 

@@ -17,8 +17,14 @@ const UNKNOWN: u64 = 1 << 30;
 pub(super) fn data(more: u64) -> io::Result<u64> {
     let has = fs::read_to_string("/proc/self/status").ok().and_then(|status| vm_data(&status));
     let wanted = has.unwrap_or(UNKNOWN).saturating_add(more);
+    set_data(wanted)
+}
+
+/// Leaves the process `bytes` of writable memory in all, for good; returns where the limit is now. A limit that is lower
+/// already stays.
+pub(super) fn set_data(bytes: u64) -> io::Result<u64> {
     let Rlimit { current, maximum } = getrlimit(Resource::Data);
-    let limit = [current, maximum].into_iter().flatten().fold(wanted, u64::min);
+    let limit = [current, maximum].into_iter().flatten().fold(bytes, u64::min);
     setrlimit(Resource::Data, Rlimit { current: Some(limit), maximum: Some(limit) })?;
     Ok(limit)
 }

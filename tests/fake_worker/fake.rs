@@ -18,6 +18,7 @@ use wasmpool::limits::{CodeOptions, GuestLimits, Isolation, Limits, Policy};
 use wasmpool::outcome::{Completion, Outcome, Printed, Returns};
 use wasmpool::pool::{self, Canceller, Job, Options, Pauser};
 use wasmpool::report::{Reporter, RunEvent, Summary};
+use wasmpool::sandbox::Mode;
 use wasmpool::sink::{Accepted, InputEnd, Sink};
 use wasmpool::source::{Range, Source};
 use wasmpool::wire::msg::Serve;
@@ -81,6 +82,8 @@ pub(crate) fn job(source: Box<dyn Source>) -> Job {
             isolation: Isolation::Item,
             seed: None,
             integers: Integers::Signed,
+            dirs: Vec::new(),
+            env: Vec::new(),
         },
         returns: Returns::Value,
         printed: Printed::Recorded,
@@ -123,7 +126,8 @@ impl Fake {
 
     /// What the fake guest is said to offer.
     pub(crate) fn describe(&self) -> Result<Description, Error> {
-        let description = pool::describe(Path::new("fake.wasm"), &guest(), Some(self.stage.join("worker")));
+        let description =
+            pool::describe(Path::new("fake.wasm"), &guest(), Some(self.stage.join("worker")), Mode::Off);
         self.check_none_left();
         description
     }
@@ -185,6 +189,9 @@ impl Fake {
             code: CodeOptions::default(),
             run_timeout: None,
             pauser: Pauser::default(),
+            // Fakes lock nothing.
+            sandbox: Mode::Off,
+            dirs: Vec::new(),
         }
     }
 
