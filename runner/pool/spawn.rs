@@ -13,7 +13,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, Sender, channel};
-use std::thread::JoinHandle;
+use std::thread::{self, JoinHandle};
 
 use command_fds::{CommandFdExt, FdMapping};
 use rustix::fs::OFlags;
@@ -28,6 +28,9 @@ use crate::sandbox::{Access, Mode, Profile, Start, fds};
 use crate::shm::segment::SegmentFile;
 use crate::wire::msg::{Load, Request};
 use crate::wire::{encode_request, version};
+
+/// Tells the pool of threads that the runtime compiles on how many to have.
+const COMPILE_THREADS: &str = "RAYON_NUM_THREADS";
 
 /// The name of the hidden subcommand that makes a process a worker.
 pub const WORKER_ARGUMENT: &str = "__worker";
@@ -126,11 +129,16 @@ impl Launcher {
         }
         let start = Start { host: std::process::id(), profile, mode: self.sandbox };
 
-        let child = Command::new(&self.executable)
+        let mut command = Command::new(&self.executable);
+        command.env_clear();
+        if start.profile == Profile::Compile {
+            // The jail hides the files that tell it how many it may use.
+            command.env(COMPILE_THREADS, thread::available_parallelism().map_or(1, usize::from).to_string());
+        }
+        let child = command
             .arg0("wasmpool-worker")
             .arg(WORKER_ARGUMENT)
             .args(start.arguments())
-            .env_clear()
             // A terminal's Ctrl-C is for the host, which then ends its workers itself.
             .process_group(0)
             .stdin(Stdio::null())

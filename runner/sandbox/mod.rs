@@ -4,21 +4,28 @@
 //! [`Loaded::lock`] → ready. What was loaded comes out of [`Loaded`] only through the lock, so no guest code can run
 //! before it.
 //!
-//! **The lock holds nothing but memory yet.** A worker is a process of its own with exactly the descriptors it needs,
-//! which dies with its host and dumps no core; no system call is refused to it, and [`Enforced::layers`] is empty. One
-//! that serves can take only so much memory beyond what it has when it is locked.
+//! A worker is a process of its own with exactly the descriptors it needs, which dies with its host and dumps no core.
+//! The [layers](Layer) around it are put on by the process itself, without rights or preparations: some of them before
+//! it reads a byte that somebody else chose, the rest when its code is mapped and its threads are there. Each is told
+//! by whether it holds, and why not.
 
 pub mod fds;
+mod filter;
+mod identity;
+mod jail;
+mod landlock;
 mod layers;
+mod own;
 mod rlimit;
 mod signals;
 mod start;
+pub mod syscalls;
 
 use std::io;
 
-use rustix::process::{Resource, Rlimit, Signal};
-
 pub use self::fds::{DescriptorError, Descriptors};
+pub use self::filter::filters;
+use self::jail::Jail;
 pub use self::layers::{Layer, LayerState, Mode};
 pub(crate) use self::signals::{heed_children, stop_this_process};
 pub use self::start::{Access, Profile, Start};
@@ -56,13 +63,13 @@ pub enum SetupError {
 /// A process that dies with its host and holds exactly its descriptors. It may load a guest.
 #[derive(Debug)]
 pub struct Configured {
-    profile: Profile,
+    jail: Jail,
 }
 
 /// A process that has loaded something and must be locked before that can be used.
 #[derive(Debug)]
 pub struct Loaded<T> {
-    profile: Profile,
+    jail: Jail,
     loaded: T,
 }
 
@@ -80,30 +87,26 @@ pub struct Enforced {
 /// # Errors
 /// If the host is gone, a descriptor is not what the table says, or the system refuses.
 pub fn configure(start: &Start) -> Result<(Configured, Descriptors), SetupError> {
-    die_with(start.host)?;
-    signals::reset().map_err(|source| SetupError::System { what: "reset signals", source })?;
-    let none = Rlimit { current: Some(0), maximum: Some(0) };
-    rustix::process::setrlimit(Resource::Core, none)
-        .map_err(|errno| SetupError::System { what: "forbid core dumps", source: errno.into() })?;
+    own::die_with(start.host)?;
+    signals::reset().map_err(SetupError::system("reset signals"))?;
+    rlimit::forbid_core_dumps().map_err(SetupError::system("forbid core dumps"))?;
     let dirs = match &start.profile {
         Profile::Compile | Profile::Compute => 0,
         Profile::Files(dirs) => dirs.len(),
     };
     let descriptors = fds::take(dirs)?;
     if start.profile == Profile::Compile {
-        rlimit::set_data(COMPILE_MEMORY)
-            .map_err(|source| SetupError::System { what: "limit its memory", source })?;
+        rlimit::set_data(COMPILE_MEMORY).map_err(SetupError::system("limit its memory"))?;
     }
-    Ok((Configured { profile: start.profile.clone() }, descriptors))
+    let mut jail = Jail::new(start);
+    jail.close_in(start.host, &descriptors.lifeline, &descriptors.dirs)?;
+    Ok((Configured { jail }, descriptors))
 }
 
-fn die_with(host: u32) -> Result<(), SetupError> {
-    rustix::process::set_parent_process_death_signal(Some(Signal::KILL))
-        .map_err(|errno| SetupError::System { what: "arrange to die with the host", source: errno.into() })?;
-    // Had it died before the call, the signal would never come.
-    let parent = rustix::process::getppid().map(|pid| pid.as_raw_nonzero().get());
-    let same = parent.is_some_and(|pid| u32::try_from(pid) == Ok(host));
-    if same { Ok(()) } else { Err(SetupError::Orphan) }
+impl SetupError {
+    fn system<E: Into<io::Error>>(what: &'static str) -> impl FnOnce(E) -> Self {
+        move |source| Self::System { what, source: source.into() }
+    }
 }
 
 impl Configured {
@@ -112,21 +115,19 @@ impl Configured {
     /// # Errors
     /// As `load`.
     pub fn load<T, E>(self, load: impl FnOnce() -> Result<T, E>) -> Result<Loaded<T>, E> {
-        Ok(Loaded { profile: self.profile, loaded: load()? })
+        Ok(Loaded { jail: self.jail, loaded: load()? })
     }
 }
 
 impl<T> Loaded<T> {
-    /// Locks the process, for good, and gives out what was loaded. No layer exists yet. From here on the process gets
-    /// `memory` more bytes that it can write to; if none are named, as many as before.
+    /// Locks the process, for good, and gives out what was loaded. From here on the process gets `memory` more bytes
+    /// that it can write to; if none are named, as many as before.
     ///
     /// # Errors
-    /// If the system refuses.
+    /// If a layer does not hold that must.
     pub fn lock(self, memory: Option<u64>) -> Result<(T, Enforced), SetupError> {
-        let data_limit = memory.map(rlimit::data).transpose();
-        let data_limit =
-            data_limit.map_err(|source| SetupError::System { what: "limit its memory", source })?;
-        Ok((self.loaded, Enforced { layers: Vec::new(), data_limit }))
+        let enforced = self.jail.shut(memory)?;
+        Ok((self.loaded, enforced))
     }
 }
 
@@ -135,17 +136,9 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_was_loaded_comes_out_of_the_lock() {
-        let configured = Configured { profile: Profile::Compute };
-        let (loaded, enforced) = configured.load(|| Ok::<_, ()>(7)).unwrap().lock(None).unwrap();
-        assert_eq!(loaded, 7);
-        assert_eq!(enforced, Enforced::default());
-    }
-
-    #[test]
     fn a_process_whose_parent_is_another_is_an_orphan() {
         let myself = std::process::id();
-        assert!(matches!(die_with(myself), Err(SetupError::Orphan)));
+        assert!(matches!(own::die_with(myself), Err(SetupError::Orphan)));
         // A test process outlives whoever runs it.
         rustix::process::set_parent_process_death_signal(None).unwrap();
     }
