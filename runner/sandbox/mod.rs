@@ -132,14 +132,4 @@ impl<T> Loaded<T> {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_process_whose_parent_is_another_is_an_orphan() {
-        let myself = std::process::id();
-        assert!(matches!(own::die_with(myself), Err(SetupError::Orphan)));
-        // A test process outlives whoever runs it.
-        rustix::process::set_parent_process_death_signal(None).unwrap();
-    }
-}
+mod tests;

@@ -1,0 +1,155 @@
+//! A cell: a process of its own that locks itself in and then does one thing.
+
+use std::os::fd::OwnedFd;
+use std::{fmt, io};
+
+use nix::libc;
+use rustix::process::{Pid, Signal, WaitOptions, WaitStatus, kill_process, waitpid};
+
+use super::super::identity::{Root, give_up_rights};
+use super::super::jail::Jail;
+use super::super::{Layer, Mode, Profile, Start};
+
+/// What came of it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Fate {
+    /// It could do it.
+    Worked,
+    /// The system refused, with this error.
+    Refused(i32),
+    /// It was ended by this signal.
+    Killed(i32),
+}
+
+/// A process that waits until it is dropped.
+pub(super) struct Victim(Pid);
+
+/// Exit codes of a cell: an error's number, or one of these.
+const WORKED: i32 = 0;
+const BROKEN: i32 = 250;
+const UNKNOWN: i32 = 251;
+
+impl Fate {
+    /// Whether it could not do it.
+    pub(super) fn is_stopped(self) -> bool {
+        self != Self::Worked
+    }
+
+    /// Whether the filter ended it.
+    pub(super) fn is_filtered(self) -> bool {
+        self == Self::Killed(libc::SIGSYS)
+    }
+}
+
+impl fmt::Display for Fate {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Worked => f.write_str("worked"),
+            Self::Refused(number) => write!(f, "{:?}", nix::errno::Errno::from_raw(*number)),
+            Self::Killed(number) => write!(f, "signal {number}"),
+        }
+    }
+}
+
+/// What `deed` comes to in a process of nobody with these layers around it.
+#[track_caller]
+pub(super) fn attempt(layers: &[Layer], profile: &Profile, deed: impl FnOnce() -> io::Result<()>) -> Fate {
+    attempt_with(layers, profile, Vec::new(), deed)
+}
+
+/// As [`attempt`], with folders.
+#[track_caller]
+pub(super) fn attempt_with(
+    layers: &[Layer],
+    profile: &Profile,
+    dirs: Vec<OwnedFd>,
+    deed: impl FnOnce() -> io::Result<()>,
+) -> Fate {
+    let child = fork(|| {
+        if lock_in(layers, profile, &dirs).is_none() {
+            return BROKEN;
+        }
+        match deed() {
+            Ok(()) => WORKED,
+            Err(error) => error.raw_os_error().unwrap_or(UNKNOWN),
+        }
+    });
+    let (_, status) = waitpid(Some(child), WaitOptions::empty()).unwrap().expect("it was waited for");
+    fate(status)
+}
+
+fn fate(status: WaitStatus) -> Fate {
+    match (status.exit_status(), status.terminating_signal()) {
+        (Some(WORKED), _) => Fate::Worked,
+        (Some(BROKEN), _) => panic!("a cell cannot lock itself in"),
+        (Some(UNKNOWN), _) => panic!("an error without a number"),
+        (Some(number), _) => Fate::Refused(number),
+        (None, Some(signal)) => Fate::Killed(signal),
+        (None, None) => panic!("a cell that has ended, and has not"),
+    }
+}
+
+/// A process of nobody with these layers around it that does nothing.
+pub(super) fn victim(layers: &[Layer]) -> Victim {
+    let (ready, told) = io::pipe().unwrap();
+    let child = fork(|| {
+        if lock_in(layers, &Profile::Compute, &[]).is_none() {
+            return BROKEN;
+        }
+        // The end of the pipe says that it is locked; sleeping takes a call that a locked process has.
+        drop(told);
+        loop {
+            std::thread::park();
+        }
+    });
+    let victim = Victim(child);
+    drop(io::read_to_string(ready).unwrap());
+    victim
+}
+
+impl Victim {
+    pub(super) fn pid(&self) -> i32 {
+        self.0.as_raw_nonzero().get()
+    }
+}
+
+impl Drop for Victim {
+    fn drop(&mut self) {
+        kill_process(self.0, Signal::KILL).unwrap();
+        waitpid(Some(self.0), WaitOptions::empty()).unwrap();
+    }
+}
+
+/// Locks this process in as workers do, but for the limit of its memory.
+fn lock_in(layers: &[Layer], profile: &Profile, dirs: &[OwnedFd]) -> Option<()> {
+    // Every cell is an ordinary user's: root has no business in a worker.
+    let named_root = matches!(profile, Profile::Files(_)) && layers.contains(&Layer::Unprivileged);
+    if !named_root {
+        let _ = give_up_rights(Root::Leaves);
+    }
+    let host = rustix::process::getppid()?.as_raw_nonzero().get().unsigned_abs();
+    let start = Start { host, profile: profile.clone(), mode: Mode::Off };
+    let (lifeline, held) = io::pipe().ok()?;
+    // The cell's own end of it goes with the cell.
+    std::mem::forget(held);
+    let mut jail = Jail::of(&start, layers.to_vec());
+    jail.close_in(host, &lifeline.into(), dirs).ok()?;
+    jail.shut(None).ok()?;
+    Some(())
+}
+
+/// Runs `body` in a copy of this process, which ends with its result.
+fn fork(body: impl FnOnce() -> i32) -> Pid {
+    // SAFETY: the copy has one thread, and shares nothing with this one. What it calls takes no lock but the
+    // allocator's, which the C library leaves free in it.
+    let child = unsafe { libc::fork() };
+    assert!(child >= 0, "a process can be had");
+    match Pid::from_raw(child) {
+        Some(child) => child,
+        None => {
+            let code = body();
+            // SAFETY: ends the copy without running what this process has to do at its end.
+            unsafe { libc::_exit(code) }
+        }
+    }
+}

@@ -1,0 +1,19 @@
+//! Locked processes of our own, and what they still can do.
+
+#![expect(unsafe_code, reason = "makes processes, and asks the kernel for what no library would")]
+
+mod attacks;
+mod cell;
+mod matrix;
+mod numbers;
+mod trees;
+
+use super::{SetupError, own};
+
+#[test]
+fn a_process_whose_parent_is_another_is_an_orphan() {
+    let myself = std::process::id();
+    assert!(matches!(own::die_with(myself), Err(SetupError::Orphan)));
+    // A test process outlives whoever runs it.
+    rustix::process::set_parent_process_death_signal(None).unwrap();
+}
