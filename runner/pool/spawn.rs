@@ -48,6 +48,11 @@ impl Launcher {
         Self { executable: executable.unwrap_or_else(|| PathBuf::from("/proc/self/exe")), roster }
     }
 
+    /// The program that its workers run.
+    pub(super) fn executable(&self) -> &Path {
+        &self.executable
+    }
+
     /// What it means that no worker can be started.
     pub(super) fn error(what: &str, error: &io::Error) -> Error {
         if error.kind() == io::ErrorKind::NotFound && !Path::new("/proc/self").exists() {
