@@ -72,7 +72,7 @@ mod tests {
 
     #[test]
     fn all_of_it_is_read_in_order() {
-        let bytes: Vec<u8> = (0..STEP * 2 + 5).map(|n| (n % 251) as u8).collect();
+        let bytes: Vec<u8> = (0..=250).cycle().take(STEP * 2 + 5).collect();
         let mut read = Vec::<u8>::new();
         let len = read_through(&sealed(&bytes), |piece| {
             read.extend(piece);

@@ -4,7 +4,7 @@
 use std::fs;
 use std::os::unix::fs::{PermissionsExt, symlink};
 use std::path::{Path, PathBuf};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use rustix::process::Signal;
 use tempfile::TempDir;
@@ -226,10 +226,13 @@ fn c4_entries_that_have_changed_their_names_are_refused() {
 }
 
 #[test]
+#[expect(clippy::print_stdout, reason = "the figure is of interest to who asks for it")]
 fn c6_sixteen_that_compile_one_guest_at_once_leave_one_entry() {
     let place = Place::new();
+    let started = Instant::now();
     let running: Vec<_> = (0..16).map(|_| place.run(PRIMES).args("-j 1").stdout("25\n").start()).collect();
     running.into_iter().for_each(|running| drop(running.check()));
+    println!("figure: C6 16 processes, one entry, {} ms", started.elapsed().as_millis());
     assert_eq!(place.files().len(), 2, "{:?}", place.files());
     place.check_kept();
 }

@@ -273,7 +273,7 @@ fn is_hex(text: &str) -> bool {
 
 fn listed(name: String, stat: &Stat) -> Listed {
     let seconds = u64::try_from(stat.st_mtime).unwrap_or_default();
-    let nanos = u64::try_from(stat.st_mtime_nsec).unwrap_or_default();
-    let used = SystemTime::UNIX_EPOCH + Duration::from_secs(seconds) + Duration::from_nanos(nanos);
+    let since = Duration::new(seconds, u32::try_from(stat.st_mtime_nsec).unwrap_or_default());
+    let used = SystemTime::UNIX_EPOCH + since;
     Listed { name, bytes: u64::try_from(stat.st_size).unwrap_or_default(), used }
 }
