@@ -22,9 +22,6 @@ pub const DEFAULT_OUTPUT: u64 = 16 << 20;
 /// processor.
 pub const DEFAULT_COMPILE: Duration = Duration::from_secs(300);
 
-/// The most compiled code a guest may have, in bytes.
-pub(crate) const MAX_CODE: u64 = 1 << 30;
-
 /// Fuel per item in deterministic runs, unless told otherwise: some seconds of computing.
 pub const DETERMINISTIC_FUEL: u64 = 10_000_000_000;
 

@@ -23,7 +23,7 @@ use blake3::{Hash, Hasher};
 use super::key::Key;
 use super::secret::Secret;
 use crate::guest::Description;
-use crate::limits::MAX_CODE;
+use crate::pool::MAX_CODE;
 use crate::sealed;
 use crate::wire::codec::DESCRIPTION_CAP;
 use crate::wire::parse_description;

@@ -22,7 +22,7 @@ use super::state::Nanos;
 use super::talk::Talk;
 use crate::error::Error;
 use crate::guest::Description;
-use crate::limits::{CodeOptions, MAX_CODE};
+use crate::limits::CodeOptions;
 use crate::outcome::WorkerEnd;
 use crate::record::milliseconds;
 use crate::sealed;
@@ -33,6 +33,9 @@ use crate::wire::{parse_description, version};
 
 /// The longest message of a compile worker: its description of a guest; code comes in pieces of one frame.
 const MAX_MESSAGE: usize = DESCRIPTION_CAP;
+
+/// The most compiled code a guest may have, in bytes.
+pub(crate) const MAX_CODE: u64 = 1 << 30;
 
 /// Compiled code on its way: a memfd that is sealed once it is whole.
 #[derive(Debug)]

@@ -62,6 +62,7 @@ use crate::sink::Sink;
 use crate::source::Source;
 use crate::wire::msg::{Load, Serve};
 
+pub(crate) use self::compile::MAX_CODE;
 pub use self::roster::Pauser;
 pub use self::spawn::WORKER_ARGUMENT;
 
