@@ -16,11 +16,12 @@ use crate::guest::{Description, Export, GuestKind, Integers, ValueType};
 use crate::journal::{Mode, Only};
 use crate::limits::{CodeOptions, GuestLimits, Isolation, Limits, MAX_MEMORY, Policy};
 use crate::report::Progress;
+use crate::sandbox::{self, Access};
 use crate::sink::Format;
 use crate::source::{
     Arguments, Blocks, Files, Items, Jsonl, LineEnd, Lines, NameEnd, Range, Source, TooManyItems,
 };
-use crate::wire::msg::Serve;
+use crate::wire::msg::{GuestDir, Serve};
 
 mod arguments;
 mod choose;
@@ -69,6 +70,12 @@ pub struct Plan {
     pub isolation: Isolation,
     /// Where random numbers and clocks come from if every run is to be the same.
     pub seed: Option<u64>,
+    /// Which layers of protection have to hold.
+    pub sandbox: sandbox::Mode,
+    /// The folders that the guest may use.
+    pub dirs: Vec<HostDir>,
+    /// The guest's environment: names and values.
+    pub env: Vec<(String, String)>,
     /// How long the guest may take to compile; none: as long as it takes.
     pub compile_timeout: Option<Duration>,
     /// How long the whole run may take; none: as long as it takes.
@@ -118,6 +125,23 @@ pub enum Merging {
     Always,
     /// Never.
     Never,
+}
+
+/// A folder of the host that the guest may use.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct HostDir {
+    /// The folder.
+    pub host: PathBuf,
+    /// The guest's name for it.
+    pub guest: String,
+    /// What the guest may do in it.
+    pub access: Access,
+}
+
+impl HostDir {
+    fn guest_dir(&self) -> GuestDir {
+        GuestDir { path: self.guest.clone(), access: self.access }
+    }
 }
 
 /// Where items come from.
@@ -197,6 +221,8 @@ impl Plan {
             isolation: self.isolation,
             seed: self.seed,
             integers: self.integers,
+            dirs: self.dirs.iter().map(HostDir::guest_dir).collect(),
+            env: self.env.clone(),
         };
         Ok(Bound {
             export: export.clone(),

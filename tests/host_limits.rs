@@ -34,8 +34,8 @@ fn h16_too_few_open_files_are_told_before_anything_starts() {
         .stderr_is(|stderr| {
             // How many are open from the start is the shell's affair.
             let parts = [
-                "error: 64 workers may need 7",
-                " open files, and this process may have 32\n\nhint: `ulimit -n 7",
+                "error: 64 workers may need 8",
+                " open files, and this process may have 32\n\nhint: `ulimit -n 8",
             ];
             stderr.starts_with(parts[0]) && stderr.contains(parts[1]) && stderr.ends_with("` allows them\n")
         })
@@ -45,8 +45,8 @@ fn h16_too_few_open_files_are_told_before_anything_starts() {
 
 #[test]
 fn h16_what_is_proposed_for_few_open_files_works() {
-    bash(&format!("ulimit -n 100; {PRIMES} -j 64 2>&1 | grep -o 'j [0-9]*. fits'; exec {PRIMES} -j 4"))
-        .stdout("j 4` fits\n9592\n")
+    bash(&format!("ulimit -n 100; {PRIMES} -j 64 2>&1 | grep -o 'j [0-9]*. fits'; exec {PRIMES} -j 3"))
+        .stdout("j 3` fits\n9592\n")
         .check();
 }
 

@@ -20,6 +20,7 @@ use crate::limits::Policy;
 use crate::plan::{self, InputKind, Kept, Merging, Plan};
 use crate::pool;
 use crate::report::{Progress, Reporter, RunEvent};
+use crate::sandbox;
 use crate::sink;
 
 /// More runs than anybody waits for.
@@ -121,6 +122,9 @@ impl BenchArgs {
             policy: Policy::default(),
             isolation: self.running.isolation(),
             seed: self.limits.seed()?,
+            sandbox: sandbox::Mode::Auto,
+            dirs: Vec::new(),
+            env: Vec::new(),
             compile_timeout: self.limits.compile_timeout()?,
             run_timeout: None,
             format: sink::Format::Jsonl,
@@ -156,7 +160,7 @@ impl Bench {
 /// Runs the job once; its records are not kept.
 fn run(plan: &Plan, guest: &GuestFile, round: u64, runs: &Runs) -> Result<Ended, Error> {
     let cancellation = runs.next()?;
-    let opening = pool::open(guest.name(), guest.memory(), job::options(plan, runs.pauser()))?;
+    let opening = pool::open(guest.name(), guest.memory(), job::options(plan, runs.pauser())?)?;
     let bound = plan.bind(opening.description())?;
     let (export, is_merged) = (bound.export.to_string(), bound.merge.is_some());
     let options = job::sink_options(plan, &bound, Place::file("the digest of the results"));

@@ -11,6 +11,7 @@ use crate::error::Error;
 use crate::limits::{Isolation, Policy};
 use crate::plan::{InputKind, Kept, Merging, Plan};
 use crate::report::Progress;
+use crate::sandbox;
 use crate::sink::Format;
 
 /// Call a function once and print its result
@@ -53,6 +54,9 @@ impl CallArgs {
             policy: Policy::default(),
             isolation: Isolation::Item,
             seed: self.limits.seed()?,
+            sandbox: sandbox::Mode::Auto,
+            dirs: Vec::new(),
+            env: Vec::new(),
             compile_timeout: self.limits.compile_timeout()?,
             run_timeout: None,
             format: self.format,

@@ -17,9 +17,10 @@ use crate::guest::{Description, ValueType};
 use crate::guest_file::GuestFile;
 use crate::journal::{Journal, Records};
 use crate::outcome::{Printed, Returns};
-use crate::plan::{self, Bound, InputKind, Plan, WINDOW_BYTES};
-use crate::pool::{self, Cancellation, Canceller, Pauser};
+use crate::plan::{self, Bound, HostDir, InputKind, Plan, WINDOW_BYTES};
+use crate::pool::{self, Cancellation, Canceller, Folder, Pauser};
 use crate::report::{self, ReportOptions, Reporter};
+use crate::sandbox::Mode;
 use crate::sink::{self, Format, OutputFile, Shown, SinkOptions};
 
 /// Runs a plan to its end, or until a signal ends it.
@@ -40,7 +41,7 @@ fn run(plan: &Plan, cancellation: Cancellation, pauser: Pauser) -> Result<ExitCo
     clash::check(plan)?;
     let guest = GuestFile::open(&plan.guest)?;
     plan.kept.only.as_ref().map_or(Ok(()), |only| only.check_guest(&guest))?;
-    let opening = pool::open(guest.name(), guest.memory(), options(plan, pauser))?;
+    let opening = pool::open(guest.name(), guest.memory(), options(plan, pauser)?)?;
     let bound = plan.bind(opening.description())?;
     // Before anything runs, and before there is a journal: what cannot be written need not be computed.
     let mut file = plan.output.as_deref().map(OutputFile::create).transpose()?;
@@ -178,7 +179,7 @@ fn color_of(stream: &impl anstream::stream::RawStream) -> Color {
 /// What a guest offers.
 pub(super) fn describe(guest: &GuestFile) -> Result<Description, Error> {
     let cache = Cache::of_environment().ok();
-    pool::describe(guest.name(), guest.memory(), None, cache.as_ref())
+    pool::describe(guest.name(), guest.memory(), None, Mode::Auto, cache.as_ref())
 }
 
 /// This process is a worker.
@@ -188,10 +189,11 @@ pub(super) fn worker(arguments: &[OsString]) -> Ending {
 }
 
 /// The pool that a plan asks for.
-pub(super) fn options(plan: &Plan, pauser: Pauser) -> pool::Options {
+pub(super) fn options(plan: &Plan, pauser: Pauser) -> Result<pool::Options, Error> {
     // A single call is over before anything could be replaced.
     let spare = !is_single(plan);
-    pool::Options {
+    let dirs = plan.dirs.iter().map(open_dir).collect::<Result<_, _>>()?;
+    Ok(pool::Options {
         workers: plan.workers.get(),
         spare,
         worker_executable: None,
@@ -200,7 +202,17 @@ pub(super) fn options(plan: &Plan, pauser: Pauser) -> pool::Options {
         cache: Cache::of_environment().ok(),
         run_timeout: plan.run_timeout,
         pauser,
-    }
+        sandbox: plan.sandbox,
+        dirs,
+    })
+}
+
+fn open_dir(HostDir { host, guest: _, access }: &HostDir) -> Result<Folder, Error> {
+    Folder::open(host, *access).map_err(|source| Error::Input {
+        name: format!("the folder `{}`", host.display()),
+        hint: None,
+        source,
+    })
 }
 
 /// How the results of a plan are printed.

@@ -13,6 +13,7 @@ use super::policy::PolicyArgs;
 use crate::error::Error;
 use crate::plan::{self, Merging, Plan};
 use crate::report::Progress;
+use crate::sandbox;
 use crate::sink::Format;
 
 /// Run a function over many inputs
@@ -111,6 +112,9 @@ impl RunArgs {
             policy: self.policy.policy()?,
             isolation: self.running.isolation(),
             seed: self.limits.seed()?,
+            sandbox: sandbox::Mode::Auto,
+            dirs: Vec::new(),
+            env: Vec::new(),
             compile_timeout: self.limits.compile_timeout()?,
             run_timeout: self.policy.run_timeout()?,
             format: self.format,
@@ -181,6 +185,9 @@ mod tests {
             policy: Policy::default(),
             isolation: Isolation::Item,
             seed: None,
+            sandbox: sandbox::Mode::Auto,
+            dirs: Vec::new(),
+            env: Vec::new(),
             compile_timeout: Some(Duration::from_secs(300)),
             run_timeout: None,
             format: Format::Auto,

@@ -57,6 +57,7 @@ use crate::journal::{Journal, Ledger, Records, StartLog};
 use crate::limits::{CodeOptions, DEFAULT_COMPILE, Isolation, Limits, Policy};
 use crate::outcome::{Printed, Returns};
 use crate::report::{Reporter, RunEvent, Summary};
+use crate::sandbox::Mode;
 use crate::scheduler::{ChunkSize, LocalQueue, Scheduler, Wake, Window};
 use crate::sink::Sink;
 use crate::source::Source;
@@ -64,7 +65,7 @@ use crate::wire::msg::{Load, Serve};
 
 pub(crate) use self::compile::MAX_CODE;
 pub use self::roster::Pauser;
-pub use self::spawn::WORKER_ARGUMENT;
+pub use self::spawn::{Folder, WORKER_ARGUMENT};
 
 /// How a pool is set up.
 #[derive(Clone, Debug)]
@@ -85,6 +86,10 @@ pub struct Options {
     pub run_timeout: Option<Duration>,
     /// What stops the workers and the clock, and lets them go on.
     pub pauser: Pauser,
+    /// Which layers of protection have to hold.
+    pub sandbox: Mode,
+    /// The folders of the guest, in the order of [`Serve::dirs`].
+    pub dirs: Vec<Folder>,
 }
 
 /// A guest that is being compiled while its workers start, or has been compiled before.
@@ -199,12 +204,13 @@ pub fn describe(
     name: &Path,
     wasm: &File,
     worker_executable: Option<PathBuf>,
+    sandbox: Mode,
     cache: Option<&Cache>,
 ) -> Result<Description, Error> {
     let wanted =
         Wanted { describe_only: true, code: CodeOptions::default(), limit: Some(DEFAULT_COMPILE), run: None };
     let pauser = Pauser::default();
-    let launcher = Launcher::new(worker_executable, Arc::clone(pauser.roster()));
+    let launcher = Launcher::new(worker_executable, Arc::clone(pauser.roster()), sandbox, Vec::new());
     supply::describe(launcher, &pauser, name, wasm, wanted, cache)
 }
 
@@ -220,7 +226,12 @@ pub fn open<'a>(name: &'a Path, wasm: &File, options: Options) -> Result<Opening
     let started = Instant::now();
     let cpu_before = cpu_time();
     room::check(options.workers)?;
-    let launcher = Launcher::new(options.worker_executable.clone(), Arc::clone(options.pauser.roster()));
+    let launcher = Launcher::new(
+        options.worker_executable.clone(),
+        Arc::clone(options.pauser.roster()),
+        options.sandbox,
+        options.dirs.clone(),
+    );
     let Options { code, compile_timeout: limit, run_timeout, .. } = options;
     let deadline = run_timeout.map(|limit| Deadline { at: options.pauser.clock().now().after(limit), limit });
     let wanted = Wanted { describe_only: false, code, limit, run: deadline };

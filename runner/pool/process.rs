@@ -27,6 +27,8 @@ pub(crate) struct Process {
     pub(crate) stderr: OwnedFd,
     /// The memory it builds results in.
     pub(crate) segment: SegmentFile,
+    /// While it is open, the process has a host.
+    _lifeline: OwnedFd,
     reaped: bool,
     _place: Place,
 }
@@ -41,6 +43,7 @@ pub(super) struct Ends {
     pub(super) results: OwnedFd,
     pub(super) stderr: OwnedFd,
     pub(super) segment: SegmentFile,
+    pub(super) lifeline: OwnedFd,
 }
 
 impl Process {
@@ -49,9 +52,19 @@ impl Process {
         // Nobody has waited for the process yet, so its number still names it.
         let pidfd = Arc::new(rustix::process::pidfd_open(pid, rustix::process::PidfdFlags::empty())?);
         let place = roster.enlist(&pidfd);
-        let Ends { requests, results, stderr, segment } = ends;
+        let Ends { requests, results, stderr, segment, lifeline } = ends;
         let pid = pid.as_raw_nonzero().get().unsigned_abs();
-        Ok(Self { pid, pidfd, requests, results, stderr, segment, reaped: false, _place: place })
+        Ok(Self {
+            pid,
+            pidfd,
+            requests,
+            results,
+            stderr,
+            segment,
+            _lifeline: lifeline,
+            reaped: false,
+            _place: place,
+        })
     }
 
     /// Its process id, for people to read.
@@ -134,7 +147,9 @@ mod tests {
         let (_, requests) = rustix::pipe::pipe().unwrap();
         let (results, _) = rustix::pipe::pipe().unwrap();
         let (stderr, _) = rustix::pipe::pipe().unwrap();
-        let ends = Ends { requests, results, stderr, segment: SegmentFile::create().unwrap() };
+        let (_, lifeline) = rustix::pipe::pipe().unwrap();
+        let segment = SegmentFile::create().unwrap();
+        let ends = Ends { requests, results, stderr, segment, lifeline };
         Process::adopt(Pid::from_child(child), ends, &Arc::default()).unwrap()
     }
 

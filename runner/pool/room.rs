@@ -6,8 +6,8 @@ use rustix::process::{Resource, getrlimit};
 
 use crate::error::Error;
 
-/// Descriptors that a worker takes up in the host: three pipes, its segment, and one that names it.
-const PROCESS: u64 = 5;
+/// Descriptors that a worker takes up in the host: four pipes, its segment, and one that names it.
+const PROCESS: u64 = 6;
 
 /// What a slot has: a worker, the one before it while that is dying, and a descriptor that wakes its driver.
 const SLOT: u64 = 2 * PROCESS + 1;
@@ -60,16 +60,16 @@ mod tests {
     #[test]
     fn h16_workers_that_do_not_fit_are_refused_with_how_many_do() {
         let error = check_limit(64, 5, 100).unwrap_err();
-        let message = "64 workers may need 749 open files, and this process may have 100";
+        let message = "64 workers may need 877 open files, and this process may have 100";
         assert_eq!((error.to_string().as_str(), error.exit_code().code()), (message, 2));
-        assert_eq!(error.hint(), Some("`-j 5` fits; `ulimit -n 749` allows them all"));
-        assert!(check_limit(5, 5, 100).is_ok() && check_limit(6, 5, 100).is_err());
+        assert_eq!(error.hint(), Some("`-j 4` fits; `ulimit -n 877` allows them all"));
+        assert!(check_limit(4, 5, 100).is_ok() && check_limit(5, 5, 100).is_err());
     }
 
     #[test]
     fn h16_where_no_worker_fits_none_is_proposed() {
         let error = check_limit(1, 5, 32).unwrap_err();
-        assert_eq!(error.to_string(), "1 worker may need 56 open files, and this process may have 32");
-        assert_eq!(error.hint(), Some("`ulimit -n 56` allows them"));
+        assert_eq!(error.to_string(), "1 worker may need 58 open files, and this process may have 32");
+        assert_eq!(error.hint(), Some("`ulimit -n 58` allows them"));
     }
 }

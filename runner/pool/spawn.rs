@@ -7,29 +7,30 @@
 use std::collections::VecDeque;
 use std::fs::File;
 use std::io;
-use std::os::fd::{AsFd, AsRawFd, OwnedFd};
+use std::os::fd::{AsFd, AsRawFd, OwnedFd, RawFd};
 use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, Sender, channel};
-use std::thread::JoinHandle;
+use std::thread::{self, JoinHandle};
 
 use command_fds::{CommandFdExt, FdMapping};
+use rustix::fs::OFlags;
 use rustix::io::Errno;
 use rustix::pipe::{PipeFlags, pipe_with};
-use rustix::process::{Pid, Resource, Rlimit, prlimit};
+use rustix::process::Pid;
 
 use super::process::{Ends, Process};
 use super::roster::Roster;
 use crate::error::Error;
-use crate::sandbox::fds;
+use crate::sandbox::{Access, Mode, Profile, Start, fds};
 use crate::shm::segment::SegmentFile;
 use crate::wire::msg::{Load, Request};
 use crate::wire::{encode_request, version};
 
-/// Private writable memory a compile worker may have. A 69 MB guest, the largest seen, needs less than half of it.
-const COMPILE_MEMORY: u64 = 4 << 30;
+/// Tells the pool of threads that the runtime compiles on how many to have.
+const COMPILE_THREADS: &str = "RAYON_NUM_THREADS";
 
 /// The name of the hidden subcommand that makes a process a worker.
 pub const WORKER_ARGUMENT: &str = "__worker";
@@ -40,12 +41,39 @@ pub(crate) struct Launcher {
     executable: PathBuf,
     /// Where the processes are entered.
     roster: Arc<Roster>,
+    sandbox: Mode,
+    dirs: Vec<Folder>,
+}
+
+/// A folder that the guest may use, held open: whatever becomes of its name, it stays the same one.
+#[derive(Clone, Debug)]
+pub struct Folder {
+    fd: Arc<OwnedFd>,
+    access: Access,
+}
+
+impl Folder {
+    /// Opens it.
+    ///
+    /// # Errors
+    /// If there is no such folder, or it may not be entered.
+    pub fn open(path: &Path, access: Access) -> io::Result<Self> {
+        let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC;
+        let fd = rustix::fs::open(path, flags, rustix::fs::Mode::empty())?;
+        Ok(Self { fd: Arc::new(fd), access })
+    }
 }
 
 impl Launcher {
     /// Starts `executable`, or, without one, this program itself, even if its file has been replaced meanwhile.
-    pub(crate) fn new(executable: Option<PathBuf>, roster: Arc<Roster>) -> Self {
-        Self { executable: executable.unwrap_or_else(|| PathBuf::from("/proc/self/exe")), roster }
+    pub(crate) fn new(
+        executable: Option<PathBuf>,
+        roster: Arc<Roster>,
+        sandbox: Mode,
+        dirs: Vec<Folder>,
+    ) -> Self {
+        let executable = executable.unwrap_or_else(|| PathBuf::from("/proc/self/exe"));
+        Self { executable, roster, sandbox, dirs }
     }
 
     /// The program that its workers run.
@@ -71,26 +99,51 @@ impl Launcher {
     ///
     /// To be called from a thread that lives as long as the worker is wanted.
     pub(crate) fn start(&self, guest: &File) -> io::Result<Process> {
+        let profile = match &*self.dirs {
+            [] => Profile::Compute,
+            dirs => Profile::Files(dirs.iter().map(|dir| dir.access).collect()),
+        };
+        self.start_as(profile, guest)
+    }
+
+    /// As [`Launcher::start`], a worker that compiles.
+    pub(crate) fn start_compiler(&self, guest: &File) -> io::Result<Process> {
+        self.start_as(Profile::Compile, guest)
+    }
+
+    fn start_as(&self, profile: Profile, guest: &File) -> io::Result<Process> {
         let (their_requests, requests) = pipe_with(PipeFlags::CLOEXEC)?;
         let (results, their_results) = pipe_with(PipeFlags::CLOEXEC)?;
         let (stderr, their_stderr) = pipe_with(PipeFlags::CLOEXEC)?;
+        let (their_lifeline, lifeline) = pipe_with(PipeFlags::CLOEXEC)?;
         for ours in [&requests, &results, &stderr] {
             rustix::io::ioctl_fionbio(ours, true)?;
         }
         let segment = SegmentFile::create()?;
-        let table = vec![
+        let mut table = vec![
             FdMapping { parent_fd: their_requests, child_fd: fds::REQUESTS },
             FdMapping { parent_fd: their_results, child_fd: fds::RESULTS },
             FdMapping { parent_fd: guest.try_clone()?.into(), child_fd: fds::GUEST },
             FdMapping { parent_fd: segment.as_fd().try_clone_to_owned()?, child_fd: fds::SEGMENT },
+            FdMapping { parent_fd: their_lifeline, child_fd: fds::LIFELINE },
         ];
+        if let Profile::Files(_) = profile {
+            for (dir, child_fd) in self.dirs.iter().zip(fds::FIRST_DIR..) {
+                table.push(FdMapping { parent_fd: dir.fd.try_clone()?, child_fd });
+            }
+        }
+        let start = Start { host: std::process::id(), profile, mode: self.sandbox };
 
-        let child = Command::new(&self.executable)
+        let mut command = Command::new(&self.executable);
+        command.env_clear();
+        if start.profile == Profile::Compile {
+            // The jail hides the files that tell it how many it may use.
+            command.env(COMPILE_THREADS, thread::available_parallelism().map_or(1, usize::from).to_string());
+        }
+        let child = command
             .arg0("wasmpool-worker")
             .arg(WORKER_ARGUMENT)
-            .arg("--parent")
-            .arg(std::process::id().to_string())
-            .env_clear()
+            .args(start.arguments())
             // A terminal's Ctrl-C is for the host, which then ends its workers itself.
             .process_group(0)
             .stdin(Stdio::null())
@@ -103,21 +156,10 @@ impl Launcher {
         // From here on the process is waited for through its pidfd; `Child` would only race with that.
         drop(child);
 
-        let process = Process::adopt(pid, Ends { requests, results, stderr, segment }, &self.roster)?;
+        let process =
+            Process::adopt(pid, Ends { requests, results, stderr, segment, lifeline }, &self.roster)?;
         process.send_first(&Request::Hello(version::hello()))?;
         Ok(process)
-    }
-
-    /// Starts a worker that compiles, under a memory limit.
-    pub(crate) fn start_compiler(&self, guest: &File) -> io::Result<Process> {
-        let process = self.start(guest)?;
-        let pid = Pid::from_raw(process.pid().cast_signed());
-        let limit = Rlimit { current: Some(COMPILE_MEMORY), maximum: Some(COMPILE_MEMORY) };
-        match prlimit(pid, Resource::Data, limit) {
-            // One that is dead already says so to whoever reads from it.
-            Ok(_) | Err(Errno::SRCH) => Ok(process),
-            Err(error) => Err(error.into()),
-        }
     }
 }
 
@@ -236,7 +278,7 @@ impl Nursery {
     fn run(mut self, inbox: &Receiver<Order>) {
         // Placeholders keep the table's numbers taken, so that nothing the standard library opens while it starts
         // a process has one of them when the table is put in place.
-        let _placeholders = reserve_table();
+        let _placeholders = reserve_table(self.launcher.dirs.len());
         for order in inbox {
             match order {
                 Order::Prepare(count) => self.prepare(count),
@@ -280,9 +322,9 @@ impl Nursery {
 }
 
 /// Descriptors for every number of the table that was free.
-fn reserve_table() -> Vec<OwnedFd> {
+fn reserve_table(dirs: usize) -> Vec<OwnedFd> {
     let mut placeholders = Vec::new();
-    let highest = fds::SEGMENT;
+    let highest = fds::FIRST_DIR.saturating_add(RawFd::try_from(dirs).unwrap_or(RawFd::MAX));
     while let Ok(file) = File::open("/dev/null") {
         if file.as_raw_fd() > highest {
             break;

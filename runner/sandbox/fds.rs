@@ -8,6 +8,8 @@
 //! | 4 | results to the host | pipe |
 //! | 5 | the guest: wasm for a compile worker, compiled code for a serving one | sealed memfd |
 //! | 6 | the segment | memfd |
+//! | 7 | nothing comes here; it ends with the host | pipe |
+//! | 8 and up | the guest's folders, if it has any | directories, as places only |
 //!
 //! Nothing else is open, and nothing comes later.
 
@@ -33,8 +35,11 @@ pub const GUEST: RawFd = 5;
 /// The segment.
 pub const SEGMENT: RawFd = 6;
 
-/// The first number that stands for nothing.
-const FIRST_FREE: RawFd = 7;
+/// The pipe that ends with the host.
+pub const LIFELINE: RawFd = 7;
+
+/// The first of the guest's folders.
+pub const FIRST_DIR: RawFd = 8;
 
 /// What a worker was given.
 #[derive(Debug)]
@@ -47,6 +52,10 @@ pub struct Descriptors {
     pub guest: File,
     /// The file of the segment.
     pub segment: OwnedFd,
+    /// Ends with the host.
+    pub(super) lifeline: OwnedFd,
+    /// The guest's folders.
+    pub dirs: Vec<OwnedFd>,
 }
 
 /// A descriptor that is not what the table says.
@@ -76,27 +85,36 @@ pub enum DescriptorError {
 ///
 /// # Panics
 /// If called twice: descriptors have one owner.
-pub(super) fn take() -> Result<Descriptors, DescriptorError> {
+pub(super) fn take(dirs: usize) -> Result<Descriptors, DescriptorError> {
     static TAKEN: AtomicBool = AtomicBool::new(false);
     assert!(!TAKEN.swap(true, Ordering::Relaxed), "descriptors have one owner");
-    for number in 0..FIRST_FREE {
+    let first_free = FIRST_DIR + RawFd::try_from(dirs).expect("a process has fewer descriptors");
+    for number in 0..first_free {
         check_open(number)?;
     }
     check(0, io::stdin(), &[FileType::CharacterDevice], "character device")?;
     let words = [FileType::Fifo, FileType::CharacterDevice];
     check(1, io::stdout(), &words, "pipe or a character device")?;
     check(2, io::stderr(), &words, "pipe or a character device")?;
-    close_from(FIRST_FREE)?;
-    let [requests, results, guest, segment] = [REQUESTS, RESULTS, GUEST, SEGMENT].map(|number| {
+    close_from(first_free)?;
+    let own = |number| {
         // SAFETY: it was found open, and nobody else owns it: the host left it there for us, nothing of this process
         // can have opened one at a number that was taken, and this runs once.
         unsafe { OwnedFd::from_raw_fd(number) }
-    });
+    };
+    let [requests, results, guest, segment, lifeline] =
+        [REQUESTS, RESULTS, GUEST, SEGMENT, LIFELINE].map(own);
+    let dirs: Vec<_> = (FIRST_DIR..first_free).map(own).collect();
     check(REQUESTS, &requests, &[FileType::Fifo], "pipe")?;
     check(RESULTS, &results, &[FileType::Fifo], "pipe")?;
     check(SEGMENT, &segment, &[FileType::RegularFile], "file")?;
     check(GUEST, &guest, &[FileType::RegularFile], "file")?;
-    Ok(Descriptors { requests: requests.into(), results: results.into(), guest: guest.into(), segment })
+    check(LIFELINE, &lifeline, &[FileType::Fifo], "pipe")?;
+    for (number, dir) in (FIRST_DIR..).zip(&dirs) {
+        check(number, dir, &[FileType::Directory], "folder")?;
+    }
+    let [requests, results, guest] = [requests, results, guest].map(File::from);
+    Ok(Descriptors { requests, results, guest, segment, lifeline, dirs })
 }
 
 fn check_open(number: RawFd) -> Result<(), DescriptorError> {

@@ -1,24 +1,84 @@
-//! How much memory the process may still get.
+//! What the system lets the process have: little more than it has.
 //!
 //! `RLIMIT_DATA` counts private memory that can be written, touched or not: the heap, stacks, and what the guest's
 //! memory has grown to. Address space that is only reserved does not count, so the limit says nothing against a runtime
 //! that reserves gigabytes.
 
-use std::{fs, io};
+use std::fs::File;
+use std::io::{self, Read};
 
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
+
+use super::start::{Access, Profile};
 
 /// What a process that cannot look is taken to have already: twice what the largest guests we know leave it with.
 const UNKNOWN: u64 = 1 << 30;
 
+/// Descriptors of a worker with folders, its own among them: more than a guest needs, less than fills the kernel's
+/// tables.
+const OPEN_FILES: u64 = 64;
+
+/// The longest file that a guest can make, in bytes.
+const MAX_FILE: u64 = 1 << 30;
+
 /// Leaves the process `more` bytes of writable memory beyond what it has, for good; returns where the limit is now.
 ///
-/// A limit that is lower already stays. Where `/proc` cannot be read, what the process has is taken to be [`UNKNOWN`].
-pub(super) fn data(more: u64) -> io::Result<u64> {
-    let has = fs::read_to_string("/proc/self/status").ok().and_then(|status| vm_data(&status));
-    let wanted = has.unwrap_or(UNKNOWN).saturating_add(more);
+/// A limit that is lower already stays. `status` is what [`status`] opened; without it, what the process has is taken to
+/// be [`UNKNOWN`].
+pub(super) fn data(more: u64, status: Option<File>) -> io::Result<u64> {
+    let has = status.and_then(|mut file| {
+        let mut text = String::new();
+        file.read_to_string(&mut text).ok()?;
+        vm_data(&text)
+    });
+    set_data(has.unwrap_or(UNKNOWN).saturating_add(more))
+}
+
+/// What tells how much the process has when it is read, which may be when nothing can be opened any more.
+pub(super) fn status() -> Option<File> {
+    File::open("/proc/self/status").ok()
+}
+
+/// Leaves no core dumps: they would have guests' data in them.
+pub(super) fn forbid_core_dumps() -> io::Result<()> {
+    set(Resource::Core, 0)
+}
+
+/// Leaves no process or thread to be started, no file to be written and, but for a guest's files, none to be opened.
+/// What is open stays so. None of these limits can be raised again.
+pub(super) fn leave_little(profile: &Profile) -> io::Result<()> {
+    let (open, length) = match profile {
+        Profile::Compile | Profile::Compute => (0, 0),
+        Profile::Files(dirs) if dirs.contains(&Access::Write) => (OPEN_FILES, MAX_FILE),
+        Profile::Files(_) => (OPEN_FILES, 0),
+    };
+    for (resource, limit) in [
+        (Resource::Core, 0),
+        (Resource::Nproc, 0),
+        (Resource::Nofile, open),
+        (Resource::Fsize, length),
+        (Resource::Memlock, 0),
+        (Resource::Msgqueue, 0),
+        (Resource::Sigpending, 0),
+        (Resource::Nice, 0),
+        (Resource::Rtprio, 0),
+    ] {
+        set(resource, limit)?;
+    }
+    Ok(())
+}
+
+/// Leaves this much, or what there is if that is less.
+fn set(resource: Resource, limit: u64) -> io::Result<()> {
+    let limit = getrlimit(resource).maximum.map_or(limit, |maximum| maximum.min(limit));
+    Ok(setrlimit(resource, Rlimit { current: Some(limit), maximum: Some(limit) })?)
+}
+
+/// Leaves the process `bytes` of writable memory in all, for good; returns where the limit is now. A limit that is lower
+/// already stays.
+pub(super) fn set_data(bytes: u64) -> io::Result<u64> {
     let Rlimit { current, maximum } = getrlimit(Resource::Data);
-    let limit = [current, maximum].into_iter().flatten().fold(wanted, u64::min);
+    let limit = [current, maximum].into_iter().flatten().fold(bytes, u64::min);
     setrlimit(Resource::Data, Rlimit { current: Some(limit), maximum: Some(limit) })?;
     Ok(limit)
 }
@@ -32,6 +92,8 @@ fn vm_data(status: &str) -> Option<u64> {
 
 #[cfg(test)]
 mod tests {
+    use std::fs;
+
     use super::*;
 
     #[test]

@@ -10,6 +10,7 @@ use crate::guest::Integers;
 use crate::item::ItemIndex;
 use crate::limits::{CodeOptions, GuestLimits, Isolation};
 use crate::outcome::{MemoryLimit, TrapKind};
+use crate::sandbox::{Access, LayerState};
 
 /// Host to worker.
 #[derive(Debug, PartialEq, Eq)]
@@ -86,6 +87,8 @@ pub enum Load {
     },
     /// Serve calls of the compiled guest.
     Serve(Serve),
+    /// Load nothing, and tell which layers of protection hold; answered by [`Response::Ready`].
+    Probe,
 }
 
 /// How a worker serves calls.
@@ -105,6 +108,19 @@ pub struct Serve {
     pub seed: Option<u64>,
     /// How a plain module's integers are read and written. Components do not ask.
     pub integers: Integers,
+    /// What the guest calls the folders in the descriptor table, in their order there, and what it may do in them.
+    pub dirs: Vec<GuestDir>,
+    /// The guest's environment: names and values.
+    pub env: Vec<(String, String)>,
+}
+
+/// A folder that a guest may use.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct GuestDir {
+    /// The guest's name for it.
+    pub path: String,
+    /// What the guest may do in it.
+    pub access: Access,
 }
 
 /// Bytes of values and of what was printed after which a worker gives the rest of a chunk back: the host has to hold
@@ -127,8 +143,18 @@ pub struct Call {
 /// What a worker is when it is ready.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Ready {
-    /// The protection layers it says it is under. The host does not believe it; it is for comparing.
-    pub layers: Vec<String>,
+    /// What it says of each layer of protection, in the order of [`Layer::ALL`]. The host does not believe it; it is
+    /// for comparing.
+    pub layers: Vec<LayerState>,
+}
+
+/// What a refusal is about.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Refusal {
+    /// The guest: no worker could use it.
+    Guest,
+    /// The machine, which does not have a layer of protection that must hold.
+    Protection,
 }
 
 /// How [`Refused::message`] begins where a worker cannot load the code that it was given.
@@ -137,7 +163,9 @@ pub const CANNOT_BE_LOADED: &str = "cannot be loaded";
 /// Why a guest cannot be used.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Refused<'a> {
-    /// To be read after the guest's name, `is not a valid module: …`.
+    /// What it is about.
+    pub about: Refusal,
+    /// To be read after the guest's name, `is not a valid module: …`; of protection, which layer does not hold and why.
     pub message: &'a str,
     /// What to do about it.
     pub hint: Option<&'a str>,

@@ -34,16 +34,18 @@ impl fmt::Debug for Prepared {
     }
 }
 
-/// Starts the threads that compile. A jailed process cannot, so this comes before the jail closes.
+/// Starts the threads that compile, and waits until each of them has run. A jailed process can start none, and one that
+/// is still starting would die of it.
 ///
 /// # Errors
 /// If the machine cannot have them.
 pub fn start_threads() -> Result<(), Refusal> {
-    // The runtime starts its threads when it first compiles anything.
-    const LEAST_MODULE: &[u8] = b"\0asm\x01\0\0\0\x01\x04\x01\x60\0\0\x03\x02\x01\0\x0a\x04\x01\x02\0\x0b";
-    let compiled = engine(Purpose::Compile, CodeOptions::default())
-        .and_then(|engine| engine.precompile_module(LEAST_MODULE));
-    compiled.map(drop).map_err(cannot_compile_here)
+    // The runtime compiles on this pool.
+    rayon::ThreadPoolBuilder::new()
+        .build_global()
+        .map_err(|error| Refusal::new(format!("cannot be compiled on this machine: {error}")))?;
+    rayon::broadcast(|_| ());
+    Ok(())
 }
 
 /// Reads what a guest offers from its raw bytes, without compiling it, which would be done as `code` says.

@@ -115,6 +115,8 @@ impl Guest {
             }
         };
         Engine::tls_eager_initialize();
+        // Asked for once, with a call that the jail does not have.
+        rustix::param::page_size();
         let max_output = usize::try_from(serve.limits.output).unwrap_or(usize::MAX);
         Ok(Self {
             engine,

@@ -44,6 +44,12 @@ pub trait Loader {
     /// # Errors
     /// If it cannot be loaded.
     fn load(self, serve: &Serve) -> Result<(Self::Engine, Enforced), Refusal>;
+
+    /// Locks the process with nothing in it.
+    ///
+    /// # Errors
+    /// If a layer does not hold that must.
+    fn probe(self) -> Result<Enforced, Refusal>;
 }
 
 /// Runs one item after the other.
@@ -134,6 +140,14 @@ fn converse<R: Read, W: Write, L: Loader>(
         Some(Request::Load(Load::Compile { describe_only, code })) => {
             compile(host, loader, describe_only, code)
         }
+        Some(Request::Load(Load::Probe)) => match loader.probe() {
+            Err(refusal) => host.refuse(&refusal),
+            Ok(enforced) => {
+                host.send(&Response::Ready(Ready { layers: enforced.layers }))?;
+                // Whoever asked looks at this process, and then wants no more.
+                host.request().map(|_| End::Closed)
+            }
+        },
         Some(Request::Load(Load::Serve(wanted))) => match loader.load(&wanted) {
             Err(refusal) => host.refuse(&refusal),
             Ok((engine, enforced)) => {
@@ -195,8 +209,8 @@ impl<R: Read, W: Write> Host<R, W> {
         self.sender.send(response).map_err(Failure::Write)
     }
 
-    fn refuse(&mut self, Refusal { message, hint }: &Refusal) -> Result<End, Failure> {
-        self.send(&Response::Refused(Refused { message, hint: hint.as_deref() }))?;
+    fn refuse(&mut self, Refusal { about, message, hint }: &Refusal) -> Result<End, Failure> {
+        self.send(&Response::Refused(Refused { about: *about, message, hint: hint.as_deref() }))?;
         Ok(End::Refused)
     }
 
@@ -316,7 +330,7 @@ fn unexpected(expected: &'static str, request: &Request<'_>) -> Failure {
 }
 
 fn stranger(mismatch: &Mismatch) -> Refusal {
-    Refusal { message: format!("cannot run in this worker: {mismatch}"), hint: None }
+    Refusal::new(format!("cannot run in this worker: {mismatch}"))
 }
 
 #[cfg(test)]

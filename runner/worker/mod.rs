@@ -26,10 +26,13 @@ mod wasi;
 mod tests;
 
 pub use self::process::main;
+use crate::wire::msg::Refusal as About;
 
 /// Why a guest cannot be used.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Refusal {
+    /// What it is about.
+    pub about: About,
     /// To be read after the guest's name in backticks: `is not a valid module: …`. One line.
     pub message: String,
     /// What to do about it.
@@ -38,10 +41,10 @@ pub struct Refusal {
 
 impl Refusal {
     fn new(message: impl Into<String>) -> Self {
-        Self { message: message.into(), hint: None }
+        Self { about: About::Guest, message: message.into(), hint: None }
     }
 
     fn with_hint(message: impl Into<String>, hint: impl Into<String>) -> Self {
-        Self { message: message.into(), hint: Some(hint.into()) }
+        Self { about: About::Guest, message: message.into(), hint: Some(hint.into()) }
     }
 }

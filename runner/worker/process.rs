@@ -4,7 +4,7 @@ use std::ffi::OsString;
 use std::fmt::Display;
 use std::fs::File;
 use std::io;
-use std::os::fd::AsFd;
+use std::os::fd::{AsFd, OwnedFd};
 use std::os::unix::fs::FileExt;
 
 use super::compile::Prepared;
@@ -17,14 +17,14 @@ use crate::guest::Description;
 use crate::guest_file;
 use crate::item::{Input, ItemIndex};
 use crate::limits::CodeOptions;
-use crate::sandbox::{self, Configured, Descriptors, Enforced, Profile, SetupError, fds};
+use crate::sandbox::{self, Configured, Descriptors, Enforced, SetupError, Start, fds};
 use crate::shm::segment::{Segment, SegmentMap};
-use crate::wire::msg::{Report, Serve};
+use crate::wire::msg::{Refusal as About, Report, Serve};
 
 /// Why a worker ended early. Nobody but the host reads it, in the worker's standard error.
 #[derive(Debug, thiserror::Error)]
 enum Failure {
-    #[error("a worker is started with `--parent PID`")]
+    #[error("a worker is started by its host")]
     Arguments,
     #[error(transparent)]
     Setup(#[from] SetupError),
@@ -46,25 +46,20 @@ pub fn main(arguments: &[OsString]) -> (ExitCode, Option<String>) {
 }
 
 fn serve(arguments: &[OsString]) -> Result<main_loop::End, Failure> {
-    let host = parent(arguments).ok_or(Failure::Arguments)?;
-    let (configured, descriptors) = sandbox::configure(Profile::Compute, host)?;
-    let Descriptors { requests, results, guest, segment } = descriptors;
+    let start = arguments.get(2..).and_then(Start::parse).ok_or(Failure::Arguments)?;
+    let (configured, descriptors) = sandbox::configure(&start)?;
+    let Descriptors { requests, results, guest, segment, dirs, .. } = descriptors;
     let segment = SegmentMap::new(segment.as_fd()).map_err(Failure::Segment)?;
-    let loader = Process { configured, guest };
+    let loader = Process { configured, guest, dirs };
     Ok(main_loop::run(requests, results, Segment::new(segment), monotonic_ns, loader)?)
-}
-
-fn parent(arguments: &[OsString]) -> Option<u32> {
-    match arguments {
-        [_, _, flag, pid] if flag == "--parent" => pid.to_str()?.parse().ok(),
-        _ => None,
-    }
 }
 
 /// A worker that has not been told what to be.
 struct Process {
     configured: Configured,
     guest: File,
+    /// The guest's folders.
+    dirs: Vec<OwnedFd>,
 }
 
 /// A locked worker with a guest.
@@ -78,7 +73,7 @@ impl Loader for Process {
     type Engine = Serving;
 
     fn describe(self, code: CodeOptions) -> Result<(Description, Prepared), Refusal> {
-        let Self { configured, guest } = self;
+        let Self { configured, guest, dirs: _ } = self;
         // The bytes are hostile, so they are parsed behind the lock.
         let load = || {
             compile::start_threads()?;
@@ -94,7 +89,7 @@ impl Loader for Process {
     }
 
     fn load(self, serve: &Serve) -> Result<(Serving, Enforced), Refusal> {
-        let Self { configured, guest } = self;
+        let Self { configured, guest, dirs: _ } = self;
         fds::check_sealed(&guest).map_err(cannot_be_read)?;
         // No instance is made ahead of the first item: its start function is the guest's code, and belongs to items and
         // their limits.
@@ -102,6 +97,12 @@ impl Loader for Process {
         let allowance = serve.limits.memory.saturating_add(limits::overhead(&serve.limits));
         let (guest, enforced) = loaded.lock(Some(allowance)).map_err(cannot_be_locked)?;
         Ok((Serving { guest, record: CallRecord::default() }, enforced))
+    }
+
+    fn probe(self) -> Result<Enforced, Refusal> {
+        let loaded = self.configured.load(|| Ok(()))?;
+        let ((), enforced) = loaded.lock(None).map_err(cannot_be_locked)?;
+        Ok(enforced)
     }
 }
 
@@ -125,7 +126,14 @@ fn read(guest: &File) -> Result<Vec<u8>, Refusal> {
 }
 
 fn cannot_be_locked(error: SetupError) -> Refusal {
-    Refusal::new(format!("cannot be served by a worker: {error}"))
+    match error {
+        SetupError::Unprotected { .. } => {
+            Refusal { about: About::Protection, message: error.to_string(), hint: None }
+        }
+        SetupError::Orphan | SetupError::System { .. } | SetupError::Descriptor(_) => {
+            Refusal::new(format!("cannot be served by a worker: {error}"))
+        }
+    }
 }
 
 fn cannot_be_read(error: impl Display) -> Refusal {

@@ -10,7 +10,7 @@ use rustix::fs::{Mode, OFlags};
 use rustix::process::{Resource, Rlimit, Signal};
 use wasmpool::wire::codec::DESCRIPTION_CAP;
 use wasmpool::wire::frame::FRAME_CAP;
-use wasmpool::wire::msg::{CANNOT_BE_LOADED, Call, Hello, Load, Ready, Refused, Request, Response};
+use wasmpool::wire::msg::{CANNOT_BE_LOADED, Call, Hello, Load, Ready, Refusal, Refused, Request, Response};
 use wasmpool::wire::version::{BUILD, PROTOCOL, hello};
 use wasmpool::wire::{Decoder, read_message};
 
@@ -79,7 +79,7 @@ impl Actor {
             Request::Load(Load::Serve(_)) => Asked::Serve,
             Request::Call(call) | Request::Merge(call) => Asked::Calls(call),
             Request::Bye => Asked::End,
-            Request::Hello(_) | Request::Init | Request::Drain => Asked::Other,
+            Request::Load(Load::Probe) | Request::Hello(_) | Request::Init | Request::Drain => Asked::Other,
         }
     }
 
@@ -124,7 +124,11 @@ impl Actor {
             Compiler::Ready => self.send(&Response::Ready(Ready::default()))?,
             Compiler::Refuse => {
                 let hint = Some("try another");
-                self.send(&Response::Refused(Refused { message: "is no good", hint }))?;
+                self.send(&Response::Refused(Refused {
+                    about: Refusal::Guest,
+                    message: "is no good",
+                    hint,
+                }))?;
             }
             _ => self.send(&Response::Description(&description()))?,
         }
@@ -165,11 +169,15 @@ impl Actor {
         match part {
             Start::GreetTwice => self.send(&Response::Hello(hello()))?,
             Start::Refuse => {
-                self.send(&Response::Refused(Refused { message: "is no good", hint: None }))?;
+                self.send(&Response::Refused(Refused {
+                    about: Refusal::Guest,
+                    message: "is no good",
+                    hint: None,
+                }))?;
             }
             Start::Unloadable => {
                 let message = &format!("{CANNOT_BE_LOADED}: it is odd");
-                self.send(&Response::Refused(Refused { message, hint: None }))?;
+                self.send(&Response::Refused(Refused { about: Refusal::Guest, message, hint: None }))?;
             }
             Start::CloseResults => return Err(stay_without("4>&-")),
             Start::ReadyThenExit => return self.write(&ready).map(|()| 9),

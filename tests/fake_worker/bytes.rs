@@ -2,7 +2,7 @@
 
 use wasmpool::guest::{Description, Export, GuestKind, ValueType};
 use wasmpool::item::{Input, ItemIndex, MERGE_BIT};
-use wasmpool::wire::msg::{Back, Batch, CallEnd, Ready, Refused, Report, Response};
+use wasmpool::wire::msg::{Back, Batch, CallEnd, Ready, Refusal, Refused, Report, Response};
 use wasmpool::wire::version::hello;
 use wasmpool::wire::{encode_description, encode_report, encode_response};
 
@@ -99,7 +99,11 @@ impl Lie {
             Self::Output(length) => batch(item, attempt, 1, &report(value, length)),
             Self::Hello => encoded(&Response::Hello(hello())),
             Self::Ready => encoded(&Response::Ready(Ready::default())),
-            Self::Refusal => encoded(&Response::Refused(Refused { message: "is no good", hint: None })),
+            Self::Refusal => encoded(&Response::Refused(Refused {
+                about: Refusal::Guest,
+                message: "is no good",
+                hint: None,
+            })),
             Self::Description => encoded(&Response::Description(&description())),
             Self::Code => encoded(&Response::Code(b"code")),
             Self::Drain => encoded(&Response::Drain),

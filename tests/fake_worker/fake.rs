@@ -19,6 +19,7 @@ use wasmpool::limits::{CodeOptions, GuestLimits, Isolation, Limits, Policy};
 use wasmpool::outcome::{Completion, Outcome, Printed, Returns};
 use wasmpool::pool::{self, Canceller, Job, Options, Pauser};
 use wasmpool::report::{Reporter, RunEvent, Summary};
+use wasmpool::sandbox::Mode;
 use wasmpool::sink::{Accepted, InputEnd, Sink};
 use wasmpool::source::{Range, Source};
 use wasmpool::wire::msg::Serve;
@@ -85,6 +86,8 @@ pub(crate) fn job(source: Box<dyn Source>) -> Job {
             isolation: Isolation::Item,
             seed: None,
             integers: Integers::Signed,
+            dirs: Vec::new(),
+            env: Vec::new(),
         },
         returns: Returns::Value,
         printed: Printed::Recorded,
@@ -135,7 +138,7 @@ impl Fake {
     pub(crate) fn describe(&self) -> Result<Description, Error> {
         let worker = self.stage.join("worker");
         let cache = self.cache.as_ref();
-        let description = pool::describe(Path::new("fake.wasm"), &guest(), Some(worker), cache);
+        let description = pool::describe(Path::new("fake.wasm"), &guest(), Some(worker), Mode::Off, cache);
         self.check_none_left();
         description
     }
@@ -198,6 +201,9 @@ impl Fake {
             cache: self.cache.clone(),
             run_timeout: None,
             pauser: Pauser::default(),
+            // Fakes lock nothing.
+            sandbox: Mode::Off,
+            dirs: Vec::new(),
         }
     }
 

@@ -6,9 +6,12 @@ use crate::guest::{Description, Export, GuestKind, Integers, ValueType};
 use crate::item::MERGE_BIT;
 use crate::limits::{CodeOptions, GuestLimits, Isolation};
 use crate::outcome::TrapKind;
+use crate::sandbox::{Layer, LayerState};
 use crate::wire::codec::Reports;
 use crate::wire::frame::{FRAME_CAP, HEADER_LEN};
-use crate::wire::msg::{Batch, Call, CallEnd, Hello, Load, Ready, Refused, Report, Request, Response, Serve};
+use crate::wire::msg::{
+    Batch, Call, CallEnd, Hello, Load, Ready, Refusal, Refused, Report, Request, Response, Serve,
+};
 use crate::wire::version::hello;
 use crate::wire::{
     Decoder, encode_description, encode_report, encode_request, encode_response, parse_description,
@@ -142,8 +145,14 @@ fn responses() -> Vec<Vec<u8>> {
     let results = batch(7, ends);
     let mut all = vec![
         response(&Response::Hello(hello())),
-        response(&Response::Ready(Ready { layers: vec!["one".into(), "two".into()] })),
-        response(&Response::Refused(Refused { message: "is no good", hint: Some("try another") })),
+        response(&Response::Ready(Ready {
+            layers: vec![LayerState::holds(Layer::Seccomp), LayerState::absent(Layer::Landlock, "old")],
+        })),
+        response(&Response::Refused(Refused {
+            about: Refusal::Guest,
+            message: "is no good",
+            hint: Some("try another"),
+        })),
         response(&Response::Description(&encode_description(&description()))),
         response(&Response::Code(&[0xc0; 300])),
         response(&Response::Log(b"a line")),
@@ -165,6 +174,8 @@ fn requests() -> Vec<Vec<u8>> {
         isolation: Isolation::Item,
         seed: Some(7),
         integers: Integers::Signed,
+        dirs: Vec::new(),
+        env: Vec::new(),
     };
     let packed = || [&b"one"[..], b"", b"[2,3]"].into_iter().collect();
     let call = |inputs| Call { group: 0, export: 0, attempt: 1, chunk: Chunk::new(40, inputs) };
@@ -174,6 +185,7 @@ fn requests() -> Vec<Vec<u8>> {
         Request::Hello(Hello { protocol: 1, build: "0" }),
         Request::Load(Load::Compile { describe_only: true, code: CodeOptions::default() }),
         Request::Load(Load::Serve(serve)),
+        Request::Load(Load::Probe),
         Request::Call(call(Inputs::Spans { start: -5, end: 100, step: 10 })),
         Request::Call(call(Inputs::Numbers { start: i128::MIN, count: 3 })),
         Request::Call(call(Inputs::Texts(packed()))),

@@ -84,6 +84,16 @@ pub mod worker {
     pub mod value;
 }
 
+/// The words for layers of protection.
+#[path = "../../runner/sandbox"]
+pub mod sandbox {
+    mod layers;
+    mod start;
+
+    pub use self::layers::{Layer, LayerState, Mode};
+    pub use self::start::{Access, Profile, Start};
+}
+
 /// One reader of hostile bytes.
 #[derive(Clone, Copy, Debug)]
 pub struct Target {

@@ -13,6 +13,7 @@ use wasmpool::limits::{CodeOptions, GuestLimits, Isolation, Limits, Policy};
 use wasmpool::outcome::{Completion, Outcome, Printed, Returns};
 use wasmpool::pool::{self, Canceller, Job, Options, Pauser};
 use wasmpool::report::{Reporter, RunEvent};
+use wasmpool::sandbox::Mode;
 use wasmpool::sink::{Accepted, InputEnd, Sink};
 use wasmpool::source::{Next, Source};
 use wasmpool::wire::msg::Serve;
@@ -49,6 +50,8 @@ pub(super) fn run(guest_name: &str, function: &str, inputs: Inputs) -> Vec<Passe
         cache: None,
         run_timeout: None,
         pauser: Pauser::default(),
+        sandbox: Mode::Auto,
+        dirs: Vec::new(),
     };
     let serve = Serve {
         exports: vec![function.to_owned()],
@@ -57,6 +60,8 @@ pub(super) fn run(guest_name: &str, function: &str, inputs: Inputs) -> Vec<Passe
         isolation: Isolation::Item,
         seed: None,
         integers: Integers::Signed,
+        dirs: Vec::new(),
+        env: Vec::new(),
     };
     let job = Job {
         workers: 1,

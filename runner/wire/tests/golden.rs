@@ -6,7 +6,8 @@ use crate::guest::Integers;
 use crate::item::MERGE_BIT;
 use crate::limits::{CodeOptions, GuestLimits, Isolation};
 use crate::outcome::{MemoryLimit, TrapKind};
-use crate::wire::msg::{Hello, Load, Ready, Refused, Serve};
+use crate::sandbox::{Access, Layer, LayerState};
+use crate::wire::msg::{GuestDir, Hello, Load, Ready, Refusal, Refused, Serve};
 
 /// Header and payload in hexadecimal, white space between them as one likes.
 fn hex(text: &str) -> Vec<u8> {
@@ -93,13 +94,15 @@ fn load_to_serve() {
         isolation: Isolation::Worker,
         seed: Some(7),
         integers: Integers::Unsigned,
+        dirs: vec![GuestDir { path: "/d".into(), access: Access::Write }],
+        env: vec![("K".into(), "v".into())],
     };
     check_request(
         &Request::Load(Load::Serve(serve)),
         "
-        7770 01 03 0000 01 00 1d000000 7c18adbc
+        7770 01 03 0000 01 00 27000000 e65ec342
         00000000 00000000 0000000000000000 00000000 00000000
-        01020166076d657267652d660180808080048080800801ac0201010701",
+        01020166076d657267652d660180808080048080800801ac020101070101022f640101014b0176",
     );
 }
 
@@ -224,22 +227,22 @@ fn bye_of_the_worker() {
 #[test]
 fn ready() {
     check_response(
-        &Response::Ready(Ready { layers: vec!["seccomp".into()] }),
+        &Response::Ready(Ready { layers: vec![LayerState::absent(Layer::Landlock, "old")] }),
         "
-        7770 01 02 0000 01 00 09000000 dbaae857
+        7770 01 02 0000 01 00 07000000 56907d78
         00000000 00000000 0000000000000000 00000000 00000000
-        0107736563636f6d70",
+        010401036f6c64",
     );
 }
 
 #[test]
 fn refused() {
     check_response(
-        &Response::Refused(Refused { message: "is", hint: Some("no") }),
+        &Response::Refused(Refused { about: Refusal::Guest, message: "is", hint: Some("no") }),
         "
-        7770 01 0c 0000 01 00 07000000 0f5acf47
+        7770 01 0c 0000 01 00 08000000 fc1211bf
         00000000 00000000 0000000000000000 00000000 00000000
-        02697301026e6f",
+        0002697301026e6f",
     );
 }
 

@@ -3,6 +3,7 @@
 use super::*;
 use crate::guest::{Description, Export, GuestKind, MAX_NESTING, ValueType};
 use crate::item::MERGE_BIT;
+use crate::sandbox::{Layer, LayerState};
 use crate::wire::codec::DESCRIPTION_CAP;
 use crate::wire::frame::{FRAME_CAP, Kind};
 use crate::wire::msg::{Hello, Ready};
@@ -345,7 +346,8 @@ fn a_description_past_its_cap_or_with_more_behind_it() {
 
 #[test]
 fn a_worker_with_too_many_layers() {
-    let ready = |n_layers| response_bytes(&Response::Ready(Ready { layers: vec![String::new(); n_layers] }));
-    assert_eq!(response(&ready(4_000)), "fine");
-    assert_eq!(response(&ready(5_000)), "oversize");
+    let holds = LayerState::holds(Layer::Seccomp);
+    let ready = |n_layers| response_bytes(&Response::Ready(Ready { layers: vec![holds.clone(); n_layers] }));
+    assert_eq!(response(&ready(2_000)), "fine");
+    assert_eq!(response(&ready(2_100)), "oversize");
 }

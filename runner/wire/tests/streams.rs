@@ -11,8 +11,9 @@ use crate::guest::Integers;
 use crate::item::MERGE_BIT;
 use crate::limits::{CodeOptions, GuestLimits, Isolation};
 use crate::outcome::TrapKind;
+use crate::sandbox::{Access, Layer, LayerState};
 use crate::wire::frame::FRAME_CAP;
-use crate::wire::msg::{Hello, Load, Ready, Refused, Serve};
+use crate::wire::msg::{GuestDir, Hello, Load, Ready, Refusal, Refused, Serve};
 use crate::wire::{ReadError, read_message};
 
 /// Something to borrow from, enough for three fragments.
@@ -73,8 +74,10 @@ fn requests() -> impl Strategy<Value = Request<'static>> {
         .prop_map(|(memory, output, fuel)| GuestLimits { memory, output, fuel });
     let serve = (vec(texts(), 0..3), any::<bool>(), limits, integers, isolation, any::<Option<u64>>())
         .prop_map(|(exports, meta, limits, integers, isolation, seed)| {
-            let exports = exports.into_iter().map(str::to_owned).collect();
-            Request::Load(Load::Serve(Serve { exports, meta, limits, isolation, seed, integers }))
+            let exports: Vec<String> = exports.into_iter().map(str::to_owned).collect();
+            let dirs = vec![GuestDir { path: ".".to_owned(), access: Access::Read }];
+            let env = exports.iter().map(|name| (name.clone(), name.clone())).collect();
+            Request::Load(Load::Serve(Serve { exports, meta, limits, isolation, seed, integers, dirs, env }))
         });
     prop_oneof![
         5 => chunk_requests(),
@@ -126,11 +129,12 @@ fn batches() -> impl Strategy<Value = Response<'static>> {
 
 fn responses() -> impl Strategy<Value = Response<'static>> {
     let ready = vec(0..99_usize, 0..9).prop_map(|lengths| {
-        let layers = lengths.into_iter().map(|length| TEXT[..length].to_owned()).collect();
+        let layers = Layer::ALL.into_iter().cycle().zip(lengths);
+        let layers = layers.map(|(layer, length)| LayerState::absent(layer, &TEXT[..length])).collect();
         Response::Ready(Ready { layers })
     });
     let refused = (texts(), proptest::option::of(texts()))
-        .prop_map(|(message, hint)| Response::Refused(Refused { message, hint }));
+        .prop_map(|(message, hint)| Response::Refused(Refused { about: Refusal::Protection, message, hint }));
     let progress = (any::<u64>(), 0..=1_000_000_u32)
         .prop_map(|(item, millionths)| Response::Progress { item, millionths });
     prop_oneof![

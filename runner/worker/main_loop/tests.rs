@@ -6,6 +6,7 @@ use crate::chunk::{Chunk, Inputs};
 use crate::guest::{GuestKind, Integers};
 use crate::item::{ItemIndex, MERGE_BIT};
 use crate::limits::{CodeOptions, GuestLimits, Isolation};
+use crate::sandbox::{Layer, LayerState};
 use crate::shm::segment::testing::{Life, Memory};
 use crate::wire::msg::{Batch, CallEnd};
 use crate::wire::{Reports, encode_request};
@@ -42,8 +43,15 @@ impl Loader for Fake {
     fn load(mut self, _serve: &Serve) -> Result<(Self, Enforced), Refusal> {
         match self.refusal.take() {
             Some(refusal) => Err(refusal),
-            None => Ok((self, Enforced { layers: vec!["fake".to_owned()], ..Enforced::default() })),
+            None => Ok((
+                self,
+                Enforced { layers: vec![LayerState::holds(Layer::Seccomp)], ..Enforced::default() },
+            )),
         }
+    }
+
+    fn probe(self) -> Result<Enforced, Refusal> {
+        Ok(Enforced { layers: vec![LayerState::absent(Layer::Landlock, "it is old")], ..Enforced::default() })
     }
 }
 
@@ -124,7 +132,10 @@ fn responses(bytes: &[u8]) -> Vec<String> {
     while let Some(message) = decoder.next_message().expect("frames") {
         lines.push(match Response::parse(message).expect("responses") {
             Response::Hello(hello) => format!("hello {}", hello.protocol),
-            Response::Ready(ready) => format!("ready {:?}", ready.layers),
+            Response::Ready(ready) => {
+                let names: Vec<_> = ready.layers.iter().map(|state| state.layer.name()).collect();
+                format!("ready {names:?}")
+            }
             Response::Refused(refused) => format!("refused: {}", refused.message),
             Response::Description(bytes) => format!("description of {} bytes", bytes.len()),
             Response::Code(bytes) => format!("code of {} bytes", bytes.len()),
@@ -163,6 +174,8 @@ fn serve() -> Request<'static> {
         isolation: Isolation::Item,
         seed: None,
         integers: Integers::Signed,
+        dirs: Vec::new(),
+        env: Vec::new(),
     }))
 }
 
@@ -195,7 +208,7 @@ fn check(requests: &[Request<'_>], said: &[&str], end: End) {
 #[track_caller]
 fn check_ready(requests: Vec<Request<'_>>, said: &[&str], end: End) {
     let requests: Vec<_> = [hello(), serve()].into_iter().chain(requests).collect();
-    let said: Vec<_> = ["hello 1", "ready [\"fake\"]"].iter().chain(said).copied().collect();
+    let said: Vec<_> = ["hello 1", "ready [\"seccomp\"]"].iter().chain(said).copied().collect();
     check(&requests, &said, end);
 }
 
@@ -320,7 +333,7 @@ fn a_compile_worker_that_only_describes_sends_no_code() {
 
 #[track_caller]
 fn check_refused(load: Request<'_>) {
-    let refusal = Refusal { message: "is empty".to_owned(), hint: None };
+    let refusal = Refusal::new("is empty");
     let conversation = converse_with(&encoded(&[hello(), load]), Some(refusal));
     assert_eq!(conversation.said, ["hello 1", "refused: is empty"]);
     assert_eq!(conversation.end.unwrap(), End::Refused);

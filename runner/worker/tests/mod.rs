@@ -53,6 +53,8 @@ fn serve(exports: &[&str]) -> Serve {
         isolation: Isolation::Item,
         seed: None,
         integers: Integers::Signed,
+        dirs: Vec::new(),
+        env: Vec::new(),
     }
 }
 

@@ -1,0 +1,80 @@
+//! The filter of system calls, made of the table.
+
+use std::collections::BTreeMap;
+
+use seccompiler::{
+    BackendError, BpfProgram, SeccompAction, SeccompCmpArgLen, SeccompCmpOp, SeccompCondition, SeccompFilter,
+    SeccompRule, apply_filter, apply_filter_all_threads,
+};
+
+use super::syscalls::{Answer, Call, Errno, Is, Kind, Phase, Test, calls};
+
+/// Ends the process at any call that is of no use for loading, or afterwards. For the only thread there is.
+pub(super) fn start(kind: Kind) -> Result<(), seccompiler::Error> {
+    apply_filter(&allowed(calls(kind, Phase::Loading))?)
+}
+
+/// Ends the process at any call that is of no use to a loaded worker. For all its threads.
+///
+/// This is several filters, of which the kernel obeys the strictest: one program has one answer.
+pub(super) fn finish(kind: Kind) -> Result<(), seccompiler::Error> {
+    for errno in Errno::ALL {
+        let failing: Vec<_> =
+            calls(kind, Phase::Always).filter(|call| call.answer == Answer::Fail(errno)).collect();
+        if !failing.is_empty() {
+            let fail = SeccompAction::Errno(errno.number());
+            apply_filter_all_threads(&program(failing, SeccompAction::Allow, fail)?)?;
+        }
+    }
+    // Last, because it forbids the call that puts filters on.
+    apply_filter_all_threads(&allowed(calls(kind, Phase::Always))?)
+}
+
+/// How many filters a locked process has, for whoever reads that from outside.
+pub fn filters(kind: Kind) -> usize {
+    let fails = |errno| calls(kind, Phase::Always).any(|call| call.answer == Answer::Fail(errno));
+    2 + Errno::ALL.into_iter().filter(|errno| fails(*errno)).count()
+}
+
+fn allowed(calls: impl IntoIterator<Item = &'static Call>) -> Result<BpfProgram, BackendError> {
+    program(calls, SeccompAction::KillProcess, SeccompAction::Allow)
+}
+
+fn program(
+    calls: impl IntoIterator<Item = &'static Call>,
+    otherwise: SeccompAction,
+    action: SeccompAction,
+) -> Result<BpfProgram, BackendError> {
+    let arch = std::env::consts::ARCH.try_into()?;
+    SeccompFilter::new(rules(calls)?, otherwise, action, arch)?.try_into()
+}
+
+/// Which of a call's arguments have the answer; all of them if there is no rule.
+fn rules(
+    calls: impl IntoIterator<Item = &'static Call>,
+) -> Result<BTreeMap<i64, Vec<SeccompRule>>, BackendError> {
+    let mut rows: BTreeMap<i64, Vec<&[Test]>> = BTreeMap::new();
+    for call in calls {
+        rows.entry(call.number).or_default().push(call.tests);
+    }
+    rows.into_iter().map(|(number, rows)| Ok((number, alternatives(&rows)?))).collect()
+}
+
+fn alternatives(rows: &[&[Test]]) -> Result<Vec<SeccompRule>, BackendError> {
+    if rows.iter().any(|tests| tests.is_empty()) {
+        return Ok(Vec::new());
+    }
+    rows.iter()
+        .map(|tests| SeccompRule::new(tests.iter().map(condition).collect::<Result<_, _>>()?))
+        .collect()
+}
+
+fn condition(test: &Test) -> Result<SeccompCondition, BackendError> {
+    let (operator, value) = match test.is {
+        Is::Equal(value) => (SeccompCmpOp::Eq, value),
+        Is::NotEqual(value) => (SeccompCmpOp::Ne, value),
+        Is::Masked { mask, value } => (SeccompCmpOp::MaskedEq(mask.into()), value),
+        Is::OwnPid => (SeccompCmpOp::Eq, std::process::id()),
+    };
+    SeccompCondition::new(test.argument, SeccompCmpArgLen::Dword, operator, value.into())
+}

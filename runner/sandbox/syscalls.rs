@@ -1,0 +1,343 @@
+//! The system calls of a worker: one table, which the filter, its documentation, its tests and `wasmpool doctor` read.
+//!
+//! A call that no row allows ends the process. A row says why it is there; `SYSCALLS.md` is made of it.
+
+use std::fmt::Write as _;
+
+use nix::libc;
+
+use super::fds::{REQUESTS, RESULTS, SEGMENT};
+use super::start::Profile;
+
+/// A line of the table.
+#[derive(Clone, Copy, Debug)]
+pub struct Call {
+    /// The call's name.
+    pub name: &'static str,
+    /// Its number on this machine.
+    pub number: i64,
+    /// Until when it is allowed.
+    pub phase: Phase,
+    /// The workers that have it.
+    pub kinds: &'static [Kind],
+    /// What a worker is answered.
+    pub answer: Answer,
+    /// Which arguments the line is about: each of these tests holds; none: any arguments.
+    pub tests: &'static [Test],
+    /// Who needs it, and what for.
+    pub why: &'static str,
+}
+
+/// Until when a call is allowed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Phase {
+    /// Only until the guest is loaded: no guest code has run by then.
+    Loading,
+    /// To the end.
+    Always,
+}
+
+/// The profiles, without what is special to one worker.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Kind {
+    /// [`Profile::Compile`].
+    Compile,
+    /// [`Profile::Compute`].
+    Compute,
+    /// [`Profile::Files`].
+    Files,
+}
+
+/// What a worker is answered.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Answer {
+    /// The kernel's answer.
+    Allow,
+    /// That it failed like this; after loading, for until then the kernel answers.
+    Fail(Errno),
+}
+
+/// How a call fails that is answered by the filter.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Errno {
+    /// `EACCES`.
+    Access,
+    /// `ENOTTY`.
+    NoTerminal,
+    /// `EPERM`.
+    Permission,
+}
+
+/// A test of an argument.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Test {
+    /// Which argument, from 0. Its lower 32 bits are looked at: all of these are of that size, or have no meaning above.
+    pub argument: u8,
+    /// What it has to be.
+    pub is: Is,
+}
+
+/// What an argument has to be.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Is {
+    /// This.
+    Equal(u32),
+    /// Anything else.
+    NotEqual(u32),
+    /// This, of the bits of the mask.
+    Masked {
+        /// The bits that count.
+        mask: u32,
+        /// What they are.
+        value: u32,
+    },
+    /// The number of the process itself.
+    OwnPid,
+}
+
+impl Profile {
+    /// Which of the table's columns it is.
+    #[must_use]
+    pub fn kind(&self) -> Kind {
+        match self {
+            Self::Compile => Kind::Compile,
+            Self::Compute => Kind::Compute,
+            Self::Files(_) => Kind::Files,
+        }
+    }
+}
+
+impl Kind {
+    /// All of them.
+    pub const ALL: [Self; 3] = [Self::Compile, Self::Compute, Self::Files];
+
+    /// Its name in the documentation.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Compile => "compile",
+            Self::Compute => "compute",
+            Self::Files => "files",
+        }
+    }
+}
+
+impl Errno {
+    /// All of them.
+    pub const ALL: [Self; 3] = [Self::Access, Self::NoTerminal, Self::Permission];
+
+    /// Its number.
+    #[must_use]
+    pub fn number(self) -> u32 {
+        let number = match self {
+            Self::Access => libc::EACCES,
+            Self::NoTerminal => libc::ENOTTY,
+            Self::Permission => libc::EPERM,
+        };
+        number.unsigned_abs()
+    }
+
+    fn name(self) -> &'static str {
+        match self {
+            Self::Access => "EACCES",
+            Self::NoTerminal => "ENOTTY",
+            Self::Permission => "EPERM",
+        }
+    }
+}
+
+/// What the runtime asks `/proc/self/pagemap`: which pages have been written to.
+const PAGEMAP_SCAN: u32 = 0xc060_6610;
+
+const EVERY: &[Kind] = &Kind::ALL;
+const SERVING: &[Kind] = &[Kind::Compute, Kind::Files];
+const BARE: &[Kind] = &[Kind::Compile, Kind::Compute];
+const FILES: &[Kind] = &[Kind::Files];
+
+const NO_EXEC: Test = masked(2, libc::PROT_EXEC.cast_unsigned(), 0);
+/// Memory that is shared does not count against the limit.
+const PRIVATE: Test = masked(
+    3,
+    libc::MAP_SHARED.cast_unsigned() | libc::MAP_PRIVATE.cast_unsigned(),
+    libc::MAP_PRIVATE.cast_unsigned(),
+);
+
+const fn equal(argument: u8, value: u32) -> Test {
+    Test { argument, is: Is::Equal(value) }
+}
+
+const fn masked(argument: u8, mask: u32, value: u32) -> Test {
+    Test { argument, is: Is::Masked { mask, value } }
+}
+
+/// One row for each line: the call, the tests of its arguments, until when, for whom, the answer, and why.
+macro_rules! table {
+    ($($call:ident ($($test:expr),*) $phase:ident $kinds:ident $answer:expr, $why:literal;)*) => {
+        &[$(Call {
+            name: stringify!($call).split_at("SYS_".len()).1,
+            number: libc::$call,
+            phase: Phase::$phase,
+            kinds: $kinds,
+            answer: $answer,
+            tests: &[$($test),*],
+            why: $why,
+        }),*]
+    };
+}
+
+const ALLOW: Answer = Answer::Allow;
+
+/// The table.
+pub const CALLS: &[Call] = table! {
+    // Talking with the host.
+    SYS_read(equal(0, REQUESTS.cast_unsigned())) Always EVERY ALLOW, "requests of the host";
+    SYS_write(equal(0, RESULTS.cast_unsigned())) Always EVERY ALLOW, "results for the host";
+    SYS_write(equal(0, 2)) Always EVERY ALLOW, "last words: a panic, a lack of memory, an exhausted stack";
+    // Memory.
+    SYS_mmap(NO_EXEC, PRIVATE) Always EVERY ALLOW, "memory of the allocator and of the guest; never code, never shared";
+    SYS_mprotect(NO_EXEC) Always EVERY ALLOW, "memory that grows, guard pages; never code";
+    SYS_munmap() Always EVERY ALLOW, "memory given back";
+    SYS_mremap() Always EVERY ALLOW, "large allocations that grow";
+    SYS_madvise() Always EVERY ALLOW, "memory of an item, made fresh for the next";
+    SYS_brk() Always EVERY ALLOW, "the heap of the C library";
+    SYS_ioctl(equal(1, PAGEMAP_SCAN)) Always SERVING ALLOW, "which pages an item has written to, of the page map opened at the start";
+    // Threads that were there before, and time.
+    SYS_futex() Always EVERY ALLOW, "locks between threads that were started before";
+    SYS_sched_yield() Always EVERY ALLOW, "threads of the compiler that look for work";
+    SYS_clock_nanosleep() Always SERVING ALLOW, "a guest that sleeps";
+    SYS_clock_gettime() Always EVERY ALLOW, "CPU time of an item; all clocks where the kernel's page for that has none";
+    SYS_restart_syscall() Always EVERY ALLOW, "the kernel goes on with a wait after a stop";
+    // Signals of its own, and the end.
+    SYS_rt_sigreturn() Always EVERY ALLOW, "back from the handler of a guest's trap";
+    SYS_rt_sigprocmask() Always EVERY ALLOW, "signals are held back while the process aborts";
+    SYS_rt_sigaction() Always EVERY ALLOW, "a fault that is no trap is handed on to the handler before, or to the default";
+    SYS_sigaltstack() Always EVERY ALLOW, "a stack for the handler is given back when a thread ends";
+    SYS_tgkill(Test { argument: 0, is: Is::OwnPid }) Always EVERY ALLOW, "abort: a signal to itself";
+    SYS_getpid() Always EVERY ALLOW, "abort";
+    SYS_gettid() Always EVERY ALLOW, "abort";
+    SYS_close() Always EVERY ALLOW, "descriptors, at the end and after loading; files of the guest";
+    SYS_exit() Always EVERY ALLOW, "the end of a thread";
+    SYS_exit_group() Always EVERY ALLOW, "the end";
+    SYS_getrandom() Always EVERY ALLOW, "random numbers, of the guest and of hash maps";
+    // What some library asks and can do without.
+    SYS_ioctl(Test { argument: 1, is: Is::NotEqual(PAGEMAP_SCAN) }) Always EVERY Answer::Fail(Errno::NoTerminal), "whether a stream is a terminal";
+    SYS_openat() Always BARE Answer::Fail(Errno::Access), "the C library asks for the overcommit mode when an arena shrinks";
+    SYS_sched_getaffinity() Always EVERY Answer::Fail(Errno::Permission), "the C library asks how many arenas it should have";
+    SYS_process_madvise() Always SERVING Answer::Fail(Errno::Permission), "the runtime tries it first, and does with madvise";
+    // Files below the folders of the guest.
+    SYS_openat() Always FILES ALLOW, "the guest's folders, for each item anew; Landlock says which";
+    SYS_openat2() Always FILES ALLOW, "files below them, which the kernel itself keeps below them";
+    SYS_statx() Always FILES ALLOW, "what they are";
+    SYS_newfstatat() Always FILES ALLOW, "what they are";
+    SYS_fstat() Always FILES ALLOW, "what they are";
+    SYS_pread64() Always FILES ALLOW, "reading them";
+    SYS_preadv() Always FILES ALLOW, "reading them";
+    SYS_pwrite64() Always FILES ALLOW, "writing them";
+    SYS_pwritev() Always FILES ALLOW, "writing them";
+    SYS_write() Always FILES ALLOW, "writing at their end";
+    SYS_read() Always FILES ALLOW, "reading streams";
+    SYS_getdents64() Always FILES ALLOW, "listing folders";
+    SYS_lseek() Always FILES ALLOW, "places in files, and in listings";
+    SYS_fcntl() Always FILES ALLOW, "modes of open files, second descriptors";
+    SYS_ftruncate() Always FILES ALLOW, "their length";
+    SYS_fadvise64() Always FILES ALLOW, "how they will be read";
+    SYS_fsync() Always FILES ALLOW, "their safety";
+    SYS_fdatasync() Always FILES ALLOW, "their safety";
+    SYS_utimensat() Always FILES ALLOW, "their times";
+    SYS_mkdirat() Always FILES ALLOW, "new folders";
+    SYS_unlinkat() Always FILES ALLOW, "removing";
+    SYS_renameat() Always FILES ALLOW, "moving";
+    SYS_linkat() Always FILES ALLOW, "hard links";
+    SYS_symlinkat() Always FILES ALLOW, "symbolic links";
+    SYS_readlinkat() Always FILES ALLOW, "where they lead";
+    // Loading: opening and mapping the sealed code, starting what threads there are, putting on the rest of the jail.
+    SYS_openat() Loading EVERY ALLOW, "the sealed code by its descriptor, the page map";
+    SYS_fstat() Loading EVERY ALLOW, "the length of the code";
+    SYS_statx() Loading EVERY ALLOW, "the length of the code";
+    SYS_newfstatat() Loading EVERY ALLOW, "the length of the code";
+    SYS_lseek() Loading EVERY ALLOW, "the length of the code";
+    SYS_fcntl() Loading EVERY ALLOW, "seals of the code; a second descriptor of it; the image of the guest's memory is sealed";
+    SYS_read() Loading EVERY ALLOW, "the head of the code; what the process has in memory";
+    SYS_pread64() Loading EVERY ALLOW, "the guest, for the compiler; what the process has in memory";
+    SYS_mmap(PRIVATE) Loading EVERY ALLOW, "the code";
+    SYS_mmap(equal(4, SEGMENT.cast_unsigned()), NO_EXEC) Loading EVERY ALLOW, "the segment, shared with the host";
+    SYS_mprotect() Loading EVERY ALLOW, "the code becomes executable";
+    SYS_memfd_create() Loading SERVING ALLOW, "the image of the guest's memory";
+    SYS_ftruncate() Loading SERVING ALLOW, "the image of the guest's memory";
+    SYS_write() Loading SERVING ALLOW, "the image of the guest's memory";
+    SYS_ioctl() Loading SERVING ALLOW, "whether the page map can be scanned";
+    SYS_clone3() Loading EVERY ALLOW, "the compiler's threads; one that a guest waits on";
+    SYS_set_robust_list() Loading EVERY ALLOW, "a new thread";
+    SYS_rseq() Loading EVERY ALLOW, "a new thread";
+    SYS_sched_getaffinity() Loading EVERY ALLOW, "a new thread's arena; how many threads";
+    SYS_prctl() Loading EVERY ALLOW, "a new thread's name; the rest of the jail";
+    SYS_prlimit64() Loading EVERY ALLOW, "a new thread's stack; the rest of the jail";
+    SYS_seccomp() Loading EVERY ALLOW, "the rest of the jail";
+};
+
+/// The calls of a worker of this kind: while it loads, with those that end then, or afterwards.
+pub fn calls(kind: Kind, phase: Phase) -> impl Iterator<Item = &'static Call> {
+    CALLS.iter().filter(move |call| {
+        call.kinds.contains(&kind) && (call.phase == Phase::Always || phase == Phase::Loading)
+    })
+}
+
+/// `SYSCALLS.md`.
+#[must_use]
+pub fn document() -> String {
+    let mut text = String::from(HEAD);
+    for (phase, title, words) in
+        [(Phase::Always, "To the end", TO_THE_END), (Phase::Loading, "While it loads", LOADING)]
+    {
+        let _ = write!(
+            text,
+            "\n## {title}\n\n{words}\n\n| call | arguments | workers | answer | why |\n|---|---|---|---|---|\n"
+        );
+        for call in CALLS.iter().filter(|call| call.phase == phase) {
+            let _ = writeln!(text, "{}", call.row());
+        }
+    }
+    text
+}
+
+const HEAD: &str = "\
+# System calls of a worker
+
+What a worker may ask of the kernel. The filter is made of this table, which is in `runner/sandbox/syscalls.rs`, as is
+this page. A call that is not here, or with other arguments, ends the process (`SECCOMP_RET_KILL_PROCESS`); so do calls
+of another architecture and of the x32 table.
+
+There are three kinds of workers: one that compiles a guest, one that serves a guest without files, and one that serves
+a guest with folders (`--dir`).
+";
+
+const TO_THE_END: &str = "\
+The final filter is put on before any code of a guest runs. A call with several lines is allowed if one of them fits.";
+
+const LOADING: &str = "\
+These are allowed beside the others until the guest is loaded, and not afterwards.";
+
+impl Call {
+    fn row(&self) -> String {
+        let tests: Vec<_> = self.tests.iter().map(Test::text).collect();
+        let kinds: Vec<_> = self.kinds.iter().map(|kind| kind.name()).collect();
+        let answer = match self.answer {
+            Answer::Allow => "the kernel's",
+            Answer::Fail(errno) => errno.name(),
+        };
+        let (tests, kinds) = (tests.join(", "), kinds.join(", "));
+        format!("| `{}` | {tests} | {kinds} | {answer} | {} |", self.name, self.why)
+    }
+}
+
+impl Test {
+    fn text(&self) -> String {
+        let Self { argument, is } = self;
+        match is {
+            Is::Equal(value) => format!("{argument}: {value:#x}"),
+            Is::NotEqual(value) => format!("{argument}: not {value:#x}"),
+            Is::Masked { mask, value } => format!("{argument}: {value:#x} in the bits {mask:#x}"),
+            Is::OwnPid => format!("{argument}: its own number"),
+        }
+    }
+}
