@@ -6,13 +6,10 @@
 
 use std::fs::File;
 use std::io::{self, Read, Seek, Write};
-use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
 
-use rustix::fs::{MemfdFlags, SealFlags};
-use rustix::io::Errno;
-
 use crate::error::Error;
+use crate::sealed;
 
 /// The longest file that is taken: several times the largest guest known (an interpreter with its library), and
 /// little enough to be held in memory.
@@ -67,18 +64,9 @@ impl GuestFile {
     /// # Errors
     /// If the memory cannot be read.
     pub fn digest(&self) -> Result<String, Error> {
-        let mut hasher = blake3::Hasher::new();
-        let mut buffer = vec![0; 64 << 10];
-        let mut at = 0;
-        loop {
-            match self.memory.read_at(&mut buffer, at) {
-                Ok(0) => return Ok(hasher.finalize().to_hex().to_string()),
-                Ok(read) => {
-                    hasher.update(&buffer[..read]);
-                    at += read as u64;
-                }
-                Err(error) => return Err(Error::guest(&self.name, format!("cannot be read: {error}"), None)),
-            }
+        match sealed::digest(&self.memory) {
+            Ok(digest) => Ok(digest.to_hex().to_string()),
+            Err(error) => Err(Error::guest(&self.name, format!("cannot be read: {error}"), None)),
         }
     }
 
@@ -192,22 +180,12 @@ fn is_wasm_text(head: &[u8]) -> bool {
 
 /// Copies `head` and at most `max_len` bytes of `rest` into a sealed memfd; the length tells whether that was all.
 fn copy(head: &[u8], rest: &mut File, max_len: u64) -> io::Result<(File, u64)> {
-    let mut memory = File::from(memfd()?);
+    let mut memory = sealed::create("wasmpool-guest")?;
     memory.write_all(head)?;
     let len = head.len() as u64 + io::copy(&mut rest.take(max_len), &mut memory)?;
     memory.rewind()?;
-    let seals = SealFlags::WRITE | SealFlags::GROW | SealFlags::SHRINK | SealFlags::SEAL;
-    rustix::fs::fcntl_add_seals(&memory, seals)?;
+    sealed::seal(&memory)?;
     Ok((memory, len))
-}
-
-fn memfd() -> Result<rustix::fd::OwnedFd, Errno> {
-    let flags = MemfdFlags::CLOEXEC | MemfdFlags::ALLOW_SEALING;
-    // Kernels before 6.3 do not know the flag; a system may be set up to insist on it.
-    match rustix::fs::memfd_create("wasmpool-guest", flags | MemfdFlags::NOEXEC_SEAL) {
-        Err(Errno::INVAL) => rustix::fs::memfd_create("wasmpool-guest", flags),
-        other => other,
-    }
 }
 
 #[cfg(test)]
@@ -220,7 +198,7 @@ mod tests {
     /// A memfd with `bytes`, under a path that can be opened.
     fn file(bytes: &[u8]) -> (File, PathBuf) {
         use std::os::fd::AsRawFd;
-        let mut file = File::from(memfd().unwrap());
+        let mut file = sealed::create("wasmpool-test").unwrap();
         file.write_all(bytes).unwrap();
         let path = format!("/proc/self/fd/{}", file.as_raw_fd()).into();
         (file, path)

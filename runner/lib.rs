@@ -6,6 +6,7 @@
 #[cfg(not(target_os = "linux"))]
 compile_error!("wasmpool runs on Linux only: its workers are held by Linux's own process limits");
 
+pub mod cache;
 pub mod chunk;
 pub mod cli;
 mod clock;
@@ -23,6 +24,7 @@ pub mod record;
 pub mod report;
 pub mod sandbox;
 pub mod scheduler;
+mod sealed;
 pub mod shm;
 pub mod sink;
 pub mod source;

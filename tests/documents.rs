@@ -52,8 +52,10 @@ fn wrong_in(section: &Section) -> Vec<String> {
 fn outputs(section: &Section, commands: &[Command<'_>]) -> Vec<String> {
     /// Stands behind the output of each command, and in none.
     const END: char = '\x1e';
+    // Compiled guests are kept where they usually are, which is in the home of the session.
+    let mut script = "exec 2>&1\nunset WASMPOOL_CACHE XDG_CACHE_HOME\n".to_owned();
     // The exit code of a command is there for the next one.
-    let mut script = format!("exec 2>&1\nended() {{ local code=$?; printf '{END}'; return $code; }}\n");
+    let _ = writeln!(script, "ended() {{ local code=$?; printf '{END}'; return $code; }}");
     for command in commands {
         // Writing to a string cannot fail.
         let _ = writeln!(script, "{}\nended", command.text);

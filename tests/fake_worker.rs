@@ -8,6 +8,7 @@
 
 mod actor;
 mod bytes;
+mod cached;
 mod chaos;
 mod compiling;
 mod deaths;

@@ -8,6 +8,7 @@ mod folder;
 mod processes;
 mod running;
 
+use std::ffi::OsString;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
@@ -33,6 +34,8 @@ pub(crate) struct Wasmpool {
     arguments: Vec<String>,
     stdin: Input,
     setting: Setting,
+    /// Where compiled guests are kept: nowhere, so that every test compiles its own, unless it is told otherwise.
+    cache: OsString,
     stdout: Option<PathBuf>,
     expectation: Expectation,
 }
@@ -85,6 +88,7 @@ pub(crate) fn wasmpool(line: &str) -> Wasmpool {
         arguments: line.split_whitespace().map(str::to_owned).collect(),
         stdin: Input::Nothing,
         setting: Setting::default(),
+        cache: "off".into(),
         stdout: None,
         expectation: Expectation {
             stdout: Expected::nothing(),
@@ -155,6 +159,18 @@ impl Wasmpool {
     /// Standard input is a pipe that stays open; [`Running::write`] writes to it.
     pub(crate) fn stdin_open(mut self) -> Self {
         self.stdin = Input::Open;
+        self
+    }
+
+    /// With compiled guests kept in the folder `cache`, in the one that the command runs in.
+    pub(crate) fn with_cache(self) -> Self {
+        let cache = self.path("cache");
+        self.with_cache_at(&cache)
+    }
+
+    /// With compiled guests kept in this directory, which others may use, too.
+    pub(crate) fn with_cache_at(mut self, directory: &Path) -> Self {
+        self.cache = directory.into();
         self
     }
 
@@ -257,6 +273,14 @@ impl Wasmpool {
     }
 
     fn command(&self) -> Command {
+        let mut command = self.command_in_setting();
+        if !matches!(self.setting, Setting::EmptyEnvironment) {
+            command.env("WASMPOOL_CACHE", &self.cache);
+        }
+        command
+    }
+
+    fn command_in_setting(&self) -> Command {
         let binary = Path::new(env!("CARGO_BIN_EXE_wasmpool"));
         match self.setting {
             Setting::Usual => Command::new(binary),

@@ -155,7 +155,7 @@ fn h25_under_nohup_a_closed_terminal_ends_nothing() {
 }
 
 /// Runs it where it may change what is mounted; nothing where this test may not.
-fn with_mounts(changes: &str, script: &str) -> Option<Wasmpool> {
+pub(crate) fn with_mounts(changes: &str, script: &str) -> Option<Wasmpool> {
     rustix::process::geteuid().is_root().then(|| {
         let script = format!("{changes} && exec {script}");
         bash(&format!("unshare --mount true || exit 99; exec unshare --mount bash -c '{script}'"))

@@ -18,6 +18,7 @@
 //! | `guests.rs` | guests that try what guests should not: what they get, and what they do not |
 //! | `errors.rs` | bad usage, guests and inputs: the texts and the exit codes |
 //! | `pauses.rs` | runs that are stopped and go on: Ctrl-Z and `fg` |
+//! | `cache.rs` | compiled guests that are kept, and refused where they could be anybody's; `wasmpool cache` |
 //! | `signals.rs` | how a run ends at a signal, and what is left of it: nothing |
 //! | `journal.rs` | runs that are killed and gone on with, joblogs, `wasmpool replay` |
 //! | `host_limits.rs` | machines and parents that allow little |
@@ -38,6 +39,7 @@
 //! `model/` is a package of its own: the scheduler's protocols under a model checker, which needs its own atomics.
 
 mod bench_command;
+mod cache;
 mod call;
 mod catalogue;
 mod documents;

@@ -252,6 +252,8 @@ fn wasmpool(job: Job) -> Command {
     };
     let mut words = line.split(' ');
     let mut command = Command::new(env!("CARGO_BIN_EXE_wasmpool"));
+    // As the others have theirs, and no user's.
+    command.env("WASMPOOL_CACHE", Path::new(env!("CARGO_TARGET_TMPDIR")).join("peers-cache"));
     let guest = words.next().unwrap_or_default();
     command.args(["run", "-j", "2", "--progress", "none", "--format", "jsonl"]);
     command.arg(Path::new("guests").join(guest)).args(words);

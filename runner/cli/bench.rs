@@ -205,10 +205,9 @@ impl Reporter for NoSummary {
             | RunEvent::WorkerMissing { .. }
             | RunEvent::WorkerSaid { .. }
             | RunEvent::GuestPrinted { .. }
-            | RunEvent::Note { .. }
             | RunEvent::InputRemark { .. } => self.inner.report(event),
-            RunEvent::SharedInstance if self.is_first => self.inner.report(event),
-            RunEvent::SharedInstance | RunEvent::Finished { .. } => {}
+            RunEvent::SharedInstance | RunEvent::Note { .. } if self.is_first => self.inner.report(event),
+            RunEvent::SharedInstance | RunEvent::Note { .. } | RunEvent::Finished { .. } => {}
         }
     }
 }

@@ -126,7 +126,10 @@ impl Figures {
             ("guest", escaped(&self.guest.to_string_lossy()).into_owned()),
             ("export", escaped(&self.export).into_owned()),
             ("input", format!("{}: {items}{result}", escaped(&self.input))),
-            ("start-up", format!("{start_up} to compile the guest; not in the times")),
+            (
+                "start-up",
+                format!("{start_up} to compile the guest, or find it in the cache; not in the times"),
+            ),
             ("times", format!("median and spread of {runs} each")),
         ] {
             // Writing to a string cannot fail.
@@ -360,7 +363,7 @@ mod tests {
 guest     primes.wasm
 export    count-primes(start: u64, end: u64) -> u64
 input     --range 1..800000: 800 items, merged into one value
-start-up  20.0 ms to compile the guest; not in the times
+start-up  20.0 ms to compile the guest, or find it in the cache; not in the times
 times     median and spread of 3 runs each
 
 workers      time                spread  speed-up  efficiency  items/s

@@ -222,7 +222,7 @@ fn shell_word(text: &str) -> String {
 }
 
 /// A number of bytes, to a tenth of the unit.
-fn size(bytes: u64) -> String {
+pub(super) fn size(bytes: u64) -> String {
     let tenths = |unit: u64| (bytes / unit, bytes % unit * 10 / unit);
     match bytes {
         0..1024 => format!("{bytes} bytes"),
@@ -230,9 +230,13 @@ fn size(bytes: u64) -> String {
             let (whole, tenths) = tenths(1 << 10);
             format!("{whole}.{tenths} KiB")
         }
-        _ => {
+        0x10_0000..0x4000_0000 => {
             let (whole, tenths) = tenths(1 << 20);
             format!("{whole}.{tenths} MiB")
+        }
+        _ => {
+            let (whole, tenths) = tenths(1 << 30);
+            format!("{whole}.{tenths} GiB")
         }
     }
 }
@@ -370,6 +374,7 @@ imports
 
     #[test]
     fn sizes_are_read_at_a_glance() {
-        assert_eq!([size(1023), size(1024), size(5 << 20)], ["1023 bytes", "1.0 KiB", "5.0 MiB"]);
+        let sizes = [1023, 1024, 5 << 20, 3 << 29].map(size);
+        assert_eq!(sizes, ["1023 bytes", "1.0 KiB", "5.0 MiB", "1.5 GiB"]);
     }
 }

@@ -10,6 +10,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use super::clash;
 use super::exit::{self, Ending};
 use super::{journal, signals};
+use crate::cache::Cache;
 use crate::color::Color;
 use crate::error::{Error, ExitCode};
 use crate::guest::{Description, ValueType};
@@ -177,7 +178,8 @@ fn color_of(stream: &impl anstream::stream::RawStream) -> Color {
 
 /// What a guest offers.
 pub(super) fn describe(guest: &GuestFile) -> Result<Description, Error> {
-    pool::describe(guest.name(), guest.memory(), None, Mode::Auto)
+    let cache = Cache::of_environment().ok();
+    pool::describe(guest.name(), guest.memory(), None, Mode::Auto, cache.as_ref())
 }
 
 /// This process is a worker.
@@ -197,6 +199,7 @@ pub(super) fn options(plan: &Plan, pauser: Pauser) -> Result<pool::Options, Erro
         worker_executable: None,
         compile_timeout: plan.compile_timeout,
         code: plan.code(),
+        cache: Cache::of_environment().ok(),
         run_timeout: plan.run_timeout,
         pauser,
         sandbox: plan.sandbox,

@@ -12,6 +12,7 @@ use clap::{ColorChoice, CommandFactory, Parser, Subcommand};
 use crate::error::ExitCode;
 
 mod bench;
+mod cache;
 mod call;
 mod clash;
 mod completions;
@@ -65,6 +66,7 @@ enum Command {
     Replay(replay::ReplayArgs),
     Inspect(inspect::InspectArgs),
     Bench(Box<bench::BenchArgs>),
+    Cache(cache::CacheArgs),
     Completions(completions::CompletionsArgs),
     Man(man::ManArgs),
 }
@@ -100,6 +102,7 @@ impl Command {
             Self::Replay(args) => args.execute(usable_cpus(), run_again),
             Self::Inspect(args) => Ok(args.execute()?),
             Self::Bench(args) => args.execute(usable_cpus()),
+            Self::Cache(args) => Ok(args.execute()?),
             Self::Completions(args) => Ok(args.execute(Cli::command())?),
             Self::Man(args) => Ok(args.execute(Cli::command())?),
         }
@@ -115,6 +118,7 @@ fn run_again(command: &crate::journal::Invocation) -> Option<run::RunArgs> {
         | Command::Replay(_)
         | Command::Inspect(_)
         | Command::Bench(_)
+        | Command::Cache(_)
         | Command::Completions(_)
         | Command::Man(_) => None,
     }

@@ -9,7 +9,6 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
-use rustix::fs::{MemfdFlags, SealFlags, fcntl_add_seals, memfd_create};
 use rustix::io::Errno;
 use rustix::process::Signal;
 
@@ -26,6 +25,7 @@ use crate::guest::Description;
 use crate::limits::CodeOptions;
 use crate::outcome::WorkerEnd;
 use crate::record::milliseconds;
+use crate::sealed;
 use crate::wire::codec::DESCRIPTION_CAP;
 use crate::wire::frame::Message;
 use crate::wire::msg::{Load, Request, Response};
@@ -34,8 +34,8 @@ use crate::wire::{parse_description, version};
 /// The longest message of a compile worker: its description of a guest; code comes in pieces of one frame.
 const MAX_MESSAGE: usize = DESCRIPTION_CAP;
 
-/// The most compiled code a guest may have.
-const MAX_CODE: u64 = 1 << 30;
+/// The most compiled code a guest may have, in bytes.
+pub(crate) const MAX_CODE: u64 = 1 << 30;
 
 /// Compiled code on its way: a memfd that is sealed once it is whole.
 #[derive(Debug)]
@@ -84,18 +84,16 @@ pub(super) struct Compiling<'a> {
 
 impl CodeFile {
     pub(super) fn create() -> io::Result<Self> {
-        let fd = memfd_create("wasmpool-code", MemfdFlags::CLOEXEC | MemfdFlags::ALLOW_SEALING)?;
-        Ok(Self(File::from(fd)))
+        sealed::create("wasmpool-code").map(Self)
+    }
+
+    /// Code that is whole and sealed already.
+    pub(super) fn of_sealed(code: File) -> Self {
+        Self(code)
     }
 
     pub(super) fn try_clone(&self) -> io::Result<File> {
         self.0.try_clone()
-    }
-
-    /// Nobody can change it any more, this host included.
-    fn seal(&self) -> io::Result<()> {
-        let seals = SealFlags::WRITE | SealFlags::GROW | SealFlags::SHRINK | SealFlags::SEAL;
-        Ok(fcntl_add_seals(&self.0, seals)?)
     }
 }
 
@@ -160,7 +158,7 @@ impl<'a> Compiling<'a> {
                     }
                     file.0.write_all(&bytes).map_err(keep)?;
                 }
-                Some(Step::Done) => return file.seal().map_err(keep),
+                Some(Step::Done) => return sealed::seal(&file.0).map_err(keep),
                 Some(Step::Described(_)) => return Err(self.broken("it sent two descriptions")),
                 Some(Step::Greeted | Step::Refused { .. }) | None => {}
             }

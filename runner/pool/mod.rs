@@ -18,6 +18,7 @@ mod run_state;
 mod session;
 mod spawn;
 mod state;
+mod supply;
 mod table;
 mod talk;
 mod tally;
@@ -36,7 +37,7 @@ use std::time::{Duration, Instant};
 use nix::sys::resource::{UsageWho, getrusage};
 
 use self::clock::Clock;
-use self::compile::{CodeFile, Compiling, Wanted};
+use self::compile::Wanted;
 use self::dispatcher::{Dispatcher, Event};
 use self::driver::Driver;
 use self::feeder::Feeder;
@@ -44,9 +45,11 @@ use self::gate::Gate;
 use self::run_state::RunState;
 use self::spawn::{Launcher, Spawner};
 use self::state::{Nanos, Retry, Rules};
+use self::supply::Supply;
 use self::table::Table;
 use self::tally::Tally;
 use self::wake::WakeFd;
+use crate::cache::Cache;
 use crate::chunk::Chunk;
 use crate::error::Error;
 use crate::guest::Description;
@@ -60,6 +63,7 @@ use crate::sink::Sink;
 use crate::source::Source;
 use crate::wire::msg::{Load, Serve};
 
+pub(crate) use self::compile::MAX_CODE;
 pub use self::roster::Pauser;
 pub use self::spawn::{Folder, WORKER_ARGUMENT};
 
@@ -76,6 +80,8 @@ pub struct Options {
     pub compile_timeout: Option<Duration>,
     /// What the guest is compiled with.
     pub code: CodeOptions,
+    /// Where compiled guests are kept; none: every pool compiles its guest.
+    pub cache: Option<Cache>,
     /// How long everything may take, from the opening on; none: as long as it takes.
     pub run_timeout: Option<Duration>,
     /// What stops the workers and the clock, and lets them go on.
@@ -86,13 +92,12 @@ pub struct Options {
     pub dirs: Vec<Folder>,
 }
 
-/// A guest that is being compiled while its workers start.
+/// A guest that is being compiled while its workers start, or has been compiled before.
 #[derive(Debug)]
 pub struct Opening<'a> {
     name: &'a Path,
     options: Options,
-    compiling: Compiling<'a>,
-    code: CodeFile,
+    supply: Supply<'a>,
     spawner: Spawner,
     description: Description,
     started: Instant,
@@ -190,7 +195,8 @@ impl Canceller {
 
 /// Tells what a guest offers, without compiling it.
 ///
-/// `name` is the guest's name in messages, `wasm` a sealed memfd with its bytes.
+/// `name` is the guest's name in messages, `wasm` a sealed memfd with its bytes. If the guest is in `cache`, no process
+/// is started.
 ///
 /// # Errors
 /// If the guest cannot be used, or the compile worker cannot be started.
@@ -199,15 +205,17 @@ pub fn describe(
     wasm: &File,
     worker_executable: Option<PathBuf>,
     sandbox: Mode,
+    cache: Option<&Cache>,
 ) -> Result<Description, Error> {
     let wanted =
         Wanted { describe_only: true, code: CodeOptions::default(), limit: Some(DEFAULT_COMPILE), run: None };
     let pauser = Pauser::default();
     let launcher = Launcher::new(worker_executable, Arc::clone(pauser.roster()), sandbox, Vec::new());
-    Compiling::start(launcher, &pauser, name, wasm, wanted)?.description()
+    supply::describe(launcher, &pauser, name, wasm, wanted, cache)
 }
 
-/// Starts to compile a guest and to start its workers; returns when it is known what the guest offers.
+/// Starts to compile a guest, unless it is in the cache, and to start its workers; returns when it is known what the
+/// guest offers.
 ///
 /// `name` is the guest's name in messages, `wasm` a sealed memfd with its bytes. The calling thread has to live as
 /// long as the guest is compiled.
@@ -227,16 +235,12 @@ pub fn open<'a>(name: &'a Path, wasm: &File, options: Options) -> Result<Opening
     let Options { code, compile_timeout: limit, run_timeout, .. } = options;
     let deadline = run_timeout.map(|limit| Deadline { at: options.pauser.clock().now().after(limit), limit });
     let wanted = Wanted { describe_only: false, code, limit, run: deadline };
-    let mut compiling = Compiling::start(launcher.clone(), &options.pauser, name, wasm, wanted)?;
-    let prepare = || {
-        let code = CodeFile::create()?;
-        let spawner = Spawner::start(launcher, code.try_clone()?)?;
-        Ok((code, spawner))
-    };
-    let (code, spawner) = prepare().map_err(cannot_start)?;
+    let mut supply = Supply::start(launcher.clone(), &options, name, wasm, wanted)?;
+    let code = supply.code().map_err(cannot_start)?;
+    let spawner = Spawner::start(launcher, code).map_err(cannot_start)?;
     spawner.prepare(options.workers);
-    let description = compiling.description()?;
-    Ok(Opening { name, options, compiling, code, spawner, description, started, deadline, cpu_before })
+    let description = supply.description()?;
+    Ok(Opening { name, options, supply, spawner, description, started, deadline, cpu_before })
 }
 
 impl Opening<'_> {
@@ -262,16 +266,17 @@ impl Opening<'_> {
         cancellation: Cancellation,
     ) -> Result<Summary, Error> {
         let workers = job.workers;
-        for line in &job.records.notes {
+        for line in job.records.notes.iter().chain(&self.supply.take_notes()) {
             reporter.report(RunEvent::Note { line });
         }
         reporter.report(RunEvent::Started { workers, items: job.source.total() });
         if job.serve.isolation == Isolation::Worker {
             reporter.report(RunEvent::SharedInstance);
         }
-        self.compiling.code(&mut self.code)?;
+        self.supply.finish()?;
         let start_up = self.started.elapsed();
         self.spawner.load(Load::Serve(job.serve.clone()));
+        self.supply.keep(&self.description);
 
         let (wakes, queues, shared) =
             share(&job, workers, self.options.pauser.clock()).map_err(cannot_start)?;
@@ -321,6 +326,9 @@ impl Opening<'_> {
         let admitted = admitted.unwrap_or_else(|| shared.admitted.load(Ordering::Acquire));
         crew.end(ended.is_err());
         drop(self.spawner);
+        if let Some(line) = self.supply.kept() {
+            reporter.report(RunEvent::Note { line: &line });
+        }
 
         let summary = Summary {
             counts: state.counts(admitted),
@@ -336,7 +344,7 @@ impl Opening<'_> {
             stats: tally.into_stats(),
         };
         reporter.report(RunEvent::Finished { summary: &summary });
-        ended.map(|()| summary)
+        ended.map(|()| summary).map_err(|error| self.supply.judge(error))
     }
 }
 

@@ -76,6 +76,11 @@ impl Launcher {
         Self { executable, roster, sandbox, dirs }
     }
 
+    /// The program that its workers run.
+    pub(super) fn executable(&self) -> &Path {
+        &self.executable
+    }
+
     /// What it means that no worker can be started.
     pub(super) fn error(what: &str, error: &io::Error) -> Error {
         if error.kind() == io::ErrorKind::NotFound && !Path::new("/proc/self").exists() {

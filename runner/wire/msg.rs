@@ -157,6 +157,9 @@ pub enum Refusal {
     Protection,
 }
 
+/// How [`Refused::message`] begins where a worker cannot load the code that it was given.
+pub const CANNOT_BE_LOADED: &str = "cannot be loaded";
+
 /// Why a guest cannot be used.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Refused<'a> {

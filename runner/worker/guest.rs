@@ -19,7 +19,7 @@ use super::{Refusal, component, limits, module, validate};
 use crate::item::{Input, ItemIndex};
 use crate::limits::{CodeOptions, GuestLimits, Isolation};
 use crate::outcome::{MemoryLimit, TrapKind};
-use crate::wire::msg::{CallEnd, Report, Serve};
+use crate::wire::msg::{CANNOT_BE_LOADED, CallEnd, Report, Serve};
 
 /// A guest whose exports can be called.
 pub struct Guest {
@@ -104,7 +104,7 @@ impl Guest {
         let map = |allocation| map(code, Purpose::Serve { allocation, backtraces }, options);
         let (engine, code) =
             map(Allocation::Pool).or_else(|_| map(Allocation::OnDemand)).map_err(|error| {
-                Refusal::new(format!("cannot be loaded: {}", validate::one_line(&format!("{error:#}"))))
+                Refusal::new(format!("{CANNOT_BE_LOADED}: {}", validate::one_line(&format!("{error:#}"))))
             })?;
         let program = match code {
             Code::Component(code) => {

@@ -10,7 +10,7 @@ use rustix::fs::{Mode, OFlags};
 use rustix::process::{Resource, Rlimit, Signal};
 use wasmpool::wire::codec::DESCRIPTION_CAP;
 use wasmpool::wire::frame::FRAME_CAP;
-use wasmpool::wire::msg::{Call, Hello, Load, Ready, Refusal, Refused, Request, Response};
+use wasmpool::wire::msg::{CANNOT_BE_LOADED, Call, Hello, Load, Ready, Refusal, Refused, Request, Response};
 use wasmpool::wire::version::{BUILD, PROTOCOL, hello};
 use wasmpool::wire::{Decoder, read_message};
 
@@ -174,6 +174,10 @@ impl Actor {
                     message: "is no good",
                     hint: None,
                 }))?;
+            }
+            Start::Unloadable => {
+                let message = &format!("{CANNOT_BE_LOADED}: it is odd");
+                self.send(&Response::Refused(Refused { about: Refusal::Guest, message, hint: None }))?;
             }
             Start::CloseResults => return Err(stay_without("4>&-")),
             Start::ReadyThenExit => return self.write(&ready).map(|()| 9),

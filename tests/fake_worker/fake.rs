@@ -10,6 +10,7 @@ use std::sync::mpsc::{RecvTimeoutError, Sender, channel};
 use std::time::{Duration, Instant};
 
 use rustix::time::{ClockId, clock_gettime};
+use wasmpool::cache::Cache;
 use wasmpool::error::Error;
 use wasmpool::guest::{Description, Integers};
 use wasmpool::item::ItemIndex;
@@ -35,6 +36,7 @@ pub(crate) const MAX_OUTPUT: u32 = 4 << 20;
 /// A program that becomes workers which follow a script, in a folder of its own.
 pub(crate) struct Fake {
     stage: PathBuf,
+    cache: Option<Cache>,
 }
 
 /// How a run went.
@@ -56,6 +58,8 @@ pub(crate) struct Heard {
     pub(crate) missing: Vec<String>,
     /// What workers said.
     pub(crate) said: Vec<String>,
+    /// What the user is to know.
+    pub(crate) notes: Vec<String>,
     pub(crate) finished: Option<Summary>,
 }
 
@@ -121,13 +125,20 @@ impl Fake {
         if script.mute {
             fs::write(stage.join("mute"), "").unwrap();
         }
-        Self { stage }
+        Self { stage, cache: None }
+    }
+
+    /// With compiled guests kept in `cache`.
+    pub(crate) fn with_cache(mut self, cache: Cache) -> Self {
+        self.cache = Some(cache);
+        self
     }
 
     /// What the fake guest is said to offer.
     pub(crate) fn describe(&self) -> Result<Description, Error> {
-        let description =
-            pool::describe(Path::new("fake.wasm"), &guest(), Some(self.stage.join("worker")), Mode::Off);
+        let worker = self.stage.join("worker");
+        let cache = self.cache.as_ref();
+        let description = pool::describe(Path::new("fake.wasm"), &guest(), Some(worker), Mode::Off, cache);
         self.check_none_left();
         description
     }
@@ -187,6 +198,7 @@ impl Fake {
             worker_executable: Some(self.stage.join("worker")),
             compile_timeout: None,
             code: CodeOptions::default(),
+            cache: self.cache.clone(),
             run_timeout: None,
             pauser: Pauser::default(),
             // Fakes lock nothing.
@@ -308,8 +320,8 @@ impl Reporter for Heard {
             | RunEvent::Progress { .. }
             | RunEvent::GuestPrinted { .. }
             | RunEvent::SharedInstance
-            | RunEvent::Note { .. }
             | RunEvent::InputRemark { .. } => {}
+            RunEvent::Note { line } => self.notes.push(line.to_owned()),
             RunEvent::WorkerMissing { reason, .. } => self.missing.push(reason.to_owned()),
             RunEvent::WorkerReplaced { reason, .. } => self.replaced.push(reason.to_owned()),
             RunEvent::WorkerSaid { line, .. } => self.said.push(line.to_owned()),

@@ -77,6 +77,8 @@ pub(crate) enum Start {
     DeafOnce,
     ResultUnready,
     Refuse,
+    /// The code cannot be loaded.
+    Unloadable,
 }
 
 /// How honest results are written.

@@ -47,6 +47,7 @@ pub(super) fn run(guest_name: &str, function: &str, inputs: Inputs) -> Vec<Passe
         worker_executable: Some(PathBuf::from(env!("CARGO_BIN_EXE_wasmpool"))),
         compile_timeout: None,
         code: CodeOptions::default(),
+        cache: None,
         run_timeout: None,
         pauser: Pauser::default(),
         sandbox: Mode::Auto,
