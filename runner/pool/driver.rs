@@ -25,8 +25,8 @@ use super::state::{Aftermath, Cause, Judgement, Retry, SIGABRT, SIGKILL, Violati
 use super::wake::WakeFd;
 use crate::chunk::Chunk;
 use crate::error::Error;
-use crate::item::{ItemIndex, MERGE_BIT};
-use crate::outcome::{Completion, WorkerEnd};
+use crate::item::MERGE_BIT;
+use crate::outcome::WorkerEnd;
 use crate::scheduler::{LocalQueue, Next};
 use crate::wire::msg::Request;
 
@@ -416,19 +416,10 @@ impl Driver {
             session.alone = false;
         }
         let items = std::mem::take(&mut session.ended);
-        let (mut busy, mut bytes, mut calls) = (Duration::ZERO, 0, 0_u64);
-        for (_, completion) in &items {
-            busy += completion.meta.wall;
-            bytes += completion.bytes();
-            calls += 1;
-        }
+        let busy = items.iter().map(|(_, completion)| completion.meta.wall).sum();
+        let calls = items.len() as u64;
+        let bytes = self.shared.tell_ends(&self.events, items);
         self.shared.chunk_size.observe(calls, busy, bytes);
-        self.tell_ends(items, bytes);
-    }
-
-    fn tell_ends(&self, items: Vec<(ItemIndex, Completion)>, bytes: u64) {
-        self.shared.gate.add(bytes);
-        self.tell(Event::Ended { items, bytes });
     }
 
     /// Waits for the end of a process; whether it came in time.
@@ -534,7 +525,7 @@ impl Driver {
         };
         self.tell(Event::Replaced { worker: self.slot, pid, reason, rule });
         if !completions.is_empty() {
-            self.tell_ends(completions, 0);
+            self.shared.tell_ends(&self.events, completions);
         }
     }
 

@@ -50,9 +50,10 @@ use self::wake::WakeFd;
 use crate::chunk::Chunk;
 use crate::error::Error;
 use crate::guest::Description;
+use crate::item::ItemIndex;
 use crate::journal::{Journal, Ledger, Records, StartLog};
 use crate::limits::{CodeOptions, DEFAULT_COMPILE, Isolation, Limits, Policy};
-use crate::outcome::{Printed, Returns};
+use crate::outcome::{Completion, Printed, Returns};
 use crate::report::{Reporter, RunEvent, Summary};
 use crate::scheduler::{ChunkSize, LocalQueue, Scheduler, Wake, Window};
 use crate::sink::Sink;
@@ -335,6 +336,15 @@ impl Shared {
     fn left_over(&self) -> MutexGuard<'_, VecDeque<Retry>> {
         // Whoever panicked had changed all of it or nothing.
         self.left_over.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Tells the dispatcher how items ended, and the gate how many bytes it is to take, which are returned.
+    fn tell_ends(&self, events: &Sender<Event>, items: Vec<(ItemIndex, Completion)>) -> u64 {
+        let bytes = items.iter().map(|(_, completion)| completion.held_bytes()).sum();
+        self.gate.add(bytes);
+        // A dispatcher that is gone has seen all it needed.
+        let _ = events.send(Event::Ended { items, bytes });
+        bytes
     }
 
     /// Whether there is nothing left to do.

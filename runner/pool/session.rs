@@ -11,7 +11,7 @@ use super::state::{Cause, Hint, Nanos, Rules, Violation, WorkerState};
 use super::talk::Talk;
 use crate::chunk::{Chunk, Inputs};
 use crate::item::ItemIndex;
-use crate::outcome::{Completion, Outcome};
+use crate::outcome::Completion;
 use crate::wire::msg::{Call, Request, Response};
 use crate::wire::version;
 
@@ -143,24 +143,5 @@ impl Session {
             Cause::Ended(_) | Cause::OutOfMemory(_) | Cause::Violation(_) => None,
         };
         self.state.salvage(&outbox.batch(), until, self.clock.now(), &mut self.ended);
-    }
-}
-
-impl Completion {
-    /// Bytes that the result takes, for judging how much to ask for at once.
-    pub(super) fn bytes(&self) -> u64 {
-        let value = match &self.outcome {
-            Outcome::Ok(output) => output.json().len(),
-            Outcome::Trap { .. }
-            | Outcome::Exit { .. }
-            | Outcome::Timeout { .. }
-            | Outcome::Memory { .. }
-            | Outcome::Output { .. }
-            | Outcome::Input { .. }
-            | Outcome::Crash { .. }
-            | Outcome::Protocol { .. }
-            | Outcome::Cancelled => 0,
-        };
-        (value + self.stdout.len() + self.stderr.len()) as u64
     }
 }

@@ -98,7 +98,7 @@ struct Sent {
     chunk: Chunk,
     /// How many of its items have been answered.
     done: u64,
-    /// Bytes of their values and of what they printed.
+    /// Bytes of their reports.
     answered: usize,
     tries: Tries,
     at: Nanos,
@@ -368,7 +368,7 @@ impl WorkerState {
         let file = front.chunk.file(front.done);
         let most = now.since(front.at);
         front.done += 1;
-        front.answered += report.output_len();
+        front.answered += report.held_len();
         if front.done == front.chunk.len() {
             self.sent.pop_front();
         }

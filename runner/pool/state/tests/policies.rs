@@ -298,6 +298,16 @@ fn w10_a_worker_that_does_not_give_the_rest_of_a_long_answer_back_breaks_the_pro
 }
 
 #[test]
+fn w13_errors_count_as_what_a_worker_may_answer_at_once() {
+    let mut worker = with_items(3);
+    let error = "e".repeat(MAX_ANSWER);
+    let long = report(CallEnd::Trap { kind: crate::outcome::TrapKind::Other, error: &error });
+    let both = Written::new(0, 1).push(&long).push(&value("7"));
+    let rule = violation("more results than are to be given at once");
+    assert_eq!(answer(&mut worker, &both), (vec![(0, "trap")], Err(rule)));
+}
+
+#[test]
 fn w13_a_backtrace_of_any_length_breaks_the_protocol() {
     let mut worker = with_items(1);
     let lines = "\n".repeat(MAX_BACKTRACE + 1);
