@@ -356,6 +356,20 @@ fn what_failed_is_run_again_if_asked() {
 }
 
 #[test]
+fn p11_an_item_that_was_to_be_run_again_when_the_run_ended_has_not_ended_for_the_journal() {
+    let shared = Shared::new();
+    let job =
+        "hostile.wasm trap-odd --range 0..2 -j 1 --retries 1000000000 --run-timeout 4s --joblog @joblog";
+    let run = shared.run(job).args(&shared.line("--journal @journal"));
+    let run = run.stdout_is(|stdout| stdout.contains(r#""index":1,"input":1,"status":"trap""#));
+    run.stderr("error: the run was ended after 4 s\n").code(124).check();
+    let (_, _, mut past) = wasmpool::journal::read(&shared.path("journal")).expect("it can be read");
+    assert_ne!(past.fate(0).expect("it can be read"), wasmpool::journal::Fate::New);
+    assert_eq!(past.fate(1).expect("it can be read"), wasmpool::journal::Fate::New);
+    assert_eq!(ends(&shared), BTreeMap::from([(1, 1)]));
+}
+
+#[test]
 fn h5_an_interrupted_run_can_be_gone_on_with() {
     let shared = Shared::new();
     let job = "text.wasm analyze --lines - --journal @journal --resume";

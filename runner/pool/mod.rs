@@ -21,6 +21,7 @@ mod state;
 mod table;
 mod talk;
 mod tally;
+mod unfinished;
 mod wake;
 
 use std::collections::VecDeque;
@@ -46,6 +47,7 @@ use self::spawn::{Launcher, Spawner};
 use self::state::{Nanos, Retry, Rules};
 use self::table::Table;
 use self::tally::Tally;
+use self::unfinished::Unfinished;
 use self::wake::WakeFd;
 use crate::chunk::Chunk;
 use crate::error::Error;
@@ -297,6 +299,7 @@ impl Opening<'_> {
             tally: Tally::new(workers),
             ledger,
             held_bytes: 0,
+            unfinished: Unfinished::default(),
             spare: self.options.spare.then(|| self.spawner.hatch()),
         };
         let ended = dispatcher.run();
@@ -338,10 +341,16 @@ impl Shared {
         self.left_over.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Tells the dispatcher how items ended, and the gate how many bytes it is to take, which are returned.
-    fn tell_ends(&self, events: &Sender<Event>, items: Vec<(ItemIndex, Completion)>) -> u64 {
+    /// Counts results at the gate, which the dispatcher is to take: how many bytes.
+    fn count(&self, items: &[(ItemIndex, Completion)]) -> u64 {
         let bytes = items.iter().map(|(_, completion)| completion.held_bytes()).sum();
         self.gate.add(bytes);
+        bytes
+    }
+
+    /// Tells the dispatcher how items ended, and the gate how many bytes it is to take, which are returned.
+    fn tell_ends(&self, events: &Sender<Event>, items: Vec<(ItemIndex, Completion)>) -> u64 {
+        let bytes = self.count(&items);
         // A dispatcher that is gone has seen all it needed.
         let _ = events.send(Event::Ended { items, bytes });
         bytes

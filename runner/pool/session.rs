@@ -133,15 +133,17 @@ impl Session {
 
     /// Takes the results that a killed worker had finished and not yet written.
     pub(super) fn recover_outbox(&mut self, cause: &Cause) {
-        // A worker that broke the protocol is believed nothing more.
-        if matches!(cause, Cause::Violation(_)) {
-            return;
+        match cause {
+            Cause::TimedOut(item) | Cause::OutOfCpu(item) => self.recover_outbox_until(Some(*item)),
+            Cause::Ended(_) | Cause::OutOfMemory(_) => self.recover_outbox_until(None),
+            // A worker that broke the protocol is believed nothing more.
+            Cause::Violation(_) => {}
         }
+    }
+
+    /// The same, up to an item.
+    pub(super) fn recover_outbox_until(&mut self, until: Option<ItemIndex>) {
         let Ok(Some(outbox)) = self.process.segment.read_outbox() else { return };
-        let until = match cause {
-            Cause::TimedOut(item) | Cause::OutOfCpu(item) => Some(*item),
-            Cause::Ended(_) | Cause::OutOfMemory(_) | Cause::Violation(_) => None,
-        };
         self.state.salvage(&outbox.batch(), until, self.clock.now(), &mut self.ended);
     }
 }

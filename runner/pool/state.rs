@@ -68,8 +68,8 @@ pub(super) struct WorkerState {
     last: Option<(ItemIndex, u32)>,
     /// Items it has been sent in all.
     taken: u64,
-    /// Items that failed and are to be run again.
-    again: Vec<Retry>,
+    /// Items that failed and are to be run again, and how they failed.
+    again: Vec<(Retry, Completion)>,
 }
 
 /// What holds for every item.
@@ -208,8 +208,8 @@ impl WorkerState {
         self.cpu_read = now;
     }
 
-    /// The items that failed since the last call and are to be run again.
-    pub(super) fn take_again(&mut self) -> Vec<Retry> {
+    /// The items that failed since the last call and are to be run again, and how they failed.
+    pub(super) fn take_again(&mut self) -> Vec<(Retry, Completion)> {
         std::mem::take(&mut self.again)
     }
 
@@ -373,10 +373,6 @@ impl WorkerState {
             self.sent.pop_front();
         }
         self.last = Some((item, attempts));
-        if let Some(again) = again {
-            self.again.push(again);
-            return Ok(None);
-        }
         let meta = Meta {
             // Whatever it says, it had the item no longer than that.
             wall: Duration::from_nanos(report.wall_ns).min(most),
@@ -394,6 +390,10 @@ impl WorkerState {
             stderr: report.stderr.into(),
             meta: Box::new(meta),
         };
+        if let Some(again) = again {
+            self.again.push((again, completion));
+            return Ok(None);
+        }
         Ok(Some((item, completion)))
     }
 

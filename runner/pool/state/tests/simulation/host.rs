@@ -266,7 +266,7 @@ impl Driver {
         {
             state.salvage(&outbox.batch(), until, now, &mut ends);
         }
-        let Aftermath { completions, suspect, again, requeue } = state.bury(cause, process.page);
+        let Aftermath { completions, suspect, failed: _, again, requeue } = state.bury(cause, process.page);
         assert_eq!(again, [], "nothing is run again here that fails by itself");
         let due = suspect.as_ref().map(|suspect| suspect.chunk.first());
         if let Some(item) = due.or(completions.first().map(|(item, _)| *item))
