@@ -254,8 +254,7 @@ impl Driver {
         if let Some(suspect) = self.suspect.take() {
             self.try_alone(session, suspect);
         }
-        self.take_over(session);
-        while self.wants_work(session) {
+        while self.wants_work(session) && self.may_send_more(session) {
             if let Some(again) = self.again.pop_front() {
                 let call = session.state.assign_again(again, self.shared.clock.now());
                 session.send(call);
@@ -300,6 +299,12 @@ impl Driver {
         }
         let left_over = self.shared.left_over().pop_front();
         left_over.map(|item| self.try_alone(session, item)).is_some()
+    }
+
+    /// Takes over what is left over, before anything else. A worker that has something in hand gets nothing more until it
+    /// is done: whoever is first takes the item, and the others go on with the rest.
+    fn may_send_more(&self, session: &mut Session) -> bool {
+        !self.take_over(session) && (session.state.outstanding() == 0 || self.shared.left_over().is_empty())
     }
 
     fn try_alone(&self, session: &mut Session, item: Retry) {
