@@ -164,6 +164,22 @@ fn p2_an_item_that_may_run_once_is_not_run_again_after_a_kill() {
     assert_eq!(shared.read("output"), before);
 }
 
+/// Its host is killed in the middle of an item that never ends by itself.
+#[test]
+fn p2_an_item_that_was_running_when_its_host_was_killed_is_not_started_again() {
+    let shared = Shared::new();
+    let job = "hostile.wasm spin --range 0..2 -j 1 --chunk 1 --at-most-once --timeout 20s --journal @journal";
+    let mut first = shared.run(job).stdout_is(|_| true).any_code().start();
+    first.line();
+    first.worker_at_work();
+    first.signal(Signal::KILL);
+    first.check();
+    let records = "{\"v\":1,\"index\":0,\"input\":0,\"status\":\"ok\",\"value\":0}\n\
+                   {\"v\":1,\"index\":1,\"input\":1,\"status\":\"cancelled\"}\n";
+    let whole = shared.run(&format!("{job} --resume"));
+    whole.stdout(records).stderr("resumed: 1 item from the journal\n").code(1).check();
+}
+
 #[test]
 fn a_whole_journal_gives_the_whole_output_again() {
     let shared = Shared::new();
