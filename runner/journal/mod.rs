@@ -34,6 +34,7 @@ use std::sync::Arc;
 
 use self::book::Book;
 use self::frame::Salt;
+use self::record::Failures;
 use self::recovery::{Found, Recovered};
 use crate::error::Error;
 use crate::guest_file::GuestFile;
@@ -43,7 +44,7 @@ use crate::outcome::Completion;
 pub use self::book::StartLog;
 pub use self::hash::InputHash;
 pub(crate) use self::hash::{of_input as hash_of_input, of_refused as hash_of_refused};
-pub use self::joblog::Joblog;
+pub use self::joblog::{Joblog, JoblogMode};
 pub use self::key::{Invocation, Key};
 pub use self::past::{Fate, Past};
 
@@ -56,6 +57,15 @@ pub enum Mode {
     Resume,
     /// The same, but for items that failed: they are run again.
     RetryFailed,
+}
+
+impl Mode {
+    fn failures(self) -> Failures {
+        match self {
+            Self::New | Self::Resume => Failures::Kept,
+            Self::RetryFailed => Failures::Retried,
+        }
+    }
 }
 
 /// The journal of a run that is about to begin.
@@ -165,7 +175,7 @@ impl Journal {
             Ok(end)
         };
         let end = begin().map_err(|source| cannot_write(&name, source))?;
-        let past = Past::new(Arc::clone(&file), salt, name.clone(), recovered, mode == Mode::RetryFailed);
+        let past = Past::new(Arc::clone(&file), salt, name.clone(), recovered, mode.failures());
         notes.extend(past.note());
         let book = Book::start(file, salt, end, name).map_err(|source| Error::Pool {
             message: format!("a thread cannot be started: {source}"),
@@ -258,7 +268,7 @@ pub fn read(path: &Path) -> Result<(Key, Invocation, Past), Error> {
             let Some((key, command)) = recovered.key.take() else {
                 return Err(Error::usage(format!("{name} is empty"), "nothing has been recorded in it"));
             };
-            Ok((key, command, Past::new(file, salt, name, recovered, false)))
+            Ok((key, command, Past::new(file, salt, name, recovered, Failures::Kept)))
         }
     }
 }
@@ -295,7 +305,7 @@ fn write_beginning(file: &File, salt: Salt, key: &Key, command: &Invocation) -> 
 
 fn write_mark(file: &File, salt: Salt, end: u64, mode: Mode) -> io::Result<u64> {
     let mut bytes = Vec::new();
-    frame::append(salt, end, &record::resumed(mode == Mode::RetryFailed), &mut bytes);
+    frame::append(salt, end, &record::resumed(mode.failures()), &mut bytes);
     file.write_all_at(&bytes, end)?;
     Ok(end + bytes.len() as u64)
 }

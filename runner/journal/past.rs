@@ -9,7 +9,7 @@ use super::blocks::{BLOCK, Blocks};
 use super::cannot_read;
 use super::frame::Salt;
 use super::hash::InputHash;
-use super::record::{self, Brief};
+use super::record::{self, Brief, Failures};
 use super::recovery::{Frames, Recovered, read_body};
 use crate::error::Error;
 use crate::item::ItemIndex;
@@ -63,9 +63,18 @@ enum Noted {
 }
 
 impl Past {
-    pub(super) fn new(file: Arc<File>, salt: Salt, name: String, recovered: Recovered, retry: bool) -> Self {
+    pub(super) fn new(
+        file: Arc<File>,
+        salt: Salt,
+        name: String,
+        recovered: Recovered,
+        failures: Failures,
+    ) -> Self {
         let Recovered { blocks, last, ok, failed, retried_at, end, .. } = recovered;
-        let (failed, retried_at) = if retry { (0, end) } else { (failed, retried_at) };
+        let (failed, retried_at) = match failures {
+            Failures::Kept => (failed, retried_at),
+            Failures::Retried => (0, end),
+        };
         Self { file, salt, name, blocks, last, retried_at, ended: ok + failed, loaded: None }
     }
 

@@ -14,7 +14,7 @@ use super::blocks::Blocks;
 use super::cannot_read;
 use super::frame::{self, HEAD, HEADER, Head, NoHeader, Salt};
 use super::key::{Invocation, Key};
-use super::record::{self, BRIEF, Brief};
+use super::record::{self, BRIEF, Brief, Failures};
 use crate::error::Error;
 use crate::item::ItemIndex;
 use crate::report::counted;
@@ -94,8 +94,8 @@ impl Recovered {
     fn note(&mut self, brief: Brief, at: u64, end: u64) {
         let (first, count) = match brief {
             Brief::Key => return,
-            Brief::Resumed { retry_failed: false } => return,
-            Brief::Resumed { retry_failed: true } => {
+            Brief::Resumed { failures: Failures::Kept } => return,
+            Brief::Resumed { failures: Failures::Retried } => {
                 (self.failed, self.retried_at) = (0, at);
                 return;
             }

@@ -308,7 +308,7 @@ impl Opening<'_> {
         let wall = self.started.elapsed();
         let Dispatcher { state, tally, admitted, .. } = dispatcher;
         let admitted = admitted.unwrap_or_else(|| shared.admitted.load(Ordering::Acquire));
-        crew.end(ended.is_err());
+        crew.end(if ended.is_ok() { Parting::Asked } else { Parting::Killed });
         drop(self.spawner);
 
         let summary = Summary {
@@ -379,11 +379,20 @@ struct Crew {
     window: Arc<Window>,
 }
 
+/// How workers end that are not needed any more.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Parting {
+    /// They are asked to, and given a moment.
+    Asked,
+    /// At once, whatever they do.
+    Killed,
+}
+
 impl Crew {
-    /// Ends the drivers: at once, or after they have asked their workers to end.
-    fn end(mut self, at_once: bool) {
+    /// Ends the drivers, and with them their workers.
+    fn end(mut self, parting: Parting) {
         self.shared.over.store(true, Ordering::Release);
-        self.shared.stopping.store(at_once, Ordering::Release);
+        self.shared.stopping.store(parting == Parting::Killed, Ordering::Release);
         let panicked = self.join();
         assert!(!panicked, "a driver panicked");
     }

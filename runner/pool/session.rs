@@ -7,9 +7,9 @@ use super::driver::End;
 use super::link::Link;
 use super::max_message;
 use super::process::Process;
-use super::state::{Cause, Hint, Nanos, Rules, Violation, WorkerState};
+use super::state::{Cause, Hint, Kind, Nanos, Rules, Violation, WorkerState};
 use super::talk::Talk;
-use crate::chunk::{Chunk, Inputs};
+use crate::chunk::Chunk;
 use crate::item::ItemIndex;
 use crate::outcome::Completion;
 use crate::wire::msg::{Call, Request, Response};
@@ -57,9 +57,10 @@ impl Session {
     }
 
     pub(super) fn send(&mut self, call: Call) {
-        let merge = matches!(call.chunk.inputs(), Inputs::Folds(_));
-        let request = if merge { Request::Merge(call) } else { Request::Call(call) };
-        self.link.queue(&request);
+        self.link.queue(&match Kind::of(&call.chunk) {
+            Kind::Items => Request::Call(call),
+            Kind::Merges => Request::Merge(call),
+        });
     }
 
     /// What it means that the worker broke the protocol.
@@ -95,8 +96,8 @@ impl Session {
                         hint: refused.hint.map(str::to_owned),
                     });
                 }
-                Response::Result(batch) => self.state.answer(&batch, false, at, &mut self.ended)?,
-                Response::Merge(batch) => self.state.answer(&batch, true, at, &mut self.ended)?,
+                Response::Result(batch) => self.state.answer(&batch, Kind::Items, at, &mut self.ended)?,
+                Response::Merge(batch) => self.state.answer(&batch, Kind::Merges, at, &mut self.ended)?,
                 Response::Back(back) => self.returned.push(self.state.given_back(back)?),
                 Response::Log(line) => self.talk.log(line),
                 // Guests cannot report progress yet; nothing hangs on it.

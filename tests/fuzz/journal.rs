@@ -68,7 +68,7 @@ fn journals() -> Vec<Vec<u8>> {
     {
         bodies.extend(record::end(item as u64, [7; 16], &Completion::new(outcome)));
     }
-    bodies.extend([record::resumed(true), record::start(4, 100)]);
+    bodies.extend([record::resumed(record::Failures::Retried), record::start(4, 100)]);
     let mut whole = frame::header(salt).to_vec();
     for body in bodies {
         let at = whole.len() as u64;

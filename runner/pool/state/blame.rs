@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::{Chunk, Completion, Hint, Inputs, ItemIndex, Seen, Sent, Violation, WorkerState};
+use super::{Chunk, Completion, Hint, ItemIndex, Kind, Seen, Sent, Violation, WorkerState};
 use crate::limits::Limits;
 use crate::outcome::{MemoryLimit, Meta, Outcome, TimeLimit, WorkerEnd};
 
@@ -78,7 +78,7 @@ impl Retry {
     }
 
     fn is_merge(&self) -> bool {
-        matches!(self.chunk.inputs(), Inputs::Folds(_))
+        Kind::of(&self.chunk) == Kind::Merges
     }
 }
 
