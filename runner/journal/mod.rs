@@ -157,7 +157,7 @@ impl Journal {
             ));
         }
         let file = Arc::new(file);
-        let (salt, recovered, mut notes) = match recovery::read(&file, len, path)? {
+        let (salt, recovered, mut notes) = match recovery::read(&*file, len, path)? {
             Found::Nothing => (Salt::random(), Recovered::default(), Vec::new()),
             Found::Journal(salt, recovered) => {
                 let notes = recovered.check(path, key)?;
@@ -262,7 +262,7 @@ pub fn read(path: &Path) -> Result<(Key, Invocation, Past), Error> {
     let file = File::open(path).map_err(|source| cannot_read(&name, source))?;
     let len = check(&file, &name)?;
     let file = Arc::new(file);
-    match recovery::read(&file, len, path)? {
+    match recovery::read(&*file, len, path)? {
         Found::Nothing => Err(Error::usage(format!("{name} is empty"), "nothing has been recorded in it")),
         Found::Journal(salt, mut recovered) => {
             let Some((key, command)) = recovered.key.take() else {

@@ -107,7 +107,7 @@ impl Past {
             None => Ok(Fate::New),
             Some(Noted::Started) => Ok(Fate::Started),
             Some(Noted::Ended { at, end, input }) => {
-                let body = read_body(&self.file, self.salt, at..end)
+                let body = read_body(&*self.file, self.salt, at..end)
                     .map_err(|source| cannot_read(&self.name, source))?;
                 match body.and_then(|body| record::parse_end(&body)) {
                     Some(completion) => Ok(Fate::Ended { input, completion }),
@@ -167,7 +167,7 @@ impl Past {
         let items = block * BLOCK..(block + 1) * BLOCK;
         let mut records = BTreeMap::new();
         for part in self.blocks.take(items.start) {
-            let mut frames = Frames::new(&self.file, part, self.salt);
+            let mut frames = Frames::new(&*self.file, part, self.salt);
             while let Some(frame) = frames.next()? {
                 match frame.brief {
                     Some(Brief::End { item, ok, input }) if items.contains(&item) => {
