@@ -303,3 +303,25 @@ fn a_deterministic_run_shares_no_instances() {
          hint: leave one of them out\n",
     );
 }
+
+#[test]
+fn what_contradicts_nothing_is_taken() {
+    for flags in ["--retries 0", "--crash-retries 0", "--retries 0 --crash-retries 0"] {
+        run("primes.wasm --range 0..10 --at-most-once").args(flags).stdout("4\n").check();
+    }
+    for flag in ["--retries", "--crash-retries"] {
+        run("primes.wasm --range 0..10 --at-most-once").args(&format!("{flag} 1")).refused(
+            2,
+            &format!(
+                "error: `--at-most-once` does not go with `{flag}`\n\n\
+                 hint: leave one of them out, or write `{flag} 0`\n"
+            ),
+        );
+    }
+}
+
+#[test]
+fn a_number_behind_fail_fast_is_no_function() {
+    run("hostile.wasm --fail-fast 3 --range 0..10")
+        .refused(2, "error: `--fail-fast` takes its number behind `=`\n\nhint: write `--fail-fast=3`\n");
+}

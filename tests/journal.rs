@@ -5,6 +5,7 @@ use std::fs;
 use std::path::PathBuf;
 use std::time::Duration;
 
+use rustix::fs::{CWD, FileType, Mode, mknodat};
 use rustix::process::Signal;
 use tempfile::TempDir;
 
@@ -464,6 +465,18 @@ fn a_replay_of_an_item_of_a_file_reads_it_there() {
         )
         .code(2)
         .check();
+}
+
+#[test]
+fn what_is_no_journal_is_not_replayed() {
+    let shared = Shared::new();
+    shared.write("notes", "some words\n");
+    let hint = "hint: give the file that `--journal` of a run has written\n";
+    let refused = |message: &str| shared.line(&format!("error: the journal {message}\n\n{hint}"));
+    shared.wasmpool("replay @notes 0").refused(2, &refused("`@notes` is no journal"));
+    // It would wait for somebody to write into it.
+    mknodat(CWD, shared.path("pipe"), FileType::Fifo, Mode::RUSR, 0).expect("the folder is ours");
+    shared.wasmpool("replay @pipe 0").refused(2, &refused("`@pipe` is no regular file"));
 }
 
 #[test]

@@ -28,9 +28,11 @@ mod tests;
 
 use std::fs::{File, OpenOptions};
 use std::io;
-use std::os::unix::fs::FileExt;
+use std::os::unix::fs::{FileExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+
+use rustix::fs::OFlags;
 
 use self::book::Book;
 use self::frame::Salt;
@@ -149,7 +151,7 @@ impl Journal {
         let name = format!("the journal `{}`", path.display());
         let (file, is_new) = open_file(path).map_err(|source| cannot_write(&name, source))?;
         lock::hold(&file, &name)?;
-        let len = check(&file, &name)?;
+        let len = check(&file, &name, "give a file on a disk: it is read again to go on")?;
         if mode == Mode::New && len > 0 {
             return Err(Error::usage(
                 format!("{name} is there already"),
@@ -158,6 +160,9 @@ impl Journal {
         }
         let file = Arc::new(file);
         let (salt, recovered, mut notes) = match recovery::read(&*file, len, path)? {
+            Found::Other(reason) => {
+                return Err(recovery::no_journal(&name, reason, "name a file that is not there yet"));
+            }
             Found::Nothing => (Salt::random(), Recovered::default(), Vec::new()),
             Found::Journal(salt, recovered) => {
                 let notes = recovered.check(path, key)?;
@@ -252,6 +257,9 @@ impl Ledger {
     }
 }
 
+/// What a journal to be read is.
+const WRITTEN: &str = "give the file that `--journal` of a run has written";
+
 /// Reads the journal at `path` without changing it: the key of its job, the command it was written by, and what became of items. A run may
 /// be writing it at the same time.
 ///
@@ -259,10 +267,14 @@ impl Ledger {
 /// If it cannot be read, is no journal, or a damaged one.
 pub fn read(path: &Path) -> Result<(Key, Invocation, Past), Error> {
     let name = format!("the journal `{}`", path.display());
-    let file = File::open(path).map_err(|source| cannot_read(&name, source))?;
-    let len = check(&file, &name)?;
+    // Without a wait for whoever writes into a pipe, which is none anyway.
+    let flags = OFlags::NONBLOCK.bits().cast_signed();
+    let file = OpenOptions::new().read(true).custom_flags(flags).open(path);
+    let file = file.map_err(|source| cannot_read(&name, source))?;
+    let len = check(&file, &name, WRITTEN)?;
     let file = Arc::new(file);
     match recovery::read(&*file, len, path)? {
+        Found::Other(reason) => Err(recovery::no_journal(&name, reason, WRITTEN)),
         Found::Nothing => Err(Error::usage(format!("{name} is empty"), "nothing has been recorded in it")),
         Found::Journal(salt, mut recovered) => {
             let Some((key, command)) = recovered.key.take() else {
@@ -285,15 +297,12 @@ fn open_file(path: &Path) -> io::Result<(File, bool)> {
 }
 
 /// The length of the file, which must be a regular one.
-fn check(file: &File, name: &str) -> Result<u64, Error> {
+fn check(file: &File, name: &str, hint: &str) -> Result<u64, Error> {
     let metadata = file.metadata().map_err(|source| cannot_read(name, source))?;
     if metadata.is_file() {
         return Ok(metadata.len());
     }
-    Err(Error::usage(
-        format!("{name} is no regular file"),
-        "give a file on a disk: it is read again to go on",
-    ))
+    Err(Error::usage(format!("{name} is no regular file"), hint))
 }
 
 fn write_beginning(file: &File, salt: Salt, key: &Key, command: &Invocation) -> io::Result<u64> {

@@ -26,6 +26,8 @@ const BUFFER: usize = 128 << 10;
 pub(super) enum Found {
     /// Empty, or torn before anything was recorded.
     Nothing,
+    /// No journal that this version can read.
+    Other(NoHeader),
     Journal(Salt, Recovered),
 }
 
@@ -56,7 +58,7 @@ pub(super) fn read(file: &impl FileExt, len: u64, path: &Path) -> Result<Found, 
     let salt = match frame::parse_header(&header) {
         Ok(salt) => salt,
         Err(NoHeader::Torn) => return Ok(Found::Nothing),
-        Err(reason) => return Err(no_journal(&name, reason)),
+        Err(reason) => return Ok(Found::Other(reason)),
     };
     let recovered = scan(file, len, salt).map_err(unreadable)?;
     if recovered.torn > 0
@@ -252,9 +254,10 @@ impl<F: FileExt> Read for Section<'_, F> {
     }
 }
 
-fn no_journal(name: &str, reason: NoHeader) -> Error {
+/// `hint` is for a file that is something else.
+pub(super) fn no_journal(name: &str, reason: NoHeader, hint: &'static str) -> Error {
     let (message, hint) = match reason {
-        NoHeader::Torn | NoHeader::Foreign => ("is no journal", "name a file that is not there yet"),
+        NoHeader::Torn | NoHeader::Foreign => ("is no journal", hint),
         NoHeader::Version(_) => {
             ("was written by another version of wasmpool", "go on with it in that version, or start anew")
         }
