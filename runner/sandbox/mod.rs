@@ -9,6 +9,7 @@
 //! that serves can take only so much memory beyond what it has when it is locked.
 
 pub mod fds;
+mod inherited;
 mod rlimit;
 mod signals;
 
@@ -17,6 +18,7 @@ use std::io;
 use rustix::process::{Resource, Rlimit, Signal};
 
 pub use self::fds::{DescriptorError, Descriptors};
+pub(crate) use self::inherited::output_was_closed;
 pub(crate) use self::signals::{heed_children, stop_this_process};
 
 /// What a worker needs, and so what its lock leaves it.
