@@ -319,6 +319,35 @@ fn j8_a_journal_that_cannot_be_written_ends_the_run_before_the_output_has_it() {
     assert_eq!(ended.stdout.lines().count(), 20);
 }
 
+/// Something is done to the journal while the run that writes it waits for its input.
+#[track_caller]
+fn check_journal_that_goes(done: impl FnOnce(&Shared)) {
+    let shared = Shared::new();
+    let error = shared.line("error: cannot write the journal `@journal`: it was moved or removed\n");
+    let mut running = shared
+        .run("text.wasm analyze --lines - --journal @journal")
+        .stdin_open()
+        .stdout_is(|stdout| stdout.lines().count() == 2)
+        .stderr_is(move |stderr| stderr.ends_with(&error))
+        .code(7)
+        .start();
+    running.write("some words\n");
+    running.line();
+    done(&shared);
+    running.write("and more\n");
+    running.close_stdin();
+    running.check();
+}
+
+#[test]
+fn j8_a_journal_that_is_gone_at_the_end_is_told_and_the_output_is_whole() {
+    check_journal_that_goes(|shared| fs::remove_file(shared.path("journal")).expect("it is there"));
+    check_journal_that_goes(|shared| {
+        fs::rename(shared.path("journal"), shared.path("elsewhere")).expect("it is there");
+        shared.write("journal", "another one");
+    });
+}
+
 #[test]
 fn j8_a_device_is_no_journal() {
     run("primes.wasm --range 0..3 --journal /dev/full").refused(

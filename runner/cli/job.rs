@@ -47,6 +47,7 @@ fn run(plan: &Plan, cancellation: Cancellation, pauser: Pauser) -> Result<ExitCo
     let mut journal = journal::open(plan, &bound, &guest)?;
     let mut notes = plan.kept.notes.clone();
     notes.extend(journal.iter_mut().flat_map(Journal::take_notes));
+    let journal_place = journal.as_ref().map(Journal::place);
     let joblog = journal::open_joblog(plan, &bound)?;
     let mut reporter = reporter(plan);
     let (output, place): (Box<dyn Write + '_>, _) = match &mut file {
@@ -68,6 +69,7 @@ fn run(plan: &Plan, cancellation: Cancellation, pauser: Pauser) -> Result<ExitCo
     let summary = opening.run(job, sink.as_mut(), reporter.as_mut(), cancellation)?;
     drop(sink);
     file.map_or(Ok(()), OutputFile::commit)?;
+    journal_place.map_or(Ok(()), |place| place.check())?;
     Ok(exit::code_of(&summary))
 }
 

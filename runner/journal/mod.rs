@@ -20,6 +20,7 @@ mod joblog;
 mod key;
 mod lock;
 mod past;
+mod place;
 mod record;
 mod recovery;
 mod sync;
@@ -49,6 +50,7 @@ pub(crate) use self::hash::{of_input as hash_of_input, of_refused as hash_of_ref
 pub use self::joblog::{Joblog, JoblogMode};
 pub use self::key::{Invocation, Key};
 pub use self::past::{Fate, Past};
+pub use self::place::Place;
 
 /// What is to be done with a journal that is there already.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -182,7 +184,9 @@ impl Journal {
         let end = begin().map_err(|source| cannot_write(&name, source))?;
         let past = Past::new(Arc::clone(&file), salt, name.clone(), recovered, mode.failures());
         notes.extend(past.note());
-        let book = Book::start(file, salt, end, name).map_err(|source| Error::Pool {
+        let path = std::path::absolute(path).map_err(|source| cannot_write(&name, source))?;
+        let place = Arc::new(Place::new(Arc::clone(&file), path, name.clone()));
+        let book = Book::start(file, salt, end, name, place).map_err(|source| Error::Pool {
             message: format!("a thread cannot be started: {source}"),
             hint: None,
         })?;
@@ -192,6 +196,12 @@ impl Journal {
     /// What the user should know, before anything runs.
     pub fn take_notes(&mut self) -> Vec<String> {
         std::mem::take(&mut self.notes)
+    }
+
+    /// Where it is, to be looked at when the run is over.
+    #[must_use]
+    pub fn place(&self) -> Arc<Place> {
+        self.book.place()
     }
 
     /// Notes which items are started, before they are.
@@ -246,6 +256,11 @@ impl Ledger {
             joblog.ended(of_input())?;
         }
         Ok(())
+    }
+
+    /// What the user has to know about the files, once.
+    pub fn take_warning(&self) -> Option<String> {
+        self.journal.as_ref()?.take_warning()
     }
 
     /// The run is over: brings everything to the disk.

@@ -270,6 +270,9 @@ impl Dispatcher<'_> {
             Event::InputRemark { line } => self.reporter.report(RunEvent::InputRemark { line: &line }),
             Event::Ended { items, bytes } => {
                 self.ledger.ended(&items)?;
+                if let Some(line) = self.ledger.take_warning() {
+                    self.reporter.report(RunEvent::Note { line: &line });
+                }
                 self.end_items(items, bytes)?;
             }
             Event::Failed { items, bytes } => {
