@@ -231,6 +231,17 @@ impl Completion {
     pub fn new(outcome: Outcome) -> Self {
         Self { file: None, outcome, stdout: Box::default(), stderr: Box::default(), meta: Box::default() }
     }
+
+    /// How many bytes it keeps in memory: what came of the item, what the guest printed, where it trapped, and the
+    /// name of its file.
+    #[must_use]
+    pub fn held_bytes(&self) -> u64 {
+        let Self { file, outcome, stdout, stderr, meta } = self;
+        let result = outcome.output().map(Output::json).or(outcome.error()).map_or(0, str::len);
+        let frames = meta.backtrace.iter().map(|frame| size_of::<String>() + frame.len()).sum::<usize>();
+        let file = file.as_ref().map_or(0, |name| name.len());
+        (file + result + stdout.len() + stderr.len() + frames) as u64
+    }
 }
 
 impl Outcome {
@@ -265,6 +276,21 @@ impl Outcome {
             | Self::Crash { .. }
             | Self::Protocol { .. }
             | Self::Cancelled => None,
+        }
+    }
+
+    /// What is said about how it ended, where that is in words.
+    #[must_use]
+    pub fn error(&self) -> Option<&str> {
+        match self {
+            Self::Trap { error, .. }
+            | Self::Memory { error, .. }
+            | Self::Output { error }
+            | Self::Input { error }
+            | Self::Protocol { error } => Some(error),
+            Self::Ok(_) | Self::Exit { .. } | Self::Timeout { .. } | Self::Crash { .. } | Self::Cancelled => {
+                None
+            }
         }
     }
 
@@ -319,5 +345,37 @@ impl std::fmt::Display for WorkerEnd {
                 write!(f, "was killed by {}", crate::error::signal_name(*signal))
             }
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn whatever_a_completion_keeps_is_counted() {
+        let error = "e".repeat(1000);
+        let outcomes = [
+            Outcome::Trap { kind: TrapKind::Other, error: error.clone() },
+            Outcome::Memory { limit: MemoryLimit::Guest, bytes: 1, error: error.clone() },
+            Outcome::Output { error: error.clone() },
+            Outcome::Input { error: error.clone() },
+            Outcome::Protocol { error },
+        ];
+        for outcome in outcomes {
+            let meta = Meta { backtrace: vec!["f".repeat(100); 3], ..Meta::default() };
+            let completion = Completion {
+                file: Some(vec![b'n'; 20].into()),
+                stdout: vec![b'o'; 4].into(),
+                stderr: vec![b'e'; 5].into(),
+                meta: Box::new(meta),
+                ..Completion::new(outcome)
+            };
+            let frames = 3 * (100 + size_of::<String>() as u64);
+            assert_eq!(completion.held_bytes(), 1000 + frames + 20 + 4 + 5, "{completion:?}");
+        }
+        let value = Output::from_untrusted(b"[1,2]").unwrap();
+        assert_eq!(Completion::new(Outcome::Ok(value)).held_bytes(), 5);
+        assert_eq!(Completion::new(Outcome::Cancelled).held_bytes(), 0);
     }
 }

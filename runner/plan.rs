@@ -15,7 +15,7 @@ use crate::error::Error;
 use crate::guest::{Description, Export, GuestKind, Integers, ValueType};
 use crate::journal::{Mode, Only};
 use crate::limits::{CodeOptions, GuestLimits, Isolation, Limits, MAX_MEMORY, Policy};
-use crate::report::Progress;
+use crate::report::{Progress, counted};
 use crate::sandbox::{self, Access};
 use crate::sink::Format;
 use crate::source::{
@@ -247,14 +247,15 @@ impl Plan {
             return Ok(());
         }
         // The unit in which the limit is a whole number.
-        let (bytes, unit) = [(1 << 20, "MiB"), (1 << 10, "KiB"), (1, "bytes")]
-            .into_iter()
-            .find(|(bytes, _)| limit.is_multiple_of(*bytes))
-            .expect("everything is a number of bytes");
-        let (needed, limit) = (guest.initial_memory.div_ceil(bytes), limit / bytes);
+        let units = [(1 << 20, "MiB"), (1 << 10, "KiB")];
+        let unit = units.into_iter().find(|(bytes, _)| limit.is_multiple_of(*bytes));
+        let size = |bytes: u64| match unit {
+            Some((one, unit)) => format!("{} {unit}", bytes.div_ceil(one)),
+            None => counted(bytes, "byte"),
+        };
         Err(Error::guest(
             &self.guest,
-            format!("starts with {needed} {unit} of memory; the limit is {limit} {unit}"),
+            format!("starts with {} of memory; the limit is {}", size(guest.initial_memory), size(limit)),
             (guest.initial_memory <= MAX_MEMORY).then(|| "a higher `--memory` lets it start".to_owned()),
         ))
     }

@@ -303,3 +303,36 @@ fn a_deterministic_run_shares_no_instances() {
          hint: leave one of them out\n",
     );
 }
+
+#[test]
+fn a_closed_standard_output_is_not_taken_for_one_that_takes_everything() {
+    for command in ["run guests/primes.wasm --range 0..10", "inspect guests/primes.wasm", "man"] {
+        let closed = bash(&format!("exec wasmpool {command} >&-"));
+        closed.refused(7, "error: cannot write standard output: it is closed\n");
+    }
+    // As Python opens it for whoever wants no output; and where the output is a file, no other is needed.
+    bash("exec wasmpool run guests/primes.wasm --range 0..10 --progress none 1<>/dev/null").check();
+    bash("exec wasmpool run guests/primes.wasm --range 0..10 --progress none -o out >&-").check();
+}
+
+#[test]
+fn what_contradicts_nothing_is_taken() {
+    for flags in ["--retries 0", "--crash-retries 0", "--retries 0 --crash-retries 0"] {
+        run("primes.wasm --range 0..10 --at-most-once").args(flags).stdout("4\n").check();
+    }
+    for flag in ["--retries", "--crash-retries"] {
+        run("primes.wasm --range 0..10 --at-most-once").args(&format!("{flag} 1")).refused(
+            2,
+            &format!(
+                "error: `--at-most-once` does not go with `{flag}`\n\n\
+                 hint: leave one of them out, or write `{flag} 0`\n"
+            ),
+        );
+    }
+}
+
+#[test]
+fn a_number_behind_fail_fast_is_no_function() {
+    run("hostile.wasm --fail-fast 3 --range 0..10")
+        .refused(2, "error: `--fail-fast` takes its number behind `=`\n\nhint: write `--fail-fast=3`\n");
+}

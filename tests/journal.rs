@@ -5,6 +5,7 @@ use std::fs;
 use std::path::PathBuf;
 use std::time::Duration;
 
+use rustix::fs::{CWD, FileType, Mode, mknodat};
 use rustix::process::Signal;
 use tempfile::TempDir;
 
@@ -164,6 +165,22 @@ fn p2_an_item_that_may_run_once_is_not_run_again_after_a_kill() {
     assert_eq!(shared.read("output"), before);
 }
 
+/// Its host is killed in the middle of an item that never ends by itself.
+#[test]
+fn p2_an_item_that_was_running_when_its_host_was_killed_is_not_started_again() {
+    let shared = Shared::new();
+    let job = "hostile.wasm spin --range 0..2 -j 1 --chunk 1 --at-most-once --timeout 20s --journal @journal";
+    let mut first = shared.run(job).stdout_is(|_| true).any_code().start();
+    first.line();
+    first.worker_at_work();
+    first.signal(Signal::KILL);
+    first.check();
+    let records = "{\"v\":1,\"index\":0,\"input\":0,\"status\":\"ok\",\"value\":0}\n\
+                   {\"v\":1,\"index\":1,\"input\":1,\"status\":\"cancelled\"}\n";
+    let whole = shared.run(&format!("{job} --resume"));
+    whole.stdout(records).stderr("resumed: 1 item from the journal\n").code(1).check();
+}
+
 #[test]
 fn a_whole_journal_gives_the_whole_output_again() {
     let shared = Shared::new();
@@ -302,6 +319,35 @@ fn j8_a_journal_that_cannot_be_written_ends_the_run_before_the_output_has_it() {
     assert_eq!(ended.stdout.lines().count(), 20);
 }
 
+/// Something is done to the journal while the run that writes it waits for its input.
+#[track_caller]
+fn check_journal_that_goes(done: impl FnOnce(&Shared)) {
+    let shared = Shared::new();
+    let error = shared.line("error: cannot write the journal `@journal`: it was moved or removed\n");
+    let mut running = shared
+        .run("text.wasm analyze --lines - --journal @journal")
+        .stdin_open()
+        .stdout_is(|stdout| stdout.lines().count() == 2)
+        .stderr_is(move |stderr| stderr.ends_with(&error))
+        .code(7)
+        .start();
+    running.write("some words\n");
+    running.line();
+    done(&shared);
+    running.write("and more\n");
+    running.close_stdin();
+    running.check();
+}
+
+#[test]
+fn j8_a_journal_that_is_gone_at_the_end_is_told_and_the_output_is_whole() {
+    check_journal_that_goes(|shared| fs::remove_file(shared.path("journal")).expect("it is there"));
+    check_journal_that_goes(|shared| {
+        fs::rename(shared.path("journal"), shared.path("elsewhere")).expect("it is there");
+        shared.write("journal", "another one");
+    });
+}
+
 #[test]
 fn j8_a_device_is_no_journal() {
     run("primes.wasm --range 0..3 --journal /dev/full").refused(
@@ -353,6 +399,20 @@ fn what_failed_is_run_again_if_asked() {
     assert!(shared.lines("output").iter().all(|record| record.contains(r#""status":"ok""#)));
     // From then on the journal is that of a run without failures.
     shared.resumed(&format!("{job} --resume"), 3);
+}
+
+#[test]
+fn p11_an_item_that_was_to_be_run_again_when_the_run_ended_has_not_ended_for_the_journal() {
+    let shared = Shared::new();
+    let job =
+        "hostile.wasm trap-odd --range 0..2 -j 1 --retries 1000000000 --run-timeout 4s --joblog @joblog";
+    let run = shared.run(job).args(&shared.line("--journal @journal"));
+    let run = run.stdout_is(|stdout| stdout.contains(r#""index":1,"input":1,"status":"trap""#));
+    run.stderr("error: the run was ended after 4 s\n").code(124).check();
+    let (_, _, mut past) = wasmpool::journal::read(&shared.path("journal")).expect("it can be read");
+    assert_ne!(past.fate(0).expect("it can be read"), wasmpool::journal::Fate::New);
+    assert_eq!(past.fate(1).expect("it can be read"), wasmpool::journal::Fate::New);
+    assert_eq!(ends(&shared), BTreeMap::from([(1, 1)]));
 }
 
 #[test]
@@ -434,6 +494,18 @@ fn a_replay_of_an_item_of_a_file_reads_it_there() {
         )
         .code(2)
         .check();
+}
+
+#[test]
+fn what_is_no_journal_is_not_replayed() {
+    let shared = Shared::new();
+    shared.write("notes", "some words\n");
+    let hint = "hint: give the file that `--journal` of a run has written\n";
+    let refused = |message: &str| shared.line(&format!("error: the journal {message}\n\n{hint}"));
+    shared.wasmpool("replay @notes 0").refused(2, &refused("`@notes` is no journal"));
+    // It would wait for somebody to write into it.
+    mknodat(CWD, shared.path("pipe"), FileType::Fifo, Mode::RUSR, 0).expect("the folder is ours");
+    shared.wasmpool("replay @pipe 0").refused(2, &refused("`@pipe` is no regular file"));
 }
 
 #[test]

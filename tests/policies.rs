@@ -162,6 +162,35 @@ fn an_interrupted_run_lets_end_what_runs_and_cancels_the_rest() {
 }
 
 #[test]
+fn an_item_that_was_running_when_the_run_ended_was_started_once() {
+    let mut running = run("hostile.wasm spin --range 0..3 -j1 --chunk 1 --timeout none --meta")
+        .stdout_is(|stdout| attempts(stdout) == [1, 1, 0] && count(stdout, "cancelled") == 2)
+        .stderr_is(|stderr| stderr.starts_with("error: interrupted"))
+        .code(143)
+        .start();
+    running.line();
+    running.signal(Signal::TERM);
+    running.check();
+}
+
+/// A run of one item that fails again and again is ended meanwhile: the item is told as it failed last.
+#[track_caller]
+fn check_ended_between_retries(line: &str, status: &'static str) {
+    run(line)
+        .args("--retries 1000000000 --run-timeout 4s --meta")
+        .stdout_is(move |stdout| count(stdout, status) == 1 && attempts(stdout)[0] > 1)
+        .stderr_is(|stderr| stderr.ends_with("error: the run was ended after 4 s\n"))
+        .code(124)
+        .check();
+}
+
+#[test]
+fn an_item_that_is_to_be_run_again_when_the_run_ends_is_told_as_it_failed() {
+    check_ended_between_retries("hostile.wasm trap-odd --item 1", "trap");
+    check_ended_between_retries("hostile.wasm spin --item 1 --timeout 100ms", "timeout");
+}
+
+#[test]
 fn a_merged_run_that_is_ended_prints_no_list_of_what_was_not_run() {
     run("hostile.wasm spin --range 0..3 --timeout none --run-timeout 4s --format text")
         .stdout_is(|stdout| !stdout.contains("cancelled"))

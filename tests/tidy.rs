@@ -98,7 +98,7 @@ fn processes_start_in_one_file() {
 fn only_sinks_and_the_command_line_write_standard_output() {
     check_only_in(
         // A worker looks at its descriptors, and writes none of the first three.
-        &["runner/sink/", "runner/cli/", "runner/sandbox/fds.rs"],
+        &["runner/sink/", "runner/cli/", "runner/sandbox/fds.rs", "runner/sandbox/inherited.rs"],
         &["stdout()", "println!", "print!", "libc::STDOUT_FILENO"],
     );
 }
@@ -107,7 +107,13 @@ fn only_sinks_and_the_command_line_write_standard_output() {
 fn only_reporters_and_main_write_standard_error() {
     check_only_in(
         // `job.rs` asks whether it is a terminal.
-        &["runner/report/", "runner/main.rs", "runner/cli/job.rs", "runner/sandbox/fds.rs"],
+        &[
+            "runner/report/",
+            "runner/main.rs",
+            "runner/cli/job.rs",
+            "runner/sandbox/fds.rs",
+            "runner/sandbox/inherited.rs",
+        ],
         &["stderr()", "eprintln!", "eprint!", "libc::STDERR_FILENO"],
     );
 }

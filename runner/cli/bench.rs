@@ -13,7 +13,7 @@ use super::figures::{Figures, Format, Run};
 use super::input::{InputArgs, RunningArgs};
 use super::job::{self, Place, Runs};
 use super::limits::LimitArgs;
-use super::{exit, parse};
+use super::{exit, parse, surroundings};
 use crate::error::{Error, ExitCode};
 use crate::guest_file::GuestFile;
 use crate::limits::Policy;
@@ -140,6 +140,8 @@ impl BenchArgs {
 
 impl Bench {
     fn hold(self, runs: &Runs) -> Result<ExitCode, Error> {
+        // Before anything runs: who cannot be told need not be measured for.
+        let mut output = surroundings::standard_output()?;
         let guest = GuestFile::open(&self.plan.guest)?;
         let mut figures = Figures::new(&self.plan);
         for round in 1..=self.runs {
@@ -152,7 +154,7 @@ impl Bench {
             }
         }
         let text = figures.print(self.format);
-        io::stdout().lock().write_all(text.as_bytes()).map_err(exit::cannot_write)?;
+        output.write_all(text.as_bytes()).map_err(exit::cannot_write)?;
         Ok(if figures.is_good() { ExitCode::SUCCESS } else { ExitCode::ITEMS_FAILED })
     }
 }

@@ -1,11 +1,11 @@
 //! `wasmpool completions`: what a shell has to know to complete our commands and flags.
 
-use std::io::{self, Write};
+use std::io::Write;
 
 use clap::{Args, Command};
 use clap_complete::Shell;
 
-use super::exit;
+use super::{exit, surroundings};
 use crate::error::{Error, ExitCode};
 
 /// Print what a shell needs to complete commands and flags
@@ -28,7 +28,7 @@ impl CompletionsArgs {
         // What writes it panics where it cannot, and whoever reads it may stop.
         let mut script = Vec::new();
         clap_complete::generate(self.shell, &mut command, name, &mut script);
-        io::stdout().lock().write_all(&script).map_err(exit::cannot_write)?;
+        surroundings::standard_output()?.write_all(&script).map_err(exit::cannot_write)?;
         Ok(ExitCode::SUCCESS)
     }
 }

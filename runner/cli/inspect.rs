@@ -1,12 +1,12 @@
 //! `wasmpool inspect`: what a guest exports and imports, with a command line for each export.
 
 use std::fmt::Write as _;
-use std::io::{self, Write as _};
+use std::io::Write as _;
 use std::path::{Path, PathBuf};
 
 use clap::Args;
 
-use super::{exit, job};
+use super::{exit, job, surroundings};
 use crate::error::{Error, ExitCode};
 use crate::guest::{Description, Export, GuestKind, Service, ValueType};
 use crate::guest_file::GuestFile;
@@ -25,7 +25,7 @@ impl InspectArgs {
     pub(super) fn execute(self) -> Result<ExitCode, Error> {
         let file = GuestFile::open(&self.guest)?;
         let text = text(file.name(), file.len(), &job::describe(&file)?);
-        io::stdout().lock().write_all(text.as_bytes()).map_err(exit::cannot_write)?;
+        surroundings::standard_output()?.write_all(text.as_bytes()).map_err(exit::cannot_write)?;
         Ok(ExitCode::SUCCESS)
     }
 }

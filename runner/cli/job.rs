@@ -9,7 +9,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use super::clash;
 use super::exit::{self, Ending};
-use super::{journal, signals};
+use super::{journal, signals, surroundings};
 use crate::cache::Cache;
 use crate::color::Color;
 use crate::error::{Error, ExitCode};
@@ -45,12 +45,13 @@ fn run(plan: &Plan, cancellation: Cancellation, pauser: Pauser) -> Result<ExitCo
     let bound = plan.bind(opening.description())?;
     // Before anything runs, and before there is a journal: what cannot be written need not be computed.
     let mut file = plan.output.as_deref().map(OutputFile::create).transpose()?;
+    let stdout = if file.is_none() { surroundings::standard_output()? } else { io::stdout() };
     let mut journal = journal::open(plan, &bound, &guest)?;
     let mut notes = plan.kept.notes.clone();
     notes.extend(journal.iter_mut().flat_map(Journal::take_notes));
+    let journal_place = journal.as_ref().map(Journal::place);
     let joblog = journal::open_joblog(plan, &bound)?;
     let mut reporter = reporter(plan);
-    let stdout = io::stdout();
     let (output, place): (Box<dyn Write + '_>, _) = match &mut file {
         Some(file) => {
             let place = Place { terminal: file.is_terminal(), ..Place::file(file.name()) };
@@ -70,6 +71,7 @@ fn run(plan: &Plan, cancellation: Cancellation, pauser: Pauser) -> Result<ExitCo
     let summary = opening.run(job, sink.as_mut(), reporter.as_mut(), cancellation)?;
     drop(sink);
     file.map_or(Ok(()), OutputFile::commit)?;
+    journal_place.map_or(Ok(()), |place| place.check())?;
     Ok(exit::code_of(&summary))
 }
 

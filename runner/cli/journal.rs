@@ -9,7 +9,7 @@ use crate::chunk::Inputs;
 use crate::error::Error;
 use crate::guest::Integers;
 use crate::guest_file::GuestFile;
-use crate::journal::{Invocation, Joblog, Journal, Key, Mode};
+use crate::journal::{Invocation, Joblog, JoblogMode, Journal, Key, Mode};
 use crate::limits::{GuestLimits, Isolation, Limits, Policy};
 use crate::plan::{Bound, InputKind, JournalFile, Kept, Plan};
 use crate::source::{LineEnd, NameEnd};
@@ -60,8 +60,11 @@ pub(super) fn open(plan: &Plan, bound: &Bound, guest: &GuestFile) -> Result<Opti
 /// Opens the joblog that a plan asks for.
 pub(super) fn open_joblog(plan: &Plan, bound: &Bound) -> Result<Option<Joblog>, Error> {
     let Some(path) = &plan.kept.joblog else { return Ok(None) };
-    let goes_on = plan.kept.journal.as_ref().is_some_and(|journal| journal.mode != Mode::New);
-    Joblog::open(path, goes_on, &plan.guest, &bound.export, bound.inputs.clone()).map(Some)
+    let mode = match plan.kept.journal.as_ref().map_or(Mode::New, |journal| journal.mode) {
+        Mode::New => JoblogMode::New,
+        Mode::Resume | Mode::RetryFailed => JoblogMode::Resume,
+    };
+    Joblog::open(path, mode, &plan.guest, &bound.export, bound.inputs.clone()).map(Some)
 }
 
 /// What a key calls the guest's digest.

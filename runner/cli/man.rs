@@ -4,7 +4,7 @@ use std::io::{self, Write};
 
 use clap::{Args, Command};
 
-use super::exit;
+use super::{exit, surroundings};
 use crate::error::{Error, ExitCode};
 
 /// Print a manual page
@@ -28,7 +28,8 @@ impl ManArgs {
             None => &program,
             Some(name) => program.find_subcommand(name).ok_or_else(|| no_such(&program, name))?,
         };
-        let print = |page: String| io::stdout().lock().write_all(page.as_bytes());
+        let mut output = surroundings::standard_output()?;
+        let print = |page: String| output.write_all(page.as_bytes());
         page(command.clone()).and_then(print).map_err(exit::cannot_write)?;
         Ok(ExitCode::SUCCESS)
     }

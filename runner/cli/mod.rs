@@ -79,6 +79,9 @@ pub fn main(arguments: impl IntoIterator<Item = OsString>) -> Ending {
     if arguments.get(1).is_some_and(|first| first == crate::pool::WORKER_ARGUMENT) {
         return job::worker(&arguments);
     }
+    if let Some(error) = usage::stray_number(&arguments) {
+        return Err(error).into();
+    }
     match Cli::try_parse_from(arguments) {
         Ok(cli) => {
             match cli.color {

@@ -11,7 +11,6 @@ use crate::error::{Error, ExitCode};
 use crate::item::ItemIndex;
 use crate::journal::{self, Fate, Invocation, Only};
 use crate::limits::Policy;
-use crate::outcome::Outcome;
 use crate::plan::{InputKind, Kept, Merging, Plan};
 use crate::report::Progress;
 use crate::sink::Format;
@@ -106,21 +105,10 @@ fn note(index: ItemIndex, fate: &Fate) -> String {
         Fate::New => format!("journal: there is no record of item {index}"),
         Fate::Started => format!("journal: item {index} was started, and did not end"),
         Fate::Ended { completion, .. } => {
-            let outcome = &completion.outcome;
-            let status = outcome.status();
-            match outcome {
-                Outcome::Trap { error, .. }
-                | Outcome::Memory { error, .. }
-                | Outcome::Output { error }
-                | Outcome::Input { error }
-                | Outcome::Protocol { error } => {
-                    format!("journal: item {index} ended as `{status}`: {error}")
-                }
-                Outcome::Ok(_)
-                | Outcome::Exit { .. }
-                | Outcome::Timeout { .. }
-                | Outcome::Crash { .. }
-                | Outcome::Cancelled => format!("journal: item {index} ended as `{status}`"),
+            let status = completion.outcome.status();
+            match completion.outcome.error() {
+                Some(error) => format!("journal: item {index} ended as `{status}`: {error}"),
+                None => format!("journal: item {index} ended as `{status}`"),
             }
         }
     }

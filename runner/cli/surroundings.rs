@@ -1,9 +1,13 @@
 //! What the command inherits from whoever started it and changes before it starts anything: only the command line does
 //! this, never the library, for it is the whole process's.
 
+use std::io;
+
 use anyhow::Context;
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 
+use super::exit;
+use crate::error::Error;
 use crate::sandbox;
 
 /// Makes this process one that can have workers.
@@ -14,6 +18,17 @@ pub(super) fn settle() -> anyhow::Result<()> {
     sandbox::heed_children().context("the ends of workers cannot be told")?;
     raise_open_files();
     Ok(())
+}
+
+/// Standard output, if there is one: what would be written to a closed one would be lost without a word.
+///
+/// # Errors
+/// If it was closed when this process started.
+pub(super) fn standard_output() -> Result<io::Stdout, Error> {
+    match sandbox::output_was_closed() {
+        false => Ok(io::stdout()),
+        true => Err(exit::cannot_write(io::Error::other("it is closed"))),
+    }
 }
 
 /// As many open files as this process may allow itself. The usual limit is low for the sake of programs that use

@@ -1,9 +1,12 @@
 //! Wrong usage in our own words: what the parser of the arguments found out, as a message and a hint.
 
+use std::ffi::OsString;
+
 use clap::CommandFactory;
 use clap::error::{ContextKind, ContextValue, ErrorKind};
 
 use super::Cli;
+use crate::error::Error;
 
 /// What is wrong with the arguments and what to do about it; nothing where the parser's own words will do.
 pub(super) fn explain(answer: &clap::Error) -> Option<(String, String)> {
@@ -60,6 +63,18 @@ pub(super) fn explain(answer: &clap::Error) -> Option<(String, String)> {
         _ => None,
     }
 }
+
+/// A number behind a flag that takes one only with `=`, since it may be left out: it would be taken for something else.
+pub(super) fn stray_number(arguments: &[OsString]) -> Option<Error> {
+    let words: Vec<_> =
+        arguments.iter().map_while(|word| word.to_str().filter(|word| *word != "--")).collect();
+    let number = words.windows(2).find_map(|pair| (pair[0] == FAIL_FAST).then_some(pair[1]))?;
+    let is_number = !number.is_empty() && number.bytes().all(|byte| byte.is_ascii_digit());
+    let message = || format!("`{FAIL_FAST}` takes its number behind `=`");
+    is_number.then(|| Error::usage(message(), format!("write `{FAIL_FAST}={number}`")))
+}
+
+const FAIL_FAST: &str = "--fail-fast";
 
 const TRY_HELP: &str = "`wasmpool -h` and `wasmpool run -h` show what there is";
 
@@ -175,5 +190,22 @@ mod tests {
     #[test]
     fn a_flag_that_is_given_twice_is_named() {
         check("run g.wasm --each --each", "`--each` is given twice", "give it once");
+    }
+
+    #[track_caller]
+    fn check_stray(arguments: &str, hint: Option<&str>) {
+        let arguments: Vec<_> = arguments.split(' ').map(OsString::from).collect();
+        let error = stray_number(&arguments);
+        assert_eq!(error.as_ref().and_then(Error::hint), hint);
+    }
+
+    #[test]
+    fn a_number_behind_a_flag_that_may_have_none_is_told_its_place() {
+        let hint = Some("write `--fail-fast=3`");
+        check_stray("wasmpool run g.wasm --fail-fast 3 --range 1..5", hint);
+        check_stray("wasmpool run g.wasm f --range 1..5 --fail-fast 3", hint);
+        check_stray("wasmpool run g.wasm --fail-fast f --range 1..5", None);
+        check_stray("wasmpool run g.wasm --fail-fast=3 f --range 1..5", None);
+        check_stray("wasmpool exec g.wasm --range 1..5 -- --fail-fast 3", None);
     }
 }

@@ -8,6 +8,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use super::frame::{self, Salt};
 use super::hash::InputHash;
+use super::place::Place;
 use super::record::MOST_STARTED;
 use super::sync::Syncer;
 use super::{cannot_write, record};
@@ -23,6 +24,7 @@ pub(super) struct Book {
     name: String,
     page: Mutex<Page>,
     syncer: Syncer,
+    place: Arc<Place>,
 }
 
 #[derive(Debug)]
@@ -65,10 +67,25 @@ impl StartLog {
 }
 
 impl Book {
-    pub(super) fn start(file: Arc<File>, salt: Salt, end: u64, name: String) -> io::Result<Self> {
+    pub(super) fn start(
+        file: Arc<File>,
+        salt: Salt,
+        end: u64,
+        name: String,
+        place: Arc<Place>,
+    ) -> io::Result<Self> {
         let page = Page { end, is_torn: false, inputs: HashMap::new(), records: Vec::new() };
-        let syncer = Syncer::start(Arc::clone(&file))?;
-        Ok(Self { file, salt, name, page: Mutex::new(page), syncer })
+        let syncer = Syncer::start(Arc::clone(&file), Arc::clone(&place))?;
+        Ok(Self { file, salt, name, page: Mutex::new(page), syncer, place })
+    }
+
+    pub(super) fn place(&self) -> Arc<Place> {
+        Arc::clone(&self.place)
+    }
+
+    /// What was found out when it was last brought to the disk, once.
+    pub(super) fn take_warning(&self) -> Option<String> {
+        self.syncer.take_warning()
     }
 
     /// These items will end, with these inputs.

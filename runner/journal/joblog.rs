@@ -33,6 +33,15 @@ const COLUMNS: &str = "Seq\tHost\tStarttime\tJobRuntime\tSend\tReceive\tExitval\
 /// As `timeout` of the shell gives it.
 const TIMED_OUT: i32 = 124;
 
+/// What is to be done with a joblog that is there already.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum JoblogMode {
+    /// It is written anew.
+    New,
+    /// Lines are added to it: the job goes on with a journal.
+    Resume,
+}
+
 /// Writes lines.
 #[derive(Debug)]
 pub struct Joblog {
@@ -45,13 +54,13 @@ pub struct Joblog {
 }
 
 impl Joblog {
-    /// The joblog at `path`: begun anew, or gone on with where the job itself goes on.
+    /// The joblog at `path`.
     ///
     /// # Errors
     /// If the file cannot be written.
     pub fn open(
         path: &Path,
-        goes_on: bool,
+        mode: JoblogMode,
         guest: &Path,
         export: &Export,
         inputs: Option<Inputs>,
@@ -59,9 +68,16 @@ impl Joblog {
         let name = format!("the joblog `{}`", path.display());
         let open = || {
             let mut options = OpenOptions::new();
-            options.create(true).read(goes_on).append(goes_on).write(true).truncate(!goes_on);
-            let mut file = options.open(path)?;
-            match goes_on.then(|| last_byte(&file)).transpose()?.flatten() {
+            options.create(true).write(true);
+            let mut file = match mode {
+                JoblogMode::New => options.truncate(true).open(path)?,
+                JoblogMode::Resume => options.read(true).append(true).open(path)?,
+            };
+            let last = match mode {
+                JoblogMode::New => None,
+                JoblogMode::Resume => last_byte(&file)?,
+            };
+            match last {
                 None => file.write_all(COLUMNS.as_bytes())?,
                 Some(b'\n') => {}
                 // A run that was killed was writing a line.

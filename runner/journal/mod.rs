@@ -20,6 +20,7 @@ mod joblog;
 mod key;
 mod lock;
 mod past;
+mod place;
 mod record;
 mod recovery;
 mod sync;
@@ -28,12 +29,15 @@ mod tests;
 
 use std::fs::{File, OpenOptions};
 use std::io;
-use std::os::unix::fs::FileExt;
+use std::os::unix::fs::{FileExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use rustix::fs::OFlags;
+
 use self::book::Book;
 use self::frame::Salt;
+use self::record::Failures;
 use self::recovery::{Found, Recovered};
 use crate::error::Error;
 use crate::guest_file::GuestFile;
@@ -43,9 +47,10 @@ use crate::outcome::Completion;
 pub use self::book::StartLog;
 pub use self::hash::InputHash;
 pub(crate) use self::hash::{of_input as hash_of_input, of_refused as hash_of_refused};
-pub use self::joblog::Joblog;
+pub use self::joblog::{Joblog, JoblogMode};
 pub use self::key::{Invocation, Key};
 pub use self::past::{Fate, Past};
+pub use self::place::Place;
 
 /// What is to be done with a journal that is there already.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -56,6 +61,15 @@ pub enum Mode {
     Resume,
     /// The same, but for items that failed: they are run again.
     RetryFailed,
+}
+
+impl Mode {
+    fn failures(self) -> Failures {
+        match self {
+            Self::New | Self::Resume => Failures::Kept,
+            Self::RetryFailed => Failures::Retried,
+        }
+    }
 }
 
 /// The journal of a run that is about to begin.
@@ -139,7 +153,7 @@ impl Journal {
         let name = format!("the journal `{}`", path.display());
         let (file, is_new) = open_file(path).map_err(|source| cannot_write(&name, source))?;
         lock::hold(&file, &name)?;
-        let len = check(&file, &name)?;
+        let len = check(&file, &name, "give a file on a disk: it is read again to go on")?;
         if mode == Mode::New && len > 0 {
             return Err(Error::usage(
                 format!("{name} is there already"),
@@ -147,7 +161,10 @@ impl Journal {
             ));
         }
         let file = Arc::new(file);
-        let (salt, recovered, mut notes) = match recovery::read(&file, len, path)? {
+        let (salt, recovered, mut notes) = match recovery::read(&*file, len, path)? {
+            Found::Other(reason) => {
+                return Err(recovery::no_journal(&name, reason, "name a file that is not there yet"));
+            }
             Found::Nothing => (Salt::random(), Recovered::default(), Vec::new()),
             Found::Journal(salt, recovered) => {
                 let notes = recovered.check(path, key)?;
@@ -165,9 +182,11 @@ impl Journal {
             Ok(end)
         };
         let end = begin().map_err(|source| cannot_write(&name, source))?;
-        let past = Past::new(Arc::clone(&file), salt, name.clone(), recovered, mode == Mode::RetryFailed);
+        let past = Past::new(Arc::clone(&file), salt, name.clone(), recovered, mode.failures());
         notes.extend(past.note());
-        let book = Book::start(file, salt, end, name).map_err(|source| Error::Pool {
+        let path = std::path::absolute(path).map_err(|source| cannot_write(&name, source))?;
+        let place = Arc::new(Place::new(Arc::clone(&file), path, name.clone()));
+        let book = Book::start(file, salt, end, name, place).map_err(|source| Error::Pool {
             message: format!("a thread cannot be started: {source}"),
             hint: None,
         })?;
@@ -177,6 +196,12 @@ impl Journal {
     /// What the user should know, before anything runs.
     pub fn take_notes(&mut self) -> Vec<String> {
         std::mem::take(&mut self.notes)
+    }
+
+    /// Where it is, to be looked at when the run is over.
+    #[must_use]
+    pub fn place(&self) -> Arc<Place> {
+        self.book.place()
     }
 
     /// Notes which items are started, before they are.
@@ -233,6 +258,11 @@ impl Ledger {
         Ok(())
     }
 
+    /// What the user has to know about the files, once.
+    pub fn take_warning(&self) -> Option<String> {
+        self.journal.as_ref()?.take_warning()
+    }
+
     /// The run is over: brings everything to the disk.
     ///
     /// # Errors
@@ -242,6 +272,9 @@ impl Ledger {
     }
 }
 
+/// What a journal to be read is.
+const WRITTEN: &str = "give the file that `--journal` of a run has written";
+
 /// Reads the journal at `path` without changing it: the key of its job, the command it was written by, and what became of items. A run may
 /// be writing it at the same time.
 ///
@@ -249,16 +282,20 @@ impl Ledger {
 /// If it cannot be read, is no journal, or a damaged one.
 pub fn read(path: &Path) -> Result<(Key, Invocation, Past), Error> {
     let name = format!("the journal `{}`", path.display());
-    let file = File::open(path).map_err(|source| cannot_read(&name, source))?;
-    let len = check(&file, &name)?;
+    // Without a wait for whoever writes into a pipe, which is none anyway.
+    let flags = OFlags::NONBLOCK.bits().cast_signed();
+    let file = OpenOptions::new().read(true).custom_flags(flags).open(path);
+    let file = file.map_err(|source| cannot_read(&name, source))?;
+    let len = check(&file, &name, WRITTEN)?;
     let file = Arc::new(file);
-    match recovery::read(&file, len, path)? {
+    match recovery::read(&*file, len, path)? {
+        Found::Other(reason) => Err(recovery::no_journal(&name, reason, WRITTEN)),
         Found::Nothing => Err(Error::usage(format!("{name} is empty"), "nothing has been recorded in it")),
         Found::Journal(salt, mut recovered) => {
             let Some((key, command)) = recovered.key.take() else {
                 return Err(Error::usage(format!("{name} is empty"), "nothing has been recorded in it"));
             };
-            Ok((key, command, Past::new(file, salt, name, recovered, false)))
+            Ok((key, command, Past::new(file, salt, name, recovered, Failures::Kept)))
         }
     }
 }
@@ -275,15 +312,12 @@ fn open_file(path: &Path) -> io::Result<(File, bool)> {
 }
 
 /// The length of the file, which must be a regular one.
-fn check(file: &File, name: &str) -> Result<u64, Error> {
+fn check(file: &File, name: &str, hint: &str) -> Result<u64, Error> {
     let metadata = file.metadata().map_err(|source| cannot_read(name, source))?;
     if metadata.is_file() {
         return Ok(metadata.len());
     }
-    Err(Error::usage(
-        format!("{name} is no regular file"),
-        "give a file on a disk: it is read again to go on",
-    ))
+    Err(Error::usage(format!("{name} is no regular file"), hint))
 }
 
 fn write_beginning(file: &File, salt: Salt, key: &Key, command: &Invocation) -> io::Result<u64> {
@@ -295,7 +329,7 @@ fn write_beginning(file: &File, salt: Salt, key: &Key, command: &Invocation) -> 
 
 fn write_mark(file: &File, salt: Salt, end: u64, mode: Mode) -> io::Result<u64> {
     let mut bytes = Vec::new();
-    frame::append(salt, end, &record::resumed(mode == Mode::RetryFailed), &mut bytes);
+    frame::append(salt, end, &record::resumed(mode.failures()), &mut bytes);
     file.write_all_at(&bytes, end)?;
     Ok(end + bytes.len() as u64)
 }

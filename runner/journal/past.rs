@@ -9,7 +9,7 @@ use super::blocks::{BLOCK, Blocks};
 use super::cannot_read;
 use super::frame::Salt;
 use super::hash::InputHash;
-use super::record::{self, Brief};
+use super::record::{self, Brief, Failures};
 use super::recovery::{Frames, Recovered, read_body};
 use crate::error::Error;
 use crate::item::ItemIndex;
@@ -63,9 +63,18 @@ enum Noted {
 }
 
 impl Past {
-    pub(super) fn new(file: Arc<File>, salt: Salt, name: String, recovered: Recovered, retry: bool) -> Self {
+    pub(super) fn new(
+        file: Arc<File>,
+        salt: Salt,
+        name: String,
+        recovered: Recovered,
+        failures: Failures,
+    ) -> Self {
         let Recovered { blocks, last, ok, failed, retried_at, end, .. } = recovered;
-        let (failed, retried_at) = if retry { (0, end) } else { (failed, retried_at) };
+        let (failed, retried_at) = match failures {
+            Failures::Kept => (failed, retried_at),
+            Failures::Retried => (0, end),
+        };
         Self { file, salt, name, blocks, last, retried_at, ended: ok + failed, loaded: None }
     }
 
@@ -98,7 +107,7 @@ impl Past {
             None => Ok(Fate::New),
             Some(Noted::Started) => Ok(Fate::Started),
             Some(Noted::Ended { at, end, input }) => {
-                let body = read_body(&self.file, self.salt, at..end)
+                let body = read_body(&*self.file, self.salt, at..end)
                     .map_err(|source| cannot_read(&self.name, source))?;
                 match body.and_then(|body| record::parse_end(&body)) {
                     Some(completion) => Ok(Fate::Ended { input, completion }),
@@ -158,7 +167,7 @@ impl Past {
         let items = block * BLOCK..(block + 1) * BLOCK;
         let mut records = BTreeMap::new();
         for part in self.blocks.take(items.start) {
-            let mut frames = Frames::new(&self.file, part, self.salt);
+            let mut frames = Frames::new(&*self.file, part, self.salt);
             while let Some(frame) = frames.next()? {
                 match frame.brief {
                     Some(Brief::End { item, ok, input }) if items.contains(&item) => {

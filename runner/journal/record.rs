@@ -34,7 +34,16 @@ pub(super) enum Brief {
     Key,
     End { item: ItemIndex, ok: bool, input: InputHash },
     Start { first: ItemIndex, count: u64 },
-    Resumed { retry_failed: bool },
+    Resumed { failures: Failures },
+}
+
+/// What becomes of the failures that were recorded before a run goes on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Failures {
+    /// They count.
+    Kept,
+    /// They do not count any more: those items are run again.
+    Retried,
 }
 
 #[derive(Serialize, Deserialize)]
@@ -93,8 +102,12 @@ pub(super) fn start(first: ItemIndex, count: u64) -> Vec<u8> {
 }
 
 /// The body for a run that goes on.
-pub(super) fn resumed(retry_failed: bool) -> Vec<u8> {
-    vec![RESUMED, u8::from(retry_failed)]
+pub(super) fn resumed(failures: Failures) -> Vec<u8> {
+    let retried = match failures {
+        Failures::Kept => 0,
+        Failures::Retried => 1,
+    };
+    vec![RESUMED, retried]
 }
 
 /// The key of a job and its command, in the body of a record that is one.
@@ -131,7 +144,10 @@ impl Brief {
                 let is_sound = is_known && first.checked_add(count).is_some_and(|end| end <= MERGE_BIT);
                 is_sound.then_some(Self::Start { first, count })
             }
-            RESUMED => Some(Self::Resumed { retry_failed: *rest.first()? == 1 }),
+            RESUMED => {
+                let failures = if *rest.first()? == 1 { Failures::Retried } else { Failures::Kept };
+                Some(Self::Resumed { failures })
+            }
             _ => None,
         }
     }

@@ -4,7 +4,6 @@
 //! it. A record that is not whole with others behind it has been damaged since, and is refused: what it said is lost,
 //! and that is the user's to decide.
 
-use std::fs::File;
 use std::io::{self, BufRead, BufReader, Read};
 use std::ops::Range;
 use std::os::unix::fs::FileExt;
@@ -14,7 +13,7 @@ use super::blocks::Blocks;
 use super::cannot_read;
 use super::frame::{self, HEAD, HEADER, Head, NoHeader, Salt};
 use super::key::{Invocation, Key};
-use super::record::{self, BRIEF, Brief};
+use super::record::{self, BRIEF, Brief, Failures};
 use crate::error::Error;
 use crate::item::ItemIndex;
 use crate::report::counted;
@@ -27,6 +26,8 @@ const BUFFER: usize = 128 << 10;
 pub(super) enum Found {
     /// Empty, or torn before anything was recorded.
     Nothing,
+    /// No journal that this version can read.
+    Other(NoHeader),
     Journal(Salt, Recovered),
 }
 
@@ -49,7 +50,7 @@ pub(super) struct Recovered {
 }
 
 /// Reads the journal of `len` bytes.
-pub(super) fn read(file: &File, len: u64, path: &Path) -> Result<Found, Error> {
+pub(super) fn read(file: &impl FileExt, len: u64, path: &Path) -> Result<Found, Error> {
     let name = format!("the journal `{}`", path.display());
     let unreadable = |source| cannot_read(&name, source);
     let mut header = Vec::new();
@@ -57,7 +58,7 @@ pub(super) fn read(file: &File, len: u64, path: &Path) -> Result<Found, Error> {
     let salt = match frame::parse_header(&header) {
         Ok(salt) => salt,
         Err(NoHeader::Torn) => return Ok(Found::Nothing),
-        Err(reason) => return Err(no_journal(&name, reason)),
+        Err(reason) => return Ok(Found::Other(reason)),
     };
     let recovered = scan(file, len, salt).map_err(unreadable)?;
     if recovered.torn > 0
@@ -94,8 +95,8 @@ impl Recovered {
     fn note(&mut self, brief: Brief, at: u64, end: u64) {
         let (first, count) = match brief {
             Brief::Key => return,
-            Brief::Resumed { retry_failed: false } => return,
-            Brief::Resumed { retry_failed: true } => {
+            Brief::Resumed { failures: Failures::Kept } => return,
+            Brief::Resumed { failures: Failures::Retried } => {
                 (self.failed, self.retried_at) = (0, at);
                 return;
             }
@@ -112,7 +113,7 @@ impl Recovered {
 }
 
 /// Reads records as long as they are whole.
-fn scan(file: &File, len: u64, salt: Salt) -> io::Result<Recovered> {
+fn scan(file: &impl FileExt, len: u64, salt: Salt) -> io::Result<Recovered> {
     let mut frames = Frames::new(file, HEADER..len, salt);
     let mut recovered = Recovered { end: HEADER, ..Recovered::default() };
     while let Some(frame) = frames.next()? {
@@ -133,7 +134,7 @@ fn scan(file: &File, len: u64, salt: Salt) -> io::Result<Recovered> {
 }
 
 /// The body of the frame in this part of the file; none if it is not whole.
-pub(super) fn read_body(file: &File, salt: Salt, part: Range<u64>) -> io::Result<Option<Vec<u8>>> {
+pub(super) fn read_body(file: &impl FileExt, salt: Salt, part: Range<u64>) -> io::Result<Option<Vec<u8>>> {
     let len = usize::try_from(part.end - part.start).map_err(io::Error::other)?;
     let mut frame = vec![0; len];
     file.read_exact_at(&mut frame, part.start)?;
@@ -147,7 +148,7 @@ pub(super) fn read_body(file: &File, salt: Salt, part: Range<u64>) -> io::Result
 }
 
 /// Where in this part of the file the next head is. Bodies do not know the salt, so it is the head of a record.
-fn next_head(file: &File, part: Range<u64>, salt: Salt) -> io::Result<Option<u64>> {
+fn next_head(file: &impl FileExt, part: Range<u64>, salt: Salt) -> io::Result<Option<u64>> {
     let mut at = part.start;
     let mut bytes = Vec::new();
     let mut section = Section::new(file, part);
@@ -178,17 +179,18 @@ pub(super) struct Frame {
 }
 
 /// The frames in a part of a file, one behind the other.
-pub(super) struct Frames<'a> {
-    reader: BufReader<Section<'a>>,
+pub(super) struct Frames<'a, F> {
+    reader: BufReader<Section<'a, F>>,
     salt: Salt,
     at: u64,
     end: u64,
 }
 
-impl<'a> Frames<'a> {
-    pub(super) fn new(file: &'a File, part: Range<u64>, salt: Salt) -> Self {
+impl<'a, F: FileExt> Frames<'a, F> {
+    pub(super) fn new(file: &'a F, part: Range<u64>, salt: Salt) -> Self {
         let (at, end) = (part.start, part.end);
-        Self { reader: BufReader::with_capacity(BUFFER, Section::new(file, part)), salt, at, end }
+        let capacity = usize::try_from(end.saturating_sub(at)).unwrap_or(usize::MAX).min(BUFFER);
+        Self { reader: BufReader::with_capacity(capacity, Section::new(file, part)), salt, at, end }
     }
 
     /// The next one; none at the end, or where there is none that is whole.
@@ -230,19 +232,19 @@ impl<'a> Frames<'a> {
 }
 
 /// A part of a file, read without moving anybody else's place in it.
-struct Section<'a> {
-    file: &'a File,
+struct Section<'a, F> {
+    file: &'a F,
     at: u64,
     end: u64,
 }
 
-impl<'a> Section<'a> {
-    fn new(file: &'a File, part: Range<u64>) -> Self {
+impl<'a, F> Section<'a, F> {
+    fn new(file: &'a F, part: Range<u64>) -> Self {
         Self { file, at: part.start, end: part.end }
     }
 }
 
-impl Read for Section<'_> {
+impl<F: FileExt> Read for Section<'_, F> {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
         let left = usize::try_from(self.end.saturating_sub(self.at)).unwrap_or(usize::MAX);
         let most = buffer.len().min(left);
@@ -252,9 +254,10 @@ impl Read for Section<'_> {
     }
 }
 
-fn no_journal(name: &str, reason: NoHeader) -> Error {
+/// `hint` is for a file that is something else.
+pub(super) fn no_journal(name: &str, reason: NoHeader, hint: &'static str) -> Error {
     let (message, hint) = match reason {
-        NoHeader::Torn | NoHeader::Foreign => ("is no journal", "name a file that is not there yet"),
+        NoHeader::Torn | NoHeader::Foreign => ("is no journal", hint),
         NoHeader::Version(_) => {
             ("was written by another version of wasmpool", "go on with it in that version, or start anew")
         }

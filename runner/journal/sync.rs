@@ -8,6 +8,8 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
+use super::place::Place;
+
 /// How long what has been written may be without it being on the disk, apart from the time the disk takes.
 const PAUSE: Duration = Duration::from_secs(1);
 
@@ -17,7 +19,16 @@ pub(super) struct Syncer {
     /// None when it is to end.
     dirty: Option<SyncSender<()>>,
     disk: Arc<Disk>,
+    warning: Arc<Mutex<Warning>>,
     thread: Option<JoinHandle<()>>,
+}
+
+/// What is to be said about the file's place.
+#[derive(Debug)]
+enum Warning {
+    None,
+    Due(String),
+    Told,
 }
 
 /// A file on its way to the disk. The system tells of a write that was lost once, to whoever syncs next; so that nobody
@@ -34,18 +45,13 @@ impl Disk {
     }
 
     fn sync_by(&self, sync: impl FnOnce() -> io::Result<()>) -> io::Result<()> {
-        let mut lost = self.lost();
+        let mut lost = lock(&self.lost);
         if lost.is_none()
             && let Err(error) = sync()
         {
             *lost = Some((error.kind(), error.to_string()));
         }
         told(&lost)
-    }
-
-    fn lost(&self) -> MutexGuard<'_, Option<(io::ErrorKind, String)>> {
-        // There is nothing in it that could be half done.
-        self.lost.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -57,14 +63,33 @@ fn told(lost: &Option<(io::ErrorKind, String)>) -> io::Result<()> {
 }
 
 impl Syncer {
-    pub(super) fn start(file: Arc<File>) -> io::Result<Self> {
+    pub(super) fn start(file: Arc<File>, place: Arc<Place>) -> io::Result<Self> {
         let (dirty, writes) = sync_channel(1);
         let disk = Arc::new(Disk { file, lost: Mutex::new(None) });
         let synced = Arc::clone(&disk);
+        let warning = Arc::new(Mutex::new(Warning::None));
+        let warned = Arc::clone(&warning);
+        let sync = move || {
+            synced.sync()?;
+            warn(&warned, &place);
+            Ok(())
+        };
         // What is lost is kept for the next who writes, or who syncs at the end.
-        let run = move || drop(sync_after(&writes, || synced.sync()));
+        let run = move || drop(sync_after(&writes, sync));
         let thread = thread::Builder::new().name("journal".into()).spawn(run)?;
-        Ok(Self { dirty: Some(dirty), disk, thread: Some(thread) })
+        Ok(Self { dirty: Some(dirty), disk, warning, thread: Some(thread) })
+    }
+
+    /// What is to be said about the file's place, once.
+    pub(super) fn take_warning(&self) -> Option<String> {
+        let mut warning = lock(&self.warning);
+        match std::mem::replace(&mut *warning, Warning::Told) {
+            Warning::Due(text) => Some(text),
+            before @ (Warning::None | Warning::Told) => {
+                *warning = before;
+                None
+            }
+        }
     }
 
     /// Something has been written.
@@ -74,7 +99,7 @@ impl Syncer {
     pub(super) fn wrote(&self) -> io::Result<()> {
         // One that is full says the same already; the thread is gone when it has failed.
         let _ = self.dirty.as_ref().map(|dirty| dirty.try_send(()));
-        told(&self.disk.lost())
+        told(&lock(&self.disk.lost))
     }
 
     /// Brings everything to the disk.
@@ -94,6 +119,18 @@ impl Drop for Syncer {
             let _ = thread.join();
         }
     }
+}
+
+fn warn(warning: &Mutex<Warning>, place: &Place) {
+    let mut warning = lock(warning);
+    if let (Warning::None, Some(text)) = (&*warning, place.warning()) {
+        *warning = Warning::Due(text);
+    }
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    // There is nothing in it that could be half done.
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 /// Syncs after writes, until there are no more or it fails.
@@ -126,6 +163,29 @@ mod tests {
         dirty.send(()).unwrap();
         let ended = sync_after(&writes, || Err(io::Error::other("the disk is gone")));
         assert_eq!(ended.unwrap_err().to_string(), "the disk is gone");
+    }
+
+    #[test]
+    fn j8_a_file_that_is_gone_is_told_once() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("journal");
+        let file = Arc::new(File::create(&path).unwrap());
+        let place = Arc::new(Place::new(Arc::clone(&file), path.clone(), "the journal".to_owned()));
+        assert_eq!(place.warning(), None);
+        std::fs::remove_file(path).unwrap();
+        let syncer = Syncer::start(file, place).unwrap();
+        syncer.wrote().unwrap();
+        let deadline = Instant::now() + Duration::from_secs(60);
+        let warning = loop {
+            if let Some(warning) = syncer.take_warning() {
+                break warning;
+            }
+            assert!(Instant::now() < deadline, "nothing is said");
+            thread::yield_now();
+        };
+        assert_eq!(warning, "the journal: it was moved or removed, and the run goes on without one");
+        syncer.wrote().unwrap();
+        assert_eq!(syncer.take_warning(), None);
     }
 
     #[test]

@@ -209,7 +209,7 @@ fn j2_what_a_guest_prints_is_not_taken_for_a_record() {
     // All that a guest cannot know is the salt.
     let mut forged = Vec::new();
     for at in 0..2000 {
-        frame::append(Salt(0), at, &record::resumed(true), &mut forged);
+        frame::append(Salt(0), at, &record::resumed(record::Failures::Retried), &mut forged);
     }
     let printed = Completion { stdout: forged.into(), ..ok("1") };
     run(&journal, &[(0, printed)]);

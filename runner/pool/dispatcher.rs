@@ -11,11 +11,12 @@ use super::spawn::Hatch;
 use super::state::Nanos;
 use super::table::Table;
 use super::tally::Tally;
+use super::unfinished::Unfinished;
 use super::{Deadline, Shared};
 use crate::error::Error;
 use crate::item::{ItemIndex, MERGE_BIT};
 use crate::journal::Ledger;
-use crate::outcome::{Completion, Outcome, Printed};
+use crate::outcome::{Completion, Printed};
 use crate::report::{Reporter, RunEvent};
 use crate::scheduler::Window;
 use crate::sink::{Accepted, InputEnd, Sink};
@@ -47,6 +48,10 @@ pub(super) enum Event {
     InputRemark { line: String },
     /// Items or merges have ended, whose results were counted at the gate as so many bytes.
     Ended { items: Vec<(ItemIndex, Completion)>, bytes: u64 },
+    /// Attempts at items failed that are run again; their results were counted in the same way.
+    Failed { items: Vec<(ItemIndex, Completion)>, bytes: u64 },
+    /// These items will not be ended by the driver that had them, which was so often started by then.
+    Unfinished { starts: Vec<(ItemIndex, u32)> },
     /// Items have ended in an earlier run, and are in the journal.
     Replayed { items: Vec<(ItemIndex, Completion)> },
     /// A file that must be written cannot be.
@@ -95,6 +100,7 @@ pub(super) struct Dispatcher<'a> {
     pub(super) ledger: Ledger,
     /// What the sink holds back.
     pub(super) held_bytes: u64,
+    pub(super) unfinished: Unfinished,
     /// Where a spare is to be ordered, as long as there is none: not before there is a worker at work.
     pub(super) spare: Option<Hatch>,
 }
@@ -114,7 +120,7 @@ impl Dispatcher<'_> {
         if !self.state.is_over()
             && let Some(Stop { why, .. }) = self.stop.take()
         {
-            self.take_what_has_ended()?;
+            self.end_workers()?;
             self.cancel_rest()?;
             self.sink.flush()?;
             return Err(why);
@@ -186,23 +192,49 @@ impl Dispatcher<'_> {
         self.shared.scheduler.close();
     }
 
-    /// Takes the results that have come in already.
-    fn take_what_has_ended(&mut self) -> Result<(), Error> {
-        while let Ok(event) = self.events.try_recv() {
+    /// Ends what runs, and takes what the drivers still have to tell of it.
+    fn end_workers(&mut self) -> Result<(), Error> {
+        self.shared.stopping.store(true, Ordering::Release);
+        // Wakes all of them.
+        self.shared.scheduler.close();
+        let until = self.shared.clock.now().after(GRACE);
+        loop {
+            let is_alone = self.left == self.shared.workers;
+            let wait = if is_alone { Duration::ZERO } else { until.since(self.shared.clock.now()) };
+            let Ok(event) = self.events.recv_timeout(wait) else { return Ok(()) };
             match event {
-                Event::Ended { .. } | Event::Replayed { .. } => self.handle(event, &mut None)?,
-                _ => {}
+                Event::Ended { .. }
+                | Event::Failed { .. }
+                | Event::Unfinished { .. }
+                | Event::Replayed { .. }
+                | Event::Left
+                | Event::Panicked => self.handle(event, &mut None)?,
+                Event::Ready
+                | Event::NeverReady { .. }
+                | Event::Missing { .. }
+                | Event::Refused { .. }
+                | Event::Replaced { .. }
+                | Event::WorkerSaid { .. }
+                | Event::InputRemark { .. }
+                | Event::RecordLost { .. }
+                | Event::InputEnded { .. }
+                | Event::InputFailed { .. }
+                | Event::Cancel { .. } => {}
             }
         }
-        Ok(())
     }
 
-    /// Every item that was admitted has an end, and an ended run has none left to run.
+    /// Every item that was admitted has an end, and an ended run has none left to run. What an item came to that was
+    /// still to be run again is not in the journal: who goes on with it runs the item again.
     fn cancel_rest(&mut self) -> Result<(), Error> {
+        for left_over in self.shared.left_over().drain(..) {
+            self.unfinished.started([left_over.starts()]);
+        }
         // Whatever the feeder admits after this moment is none of the run's.
         let admitted = *self.admitted.insert(self.shared.admitted.load(Ordering::Acquire));
         for item in self.table.open(admitted) {
-            self.end_item(item, Completion::new(Outcome::Cancelled))?;
+            let end = self.unfinished.take(item);
+            self.end_item(item, end)?;
         }
         Ok(())
     }
@@ -238,8 +270,17 @@ impl Dispatcher<'_> {
             Event::InputRemark { line } => self.reporter.report(RunEvent::InputRemark { line: &line }),
             Event::Ended { items, bytes } => {
                 self.ledger.ended(&items)?;
+                if let Some(line) = self.ledger.take_warning() {
+                    self.reporter.report(RunEvent::Note { line: &line });
+                }
                 self.end_items(items, bytes)?;
             }
+            Event::Failed { items, bytes } => {
+                let held_before = self.held_in_all();
+                self.unfinished.failed(items);
+                self.pass_gate(bytes, held_before);
+            }
+            Event::Unfinished { starts } => self.unfinished.started(starts),
             Event::Left => self.left += 1,
             Event::Replayed { items } => {
                 let busy = self.state.busy;
@@ -266,7 +307,7 @@ impl Dispatcher<'_> {
     }
 
     fn end_items(&mut self, items: Vec<(ItemIndex, Completion)>, bytes: u64) -> Result<(), Error> {
-        let held_before = self.held_bytes;
+        let held_before = self.held_in_all();
         for (item, completion) in items {
             self.end_item(item, completion)?;
         }
@@ -281,10 +322,15 @@ impl Dispatcher<'_> {
         Ok(())
     }
 
-    /// The results of so many bytes have been taken; the sink held `held_before` until now.
+    /// Bytes of results that wait here and in the sink.
+    fn held_in_all(&self) -> u64 {
+        self.held_bytes + self.unfinished.held_bytes()
+    }
+
+    /// The results of so many bytes have been taken; `held_before` bytes of them waited until now.
     fn pass_gate(&self, bytes: u64, held_before: u64) {
         let turn = self.table.first_open();
-        if self.shared.gate.take(bytes, (held_before, self.held_bytes), turn) {
+        if self.shared.gate.take(bytes, (held_before, self.held_in_all()), turn) {
             self.shared.scheduler.wake_all();
         }
     }
@@ -292,6 +338,7 @@ impl Dispatcher<'_> {
     fn end_item(&mut self, item: ItemIndex, completion: Completion) -> Result<(), Error> {
         let is_new = item & MERGE_BIT != 0 || self.table.end(item);
         assert!(is_new, "an item ends once");
+        self.unfinished.ended(item);
         self.state.ended(item, &completion);
         self.tally.ended(item, &completion);
         // A failure is shown with what was printed before it.
@@ -313,7 +360,7 @@ impl Dispatcher<'_> {
     }
 
     fn end_input(&mut self, end: InputEnd) -> Result<(), Error> {
-        let held_before = self.held_bytes;
+        let held_before = self.held_in_all();
         self.state.input_ended(end.total());
         let accepted = self.sink.input_ended(end)?;
         self.accepted(accepted);

@@ -4,6 +4,8 @@
 //! when there is work again. It never blocks on a write. What it may believe of what it reads, [`super::state`]
 //! decides.
 
+mod parting;
+
 use std::collections::VecDeque;
 use std::io;
 use std::sync::Arc;
@@ -21,14 +23,13 @@ use super::process::Process;
 use super::run_state::StartFault;
 use super::session::{Heard, Session};
 use super::spawn::Hatch;
-use super::state::{Aftermath, Cause, Judgement, Retry, SIGABRT, SIGKILL, Violation};
+use super::state::{Cause, Judgement, Retry, Violation};
 use super::wake::WakeFd;
 use crate::chunk::Chunk;
 use crate::error::Error;
 use crate::item::{ItemIndex, MERGE_BIT};
-use crate::outcome::{Completion, WorkerEnd};
+use crate::outcome::Completion;
 use crate::scheduler::{LocalQueue, Next};
-use crate::wire::msg::Request;
 
 /// Chunks sent to a worker at most, so that it finds its next one in the pipe.
 const MAX_SENT: usize = 8;
@@ -41,9 +42,6 @@ const READS_PER_TURN: usize = 16;
 
 /// Reads that take in whatever a pipe can hold, at 4 KiB each or more.
 const READS_PER_PIPE: usize = 256;
-
-/// How long a worker may take to end when asked to, or when it has closed its pipe.
-const END_LIMIT: Duration = Duration::from_secs(1);
 
 /// Owns one worker slot.
 pub(super) struct Driver {
@@ -134,6 +132,8 @@ impl Driver {
             }
         }
         self.dying.clear();
+        let left = self.suspect.iter().chain(&self.again);
+        self.tell(Event::Unfinished { starts: left.map(Retry::starts).collect() });
         self.tell(Event::Left);
     }
 
@@ -188,8 +188,9 @@ impl Driver {
                 self.replace(session);
                 return end;
             }
+            End::Stopped => self.cut_short(session),
             // Dropping it kills it.
-            End::Stopped | End::Refused | End::NotStarted | End::NeverReady(_) | End::KilledAtStart(_) => {}
+            End::Refused | End::NotStarted | End::NeverReady(_) | End::KilledAtStart(_) => {}
             End::Lost(ref cause) | End::LostIdle(ref cause) => self.recover(session, cause),
         }
         end
@@ -253,14 +254,12 @@ impl Driver {
         if let Some(suspect) = self.suspect.take() {
             self.try_alone(session, suspect);
         }
-        self.take_over(session);
-        while self.wants_work(session)
-            && let Some(again) = self.again.pop_front()
-        {
-            let call = session.state.assign_again(again, self.shared.clock.now());
-            session.send(call);
-        }
-        while self.wants_work(session) {
+        while self.wants_work(session) && self.may_send_more(session) {
+            if let Some(again) = self.again.pop_front() {
+                let call = session.state.assign_again(again, self.shared.clock.now());
+                session.send(call);
+                continue;
+            }
             let gate = &self.shared.gate;
             match self.queue.next_through_or_register(|| gate.is_open(), |chunk| gate.lets_through(chunk)) {
                 Next::Chunk(mut chunk, _) => {
@@ -300,6 +299,12 @@ impl Driver {
         }
         let left_over = self.shared.left_over().pop_front();
         left_over.map(|item| self.try_alone(session, item)).is_some()
+    }
+
+    /// Takes over what is left over, before anything else. A worker that has something in hand gets nothing more until it
+    /// is done: whoever is first takes the item, and the others go on with the rest.
+    fn may_send_more(&self, session: &mut Session) -> bool {
+        !self.take_over(session) && (session.state.outstanding() == 0 || self.shared.left_over().is_empty())
     }
 
     fn try_alone(&self, session: &mut Session, item: Retry) {
@@ -406,7 +411,9 @@ impl Driver {
 
     /// Passes ends of items on to the dispatcher, and keeps what is to be run again.
     fn pass_on(&mut self, session: &mut Session) {
-        self.again.extend(session.state.take_again());
+        let (again, failed): (Vec<_>, Vec<_>) = session.state.take_again().into_iter().unzip();
+        self.tell_failed(again.iter().map(|again| again.chunk.first()).zip(failed).collect());
+        self.again.extend(again);
         let returned = std::mem::take(&mut session.returned);
         self.shared.scheduler.push_front(returned);
         if session.ended.is_empty() {
@@ -416,65 +423,17 @@ impl Driver {
             session.alone = false;
         }
         let items = std::mem::take(&mut session.ended);
-        let (mut busy, mut bytes, mut calls) = (Duration::ZERO, 0, 0_u64);
-        for (_, completion) in &items {
-            busy += completion.meta.wall;
-            bytes += completion.bytes();
-            calls += 1;
-        }
+        let busy = items.iter().map(|(_, completion)| completion.meta.wall).sum();
+        let calls = items.len() as u64;
+        let bytes = self.shared.tell_ends(&self.events, items);
         self.shared.chunk_size.observe(calls, busy, bytes);
-        self.tell_ends(items, bytes);
     }
 
-    fn tell_ends(&self, items: Vec<(ItemIndex, Completion)>, bytes: u64) {
-        self.shared.gate.add(bytes);
-        self.tell(Event::Ended { items, bytes });
-    }
-
-    /// Waits for the end of a process; whether it came in time.
-    fn ends_within(&self, process: &Process, limit: Duration) -> bool {
-        let deadline = self.shared.clock.now().after(limit);
-        loop {
-            let left = deadline.since(self.shared.clock.now());
-            let mut fds = [PollFd::new(process.pidfd(), PollFlags::IN)];
-            wait(&mut fds, Some(left));
-            if !fds[0].revents().is_empty() || left.is_zero() {
-                return !fds[0].revents().is_empty();
-            }
-        }
-    }
-
-    /// The worker has ended, or has closed its pipe: what happened?
-    fn lost(&self, session: &mut Session) -> End {
-        if !self.ends_within(&session.process, END_LIMIT) {
-            return session.broken(Violation("it closed its pipe and went on".into()));
-        }
-        if let Err(end) = self.drain(session) {
-            return end;
-        }
-        let status = match session.process.wait() {
-            Ok(status) => status,
-            // Somebody else has: this program ignores SIGCHLD, say.
-            Err(error) if session.started => {
-                let rule = format!("its end cannot be told: {error}");
-                return End::Lost(Cause::Violation(Violation(rule)));
-            }
-            Err(error) => return End::NeverReady(format!("a worker cannot be waited for: {error}")),
-        };
-        self.listen(session);
-        if session.started {
-            End::Lost(match status {
-                WorkerEnd::Signalled(signal) if signal == SIGABRT && session.talk.lacked_memory() => {
-                    Cause::OutOfMemory(status)
-                }
-                status => Cause::Ended(status),
-            })
-        } else {
-            let reason = format!("a worker {status} before it was ready");
-            match status {
-                WorkerEnd::Signalled(signal) if signal == SIGKILL => End::KilledAtStart(reason),
-                WorkerEnd::Signalled(_) | WorkerEnd::Exited(_) => End::NeverReady(reason),
-            }
+    /// Tells how items failed that are run again: that is how they end if the run does first.
+    fn tell_failed(&self, items: Vec<(ItemIndex, Completion)>) {
+        if !items.is_empty() {
+            let bytes = self.shared.count(&items);
+            self.tell(Event::Failed { items, bytes });
         }
     }
 
@@ -496,62 +455,6 @@ impl Driver {
             Judgement::OutOfCpu(item) => Err(End::Lost(Cause::OutOfCpu(item))),
             Judgement::Violation(violation) => Err(End::Lost(Cause::Violation(violation))),
         }
-    }
-
-    /// Kills what is left of a worker and sees to its items.
-    fn recover(&mut self, mut session: Session, cause: &Cause) {
-        session.process.kill();
-        // A spare takes its place at once, and another spare is started.
-        self.hatch.prepare_spare();
-        if self.shared.rules.policy.at_most_once {
-            // What it starts until it is gone must not be started again.
-            self.ends_within(&session.process, END_LIMIT);
-        }
-        let hint = session.hint();
-        session.recover_outbox(cause);
-        self.pass_on(&mut session);
-        let Session { process, state, .. } = session;
-        let pid = process.pid();
-        self.dying.push(process);
-
-        let Aftermath { completions, suspect, again, requeue } = state.bury(cause, hint);
-        self.again.extend(again);
-        // One that is still to be tried has not been lost with a worker that was never given it.
-        self.suspect = suspect.or_else(|| self.suspect.take());
-        if !requeue.is_empty() {
-            self.shared.scheduler.push_front(requeue);
-        }
-        let reason = match cause {
-            Cause::Ended(end) => end.to_string(),
-            Cause::OutOfMemory(_) => "could not have the memory it needed".into(),
-            Cause::Violation(violation) => format!("broke the protocol: {violation}"),
-            Cause::TimedOut(_) => "was killed: its item used up its time".into(),
-            Cause::OutOfCpu(_) => "was killed: its item used up its CPU time".into(),
-        };
-        let rule = match cause {
-            Cause::Violation(violation) => Some(violation.0.clone()),
-            Cause::Ended(_) | Cause::OutOfMemory(_) | Cause::TimedOut(_) | Cause::OutOfCpu(_) => None,
-        };
-        self.tell(Event::Replaced { worker: self.slot, pid, reason, rule });
-        if !completions.is_empty() {
-            self.tell_ends(completions, 0);
-        }
-    }
-
-    /// Ends a worker that has answered everything and whose place another takes.
-    fn replace(&mut self, session: Session) {
-        self.hatch.prepare_spare();
-        session.process.kill();
-        self.dying.push(session.process);
-    }
-
-    /// Asks a worker to end, and sees to it.
-    fn farewell(&self, session: &mut Session) {
-        session.link.queue(&Request::Bye);
-        session.link.write(&session.process.requests);
-        let mut fds = [PollFd::new(session.process.pidfd(), PollFlags::IN)];
-        wait(&mut fds, Some(END_LIMIT));
-        // Dropping it kills it if it is still there.
     }
 
     fn tell(&self, event: Event) {

@@ -137,7 +137,7 @@ impl Feeder {
         let item = self.next;
         let completion = journal.recorded(item, input)?;
         let completion = Completion { file: completion.file.or(file), ..completion };
-        self.admit(1, usize::try_from(completion.bytes()).unwrap_or(usize::MAX))?;
+        self.admit(1, usize::try_from(completion.held_bytes()).unwrap_or(usize::MAX))?;
         self.tell(Event::Replayed { items: vec![(item, completion)] });
         Ok(())
     }
@@ -156,7 +156,7 @@ impl Feeder {
         self.admit(1, file.as_ref().map_or(0, |name| name.len()) + error.len())?;
         let error = format!("item {item}, {error}");
         let completion = Completion { file, ..Completion::new(Outcome::Input { error }) };
-        self.tell(Event::Ended { items: vec![(item, completion)], bytes: 0 });
+        self.shared.tell_ends(&self.events, vec![(item, completion)]);
         Ok(())
     }
 

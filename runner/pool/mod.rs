@@ -22,6 +22,7 @@ mod supply;
 mod table;
 mod talk;
 mod tally;
+mod unfinished;
 mod wake;
 
 use std::collections::VecDeque;
@@ -48,14 +49,16 @@ use self::state::{Nanos, Retry, Rules};
 use self::supply::Supply;
 use self::table::Table;
 use self::tally::Tally;
+use self::unfinished::Unfinished;
 use self::wake::WakeFd;
 use crate::cache::Cache;
 use crate::chunk::Chunk;
 use crate::error::Error;
 use crate::guest::Description;
+use crate::item::ItemIndex;
 use crate::journal::{Journal, Ledger, Records, StartLog};
 use crate::limits::{CodeOptions, DEFAULT_COMPILE, Isolation, Limits, Policy};
-use crate::outcome::{Printed, Returns};
+use crate::outcome::{Completion, Printed, Returns};
 use crate::report::{Reporter, RunEvent, Summary};
 use crate::sandbox::Mode;
 use crate::scheduler::{ChunkSize, LocalQueue, Scheduler, Wake, Window};
@@ -316,6 +319,7 @@ impl Opening<'_> {
             tally: Tally::new(workers),
             ledger,
             held_bytes: 0,
+            unfinished: Unfinished::default(),
             spare: self.options.spare.then(|| self.spawner.hatch()),
         };
         let ended = dispatcher.run();
@@ -324,7 +328,7 @@ impl Opening<'_> {
         let wall = self.started.elapsed();
         let Dispatcher { state, tally, admitted, .. } = dispatcher;
         let admitted = admitted.unwrap_or_else(|| shared.admitted.load(Ordering::Acquire));
-        crew.end(ended.is_err());
+        crew.end(if ended.is_ok() { Parting::Asked } else { Parting::Killed });
         drop(self.spawner);
         if let Some(line) = self.supply.kept() {
             reporter.report(RunEvent::Note { line: &line });
@@ -360,6 +364,21 @@ impl Shared {
         self.left_over.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
+    /// Counts results at the gate, which the dispatcher is to take: how many bytes.
+    fn count(&self, items: &[(ItemIndex, Completion)]) -> u64 {
+        let bytes = items.iter().map(|(_, completion)| completion.held_bytes()).sum();
+        self.gate.add(bytes);
+        bytes
+    }
+
+    /// Tells the dispatcher how items ended, and the gate how many bytes it is to take, which are returned.
+    fn tell_ends(&self, events: &Sender<Event>, items: Vec<(ItemIndex, Completion)>) -> u64 {
+        let bytes = self.count(&items);
+        // A dispatcher that is gone has seen all it needed.
+        let _ = events.send(Event::Ended { items, bytes });
+        bytes
+    }
+
     /// Whether there is nothing left to do.
     fn is_over(&self) -> bool {
         self.over.load(Ordering::Acquire)
@@ -383,11 +402,20 @@ struct Crew {
     window: Arc<Window>,
 }
 
+/// How workers end that are not needed any more.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Parting {
+    /// They are asked to, and given a moment.
+    Asked,
+    /// At once, whatever they do.
+    Killed,
+}
+
 impl Crew {
-    /// Ends the drivers: at once, or after they have asked their workers to end.
-    fn end(mut self, at_once: bool) {
+    /// Ends the drivers, and with them their workers.
+    fn end(mut self, parting: Parting) {
         self.shared.over.store(true, Ordering::Release);
-        self.shared.stopping.store(at_once, Ordering::Release);
+        self.shared.stopping.store(parting == Parting::Killed, Ordering::Release);
         let panicked = self.join();
         assert!(!panicked, "a driver panicked");
     }

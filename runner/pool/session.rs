@@ -7,11 +7,11 @@ use super::driver::End;
 use super::link::Link;
 use super::max_message;
 use super::process::Process;
-use super::state::{Cause, Hint, Nanos, Rules, Violation, WorkerState};
+use super::state::{Cause, Hint, Kind, Nanos, Rules, Violation, WorkerState};
 use super::talk::Talk;
-use crate::chunk::{Chunk, Inputs};
+use crate::chunk::Chunk;
 use crate::item::ItemIndex;
-use crate::outcome::{Completion, Outcome};
+use crate::outcome::Completion;
 use crate::wire::msg::{Call, Request, Response};
 use crate::wire::version;
 
@@ -57,9 +57,10 @@ impl Session {
     }
 
     pub(super) fn send(&mut self, call: Call) {
-        let merge = matches!(call.chunk.inputs(), Inputs::Folds(_));
-        let request = if merge { Request::Merge(call) } else { Request::Call(call) };
-        self.link.queue(&request);
+        self.link.queue(&match Kind::of(&call.chunk) {
+            Kind::Items => Request::Call(call),
+            Kind::Merges => Request::Merge(call),
+        });
     }
 
     /// What it means that the worker broke the protocol.
@@ -95,8 +96,8 @@ impl Session {
                         hint: refused.hint.map(str::to_owned),
                     });
                 }
-                Response::Result(batch) => self.state.answer(&batch, false, at, &mut self.ended)?,
-                Response::Merge(batch) => self.state.answer(&batch, true, at, &mut self.ended)?,
+                Response::Result(batch) => self.state.answer(&batch, Kind::Items, at, &mut self.ended)?,
+                Response::Merge(batch) => self.state.answer(&batch, Kind::Merges, at, &mut self.ended)?,
                 Response::Back(back) => self.returned.push(self.state.given_back(back)?),
                 Response::Log(line) => self.talk.log(line),
                 // Guests cannot report progress yet; nothing hangs on it.
@@ -133,34 +134,17 @@ impl Session {
 
     /// Takes the results that a killed worker had finished and not yet written.
     pub(super) fn recover_outbox(&mut self, cause: &Cause) {
-        // A worker that broke the protocol is believed nothing more.
-        if matches!(cause, Cause::Violation(_)) {
-            return;
+        match cause {
+            Cause::TimedOut(item) | Cause::OutOfCpu(item) => self.recover_outbox_until(Some(*item)),
+            Cause::Ended(_) | Cause::OutOfMemory(_) => self.recover_outbox_until(None),
+            // A worker that broke the protocol is believed nothing more.
+            Cause::Violation(_) => {}
         }
-        let Ok(Some(outbox)) = self.process.segment.read_outbox() else { return };
-        let until = match cause {
-            Cause::TimedOut(item) | Cause::OutOfCpu(item) => Some(*item),
-            Cause::Ended(_) | Cause::OutOfMemory(_) | Cause::Violation(_) => None,
-        };
-        self.state.salvage(&outbox.batch(), until, self.clock.now(), &mut self.ended);
     }
-}
 
-impl Completion {
-    /// Bytes that the result takes, for judging how much to ask for at once.
-    pub(super) fn bytes(&self) -> u64 {
-        let value = match &self.outcome {
-            Outcome::Ok(output) => output.json().len(),
-            Outcome::Trap { .. }
-            | Outcome::Exit { .. }
-            | Outcome::Timeout { .. }
-            | Outcome::Memory { .. }
-            | Outcome::Output { .. }
-            | Outcome::Input { .. }
-            | Outcome::Crash { .. }
-            | Outcome::Protocol { .. }
-            | Outcome::Cancelled => 0,
-        };
-        (value + self.stdout.len() + self.stderr.len()) as u64
+    /// The same, up to an item.
+    pub(super) fn recover_outbox_until(&mut self, until: Option<ItemIndex>) {
+        let Ok(Some(outbox)) = self.process.segment.read_outbox() else { return };
+        self.state.salvage(&outbox.batch(), until, self.clock.now(), &mut self.ended);
     }
 }

@@ -13,14 +13,17 @@
 //!   item is believed once for each item.
 
 mod blame;
+mod kind;
 
 use std::collections::VecDeque;
 use std::time::Duration;
 
 use self::blame::Tries;
 pub(super) use self::blame::{Aftermath, Cause, Retry, SIGABRT, SIGKILL};
-use crate::chunk::{Chunk, Inputs};
-use crate::item::{FINISH, ItemIndex};
+pub(super) use self::kind::Kind;
+use self::kind::export_of;
+use crate::chunk::Chunk;
+use crate::item::ItemIndex;
 use crate::limits::{GuestLimits, Limits, Policy};
 use crate::outcome::{Completion, Meta, Outcome, Output, TimeLimit};
 use crate::wire::codec::Reports;
@@ -68,8 +71,8 @@ pub(super) struct WorkerState {
     last: Option<(ItemIndex, u32)>,
     /// Items it has been sent in all.
     taken: u64,
-    /// Items that failed and are to be run again.
-    again: Vec<Retry>,
+    /// Items that failed and are to be run again, and how they failed.
+    again: Vec<(Retry, Completion)>,
 }
 
 /// What holds for every item.
@@ -98,7 +101,7 @@ struct Sent {
     chunk: Chunk,
     /// How many of its items have been answered.
     done: u64,
-    /// Bytes of their values and of what they printed.
+    /// Bytes of their reports.
     answered: usize,
     tries: Tries,
     at: Nanos,
@@ -208,8 +211,8 @@ impl WorkerState {
         self.cpu_read = now;
     }
 
-    /// The items that failed since the last call and are to be run again.
-    pub(super) fn take_again(&mut self) -> Vec<Retry> {
+    /// The items that failed since the last call and are to be run again, and how they failed.
+    pub(super) fn take_again(&mut self) -> Vec<(Retry, Completion)> {
         std::mem::take(&mut self.again)
     }
 
@@ -266,17 +269,17 @@ impl WorkerState {
         call
     }
 
-    /// Takes the results of a batch into `ended`; `merges` tells which of the two kinds of message it came in.
+    /// Takes the results of a batch into `ended`, which came in this kind of message.
     ///
     /// Results before the first lie count.
     pub(super) fn answer(
         &mut self,
         batch: &Batch<'_>,
-        merges: bool,
+        kind: Kind,
         now: Nanos,
         ended: &mut Vec<(ItemIndex, Completion)>,
     ) -> Result<(), Violation> {
-        self.check(batch, merges)?;
+        self.check(batch, kind)?;
         for report in Reports::new(batch) {
             let report = report.map_err(|error| Violation(error.to_string()))?;
             ended.extend(self.completion(&report, now)?);
@@ -320,8 +323,9 @@ impl WorkerState {
         now: Nanos,
         ended: &mut Vec<(ItemIndex, Completion)>,
     ) {
-        let merges = self.sent.front().is_some_and(|front| front.is_merge());
-        if self.check(batch, merges).is_err() {
+        // There is one outbox for both.
+        let Some(kind) = self.sent.front().map(Sent::kind) else { return };
+        if self.check(batch, kind).is_err() {
             return;
         }
         for (item, report) in (batch.first..).zip(Reports::new(batch)) {
@@ -335,11 +339,11 @@ impl WorkerState {
     }
 
     /// Whether a batch is what the worker has to give next.
-    fn check(&self, batch: &Batch<'_>, merges: bool) -> Result<(), Violation> {
+    fn check(&self, batch: &Batch<'_>, kind: Kind) -> Result<(), Violation> {
         let Some(front) = self.sent.front() else {
             return Err(violation("a result nobody asked for"));
         };
-        if merges != front.is_merge() {
+        if kind != front.kind() {
             return Err(violation("a result of the wrong kind"));
         }
         if batch.first != front.next() {
@@ -368,15 +372,11 @@ impl WorkerState {
         let file = front.chunk.file(front.done);
         let most = now.since(front.at);
         front.done += 1;
-        front.answered += report.output_len();
+        front.answered += report.held_len();
         if front.done == front.chunk.len() {
             self.sent.pop_front();
         }
         self.last = Some((item, attempts));
-        if let Some(again) = again {
-            self.again.push(again);
-            return Ok(None);
-        }
         let meta = Meta {
             // Whatever it says, it had the item no longer than that.
             wall: Duration::from_nanos(report.wall_ns).min(most),
@@ -394,6 +394,10 @@ impl WorkerState {
             stderr: report.stderr.into(),
             meta: Box::new(meta),
         };
+        if let Some(again) = again {
+            self.again.push((again, completion));
+            return Ok(None);
+        }
         Ok(Some((item, completion)))
     }
 
@@ -556,27 +560,17 @@ impl WorkerState {
 }
 
 impl Sent {
+    fn kind(&self) -> Kind {
+        Kind::of(&self.chunk)
+    }
+
     fn is_merge(&self) -> bool {
-        matches!(self.chunk.inputs(), Inputs::Folds(_))
+        self.kind() == Kind::Merges
     }
 
     /// The first item that has not been answered.
     fn next(&self) -> ItemIndex {
         self.chunk.first() + self.done
-    }
-}
-
-/// Which of the exports a worker was told at its start runs this chunk.
-fn export_of(chunk: &Chunk) -> u32 {
-    match chunk.inputs() {
-        Inputs::Folds(_) if chunk.first() == FINISH => 2,
-        Inputs::Folds(_) => 1,
-        Inputs::Spans { .. }
-        | Inputs::Numbers { .. }
-        | Inputs::Texts(_)
-        | Inputs::Files { .. }
-        | Inputs::Arguments(_)
-        | Inputs::Json { .. } => 0,
     }
 }
 

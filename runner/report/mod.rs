@@ -83,7 +83,7 @@ pub enum RunEvent<'a> {
     },
     /// The items of a worker share its instance, which gives up what is promised of items.
     SharedInstance,
-    /// What the user should know before anything runs: one lower-case line.
+    /// What the user should know, most of it before anything runs: one lower-case line.
     Note {
         /// The line.
         line: &'a str,

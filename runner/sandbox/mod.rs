@@ -12,6 +12,7 @@
 pub mod fds;
 mod filter;
 mod identity;
+mod inherited;
 mod jail;
 mod landlock;
 mod layers;
@@ -25,6 +26,7 @@ use std::io;
 
 pub use self::fds::{DescriptorError, Descriptors};
 pub use self::filter::filters;
+pub(crate) use self::inherited::output_was_closed;
 use self::jail::Jail;
 pub use self::layers::{Layer, LayerState, Mode};
 pub(crate) use self::signals::{heed_children, stop_this_process};

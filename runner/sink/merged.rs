@@ -9,7 +9,7 @@ use std::io::{self, Write};
 use super::print::Printer;
 use super::reorder::Reorder;
 use super::tree::Tree;
-use super::{Accepted, InputEnd, Sink, held_by};
+use super::{Accepted, InputEnd, Sink};
 use crate::chunk::{Chunk, Inputs, Packed, TooLong};
 use crate::error::Error;
 use crate::item::{FINISH, ItemIndex, MERGE_BIT};
@@ -75,7 +75,7 @@ impl<W: Write> Merged<W> {
             | Outcome::Cancelled => {
                 self.has_failed = true;
                 self.tree.abandon();
-                self.waiting_bytes += held_by(&completion);
+                self.waiting_bytes += completion.held_bytes();
                 (Some(completion), None)
             }
         };
@@ -87,7 +87,7 @@ impl<W: Write> Merged<W> {
         let mut emitted = 0;
         while let Some((index, failure)) = self.waiting.pop() {
             if let Some(failure) = failure {
-                self.waiting_bytes -= held_by(&failure);
+                self.waiting_bytes -= failure.held_bytes();
                 self.printer.failed_item(index, &failure)?;
             }
             emitted += 1;

@@ -30,7 +30,7 @@ use crate::color::Color;
 use crate::error::Error;
 use crate::guest::ValueType;
 use crate::item::ItemIndex;
-use crate::outcome::{Completion, Outcome};
+use crate::outcome::Completion;
 
 pub use self::file::OutputFile;
 
@@ -155,20 +155,4 @@ pub fn for_run<'w, W: Write + 'w>(options: SinkOptions, output: W) -> Box<dyn Si
         Shown::Each if ordered => Box::new(ordered::Ordered::new(printer)),
         Shown::Each => Box::new(completed::Completed::new(printer)),
     }
-}
-
-/// How many bytes of result a completion keeps in memory.
-fn held_by(completion: &Completion) -> u64 {
-    let result = match &completion.outcome {
-        Outcome::Ok(value) => value.json().len(),
-        Outcome::Trap { error, .. }
-        | Outcome::Memory { error, .. }
-        | Outcome::Output { error }
-        | Outcome::Input { error }
-        | Outcome::Protocol { error } => error.len(),
-        Outcome::Exit { .. } | Outcome::Timeout { .. } | Outcome::Crash { .. } | Outcome::Cancelled => 0,
-    };
-    let frames = completion.meta.backtrace.iter().map(String::len).sum::<usize>();
-    let file = completion.file.as_ref().map_or(0, |name| name.len());
-    (file + result + completion.stdout.len() + completion.stderr.len() + frames) as u64
 }

@@ -4,7 +4,7 @@ use std::io::Write;
 
 use super::print::Printer;
 use super::reorder::Reorder;
-use super::{Accepted, InputEnd, Sink, held_by};
+use super::{Accepted, InputEnd, Sink};
 use crate::error::Error;
 use crate::item::ItemIndex;
 use crate::outcome::Completion;
@@ -34,11 +34,11 @@ impl<W: Write> Ordered<W> {
 
 impl<W: Write> Sink for Ordered<W> {
     fn accept(&mut self, index: ItemIndex, completion: Completion) -> Result<Accepted, Error> {
-        self.held_bytes += held_by(&completion);
+        self.held_bytes += completion.held_bytes();
         self.waiting.insert(index, completion);
         let mut emitted = 0;
         while let Some((index, completion)) = self.waiting.pop() {
-            self.held_bytes -= held_by(&completion);
+            self.held_bytes -= completion.held_bytes();
             self.printer.item(index, &completion)?;
             emitted += 1;
         }

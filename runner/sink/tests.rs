@@ -8,7 +8,7 @@ use serde_json::value::RawValue;
 use super::*;
 use crate::item::Input;
 use crate::item::{FINISH, MERGE_BIT};
-use crate::outcome::{Output, TrapKind};
+use crate::outcome::{Outcome, Output, TrapKind};
 
 const EACH: SinkOptions = SinkOptions {
     shown: Shown::Each,
@@ -357,7 +357,7 @@ mod merging {
             assert!(sink.accept(index, as_text(index)).unwrap().work.is_empty());
         }
         let accepted = sink.accept(64, as_text(64)).unwrap();
-        assert_eq!(accepted.held_bytes, held_by(&trapped()), "values are dropped");
+        assert_eq!(accepted.held_bytes, trapped().held_bytes(), "values are dropped");
     }
 
     #[test]

@@ -123,7 +123,7 @@ pub struct GuestDir {
     pub access: Access,
 }
 
-/// Bytes of values and of what was printed after which a worker gives the rest of a chunk back: the host has to hold
+/// Bytes of reports after which a worker gives the rest of a chunk back: the host has to hold
 /// them until the items before have ended, and cannot call back what it has sent.
 pub const MAX_ANSWER: usize = 4 << 20;
 
@@ -231,6 +231,19 @@ impl Report<'_> {
             | CallEnd::Input { .. } => 0,
         };
         value + self.stdout.len() + self.stderr.len()
+    }
+
+    /// Bytes that the host has to hold of it.
+    #[must_use]
+    pub fn held_len(&self) -> usize {
+        let error = match self.end {
+            CallEnd::Trap { error, .. }
+            | CallEnd::Memory { error, .. }
+            | CallEnd::Output { error }
+            | CallEnd::Input { error } => error.len(),
+            CallEnd::Ok(_) | CallEnd::OutOfFuel | CallEnd::Exit { .. } => 0,
+        };
+        self.output_len() + error + self.backtrace.len()
     }
 }
 

@@ -19,6 +19,7 @@ use super::{Refusal, component, limits, module, validate};
 use crate::item::{Input, ItemIndex};
 use crate::limits::{CodeOptions, GuestLimits, Isolation};
 use crate::outcome::{MemoryLimit, TrapKind};
+use crate::report::counted;
 use crate::wire::msg::{CANNOT_BE_LOADED, CallEnd, Report, Serve};
 
 /// A guest whose exports can be called.
@@ -181,7 +182,8 @@ impl Guest {
         let limit = self.capture.limit();
         let total = record.value.len() + record.stdout.len() + record.stderr.len();
         if matches!(record.end, End::Ok) && total > limit {
-            let error = format!("the value and what was printed take {total} bytes; the limit is {limit}");
+            let total = counted(total as u64, "byte");
+            let error = format!("the value and what was printed take {total}; the limit is {limit}");
             record.end = End::Failed(Failure::Output { error });
         }
     }

@@ -272,7 +272,7 @@ impl<R: Read, W: Write, A: Area, C: Fn() -> u64, E: Engine> Server<'_, R, W, A, 
             if let Some(error) = &named {
                 report.end = CallEnd::Input { error };
             }
-            answered += report.output_len();
+            answered += report.held_len();
             self.outbox.push(item, call.attempt, &report, sender)?;
             // Writing may take as long as the host likes, and is on nobody's account.
             self.outbox.idle();

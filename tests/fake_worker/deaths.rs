@@ -1,8 +1,12 @@
 //! Workers that end while they have items.
 
+use std::time::Duration;
+
 use rustix::process::Signal;
+use wasmpool::item::ItemIndex;
 use wasmpool::limits::GuestLimits;
 use wasmpool::outcome::{MemoryLimit, Outcome, WorkerEnd};
+use wasmpool::pool::Job;
 
 use super::{Death, Fake, Misdeed, Page, Ran, Results, Script, When, job, numbers};
 
@@ -154,6 +158,11 @@ fn h18_a_worker_that_is_refused_memory_twice_is_told_from_one_that_crashes() {
     assert_eq!(ran.end(BAD), (&memory, 2));
 }
 
+/// A job with one item at a time.
+fn one_by_one(items: u64) -> Job {
+    Job { window_items: 1, ..job(numbers(items)) }
+}
+
 #[test]
 fn h17_an_item_to_be_tried_alone_is_left_to_others_when_no_worker_can_be_started() {
     let script = Script {
@@ -161,10 +170,26 @@ fn h17_an_item_to_be_tried_alone_is_left_to_others_when_no_worker_can_be_started
         page: Page::Honest,
         ..Script::default()
     };
-    let ran = Fake::new(script).run_with_those_it_has(job(numbers(12)));
+    let ran = Fake::new(script).run_with_those_it_has(one_by_one(12));
     ran.check_ok_but(12, &[]);
     assert_eq!(ran.end(BAD).1, 2);
     assert_eq!(ran.heard.missing, ["No such file or directory (os error 2)"]);
+}
+
+/// Others have always something in hand.
+#[test]
+fn h17_an_item_that_is_left_to_others_does_not_wait_until_they_have_nothing_else_to_do() {
+    const BAD: ItemIndex = 100;
+    let script = Script {
+        misdeed: Some((When::First(BAD), Misdeed::Die(Death::Exit(1)))),
+        page: Page::Honest,
+        work: Duration::from_millis(1),
+        ..Script::default()
+    };
+    let ran = Fake::new(script).run_with_those_it_has(job(numbers(2000)));
+    ran.check_ok_but(2000, &[]);
+    let place = ran.order.iter().position(|item| *item == BAD).expect("it ended");
+    assert!(place < 1900, "{place} items ended before it");
 }
 
 #[test]
@@ -174,7 +199,7 @@ fn h17_items_that_bring_down_the_last_worker_break_the_pool() {
         page: Page::Honest,
         ..Script::default()
     };
-    let ran = Fake::new(script).run_with_those_it_has(job(numbers(12)));
+    let ran = Fake::new(script).run_with_those_it_has(one_by_one(12));
     let (error, six) = (ran.error().to_string(), ran.error().exit_code().code());
     assert_eq!(six, 6, "{error}");
     assert!(error.starts_with("the pool broke: a worker cannot be started: "), "{error}");

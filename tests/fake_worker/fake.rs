@@ -44,6 +44,8 @@ pub(crate) struct Ran {
     pub(crate) result: Result<Summary, Error>,
     /// How each item ended.
     pub(crate) ends: BTreeMap<ItemIndex, Completion>,
+    /// The items in the order in which they ended.
+    pub(crate) order: Vec<ItemIndex>,
     pub(crate) heard: Heard,
     /// How many processes there were.
     pub(crate) processes: usize,
@@ -72,7 +74,10 @@ struct Closing<'a> {
 
 /// Keeps how items end.
 #[derive(Debug, Default)]
-struct Ends(BTreeMap<ItemIndex, Completion>);
+struct Ends {
+    ends: BTreeMap<ItemIndex, Completion>,
+    order: Vec<ItemIndex>,
+}
 
 /// Two workers, four items in a chunk, twenty seconds for each.
 pub(crate) fn job(source: Box<dyn Source>) -> Job {
@@ -147,24 +152,24 @@ impl Fake {
     pub(crate) fn run(&self, job: Job) -> Ran {
         let mut ends = Ends::default();
         let (result, heard) = self.run_into(job, &mut ends, Canceller::new());
-        Ran { result, ends: ends.0, heard, processes: self.pids().len() }
+        let Ends { ends, order } = ends;
+        Ran { result, ends, order, heard, processes: self.pids().len() }
     }
 
-    /// As [`Fake::run`], one item after the other, but from the first end on no further process can be started. There is
-    /// no spare.
+    /// As [`Fake::run`], but from the first end on no further process can be started. There is no spare.
     pub(crate) fn run_with_those_it_has(&self, job: Job) -> Ran {
         // One more has compiled.
         let processes = job.workers + 1;
         let mut closing = Closing { ends: Ends::default(), fake: self, processes };
         let options = Options { spare: false, ..self.options(job.workers) };
-        let job = Job { window_items: 1, ..job };
         let mut heard = Heard::default();
         let (canceller, cancellation) = Canceller::new();
         let _impatient = impatient(canceller);
         let result = pool::open(Path::new("fake.wasm"), &guest(), options)
             .and_then(|opening| opening.run(job, &mut closing, &mut heard, cancellation));
         self.check_none_left();
-        Ran { result, ends: closing.ends.0, heard, processes: self.pids().len() }
+        let Ends { ends, order } = closing.ends;
+        Ran { result, ends, order, heard, processes: self.pids().len() }
     }
 
     /// Runs a job into a sink. When it is over, so are all its processes.
@@ -279,8 +284,9 @@ fn impatient(canceller: Canceller) -> Sender<()> {
 
 impl Sink for Ends {
     fn accept(&mut self, index: ItemIndex, completion: Completion) -> Result<Accepted, Error> {
-        let before = self.0.insert(index, completion);
+        let before = self.ends.insert(index, completion);
         assert_eq!(before, None, "item {index} ended twice");
+        self.order.push(index);
         Ok(Accepted { emitted: 1, ..Accepted::default() })
     }
 

@@ -22,6 +22,8 @@ pub(crate) struct Script {
     pub(crate) chaos: Option<u64>,
     /// Bytes of standard output that each result carries.
     pub(crate) stdout: usize,
+    /// How long each item takes.
+    pub(crate) work: Duration,
     /// Bytes written to standard error before each result.
     pub(crate) talk: usize,
     /// Have no standard output and error.

@@ -76,6 +76,9 @@ impl Actor {
                 segment.running(item, call.attempt, now_ns());
             }
             self.talk()?;
+            if !self.script.work.is_zero() {
+                rest(self.script.work);
+            }
             self.meet(item);
             match misdeed {
                 None => self.answer(&mut held, call.attempt, &value, segment)?,

@@ -1,11 +1,8 @@
 //! The journal: a file that was cut off, or changed by somebody.
 
-use std::fs::File;
-use std::io::Write;
+use std::io;
 use std::os::unix::fs::FileExt;
 use std::path::Path;
-
-use rustix::fs::{MemfdFlags, memfd_create};
 
 use super::frame::{self, HEADER, Salt};
 use super::key::{Invocation, Key};
@@ -18,26 +15,36 @@ use crate::outcome::{Completion, Outcome};
 pub const JOURNAL: Target =
     Target { name: "journal", corpus: journals, mend: Some(mend), run: read_journal, memory: 1 << 20 };
 
+/// Bytes in the place of a file with these bytes: to write each time a real one costs more than to read it.
+struct Bytes<'a>(&'a [u8]);
+
+impl FileExt for Bytes<'_> {
+    fn read_at(&self, buffer: &mut [u8], offset: u64) -> io::Result<usize> {
+        let rest = usize::try_from(offset).ok().and_then(|offset| self.0.get(offset..)).unwrap_or_default();
+        let read = rest.len().min(buffer.len());
+        buffer[..read].copy_from_slice(&rest[..read]);
+        Ok(read)
+    }
+
+    fn write_at(&self, _: &[u8], _: u64) -> io::Result<usize> {
+        panic!("reading changes nothing");
+    }
+}
+
 fn read_journal(bytes: &[u8]) {
-    let mut file = File::from(memfd_create("journal", MemfdFlags::CLOEXEC).expect("there is memory"));
-    file.write_all(bytes).expect("there is memory");
-    let len = bytes.len() as u64;
+    let (file, len) = (Bytes(bytes), bytes.len() as u64);
     let Ok(Found::Journal(salt, recovered)) = recovery::read(&file, len, Path::new("journal")) else {
         return;
     };
     assert!(recovered.end <= len, "nothing is found behind the end");
     let mut frames = Frames::new(&file, HEADER..recovered.end, salt);
-    while let Some(frame) = frames.next().expect("memory can be read") {
+    while let Some(frame) = frames.next().expect("bytes can be read") {
         assert!(frame.at < frame.end && frame.end <= recovered.end, "a frame lies in what was recovered");
-        if let Some(body) = read_body(&file, salt, frame.at..frame.end).expect("memory can be read") {
+        if let Some(body) = read_body(&file, salt, frame.at..frame.end).expect("bytes can be read") {
             // That these do not panic is all there is to say.
             let _ = (record::parse_key(&body), record::parse_end(&body));
         }
     }
-    // Reading changes nothing.
-    let mut same = vec![0; bytes.len()];
-    file.read_exact_at(&mut same, 0).expect("memory can be read");
-    assert_eq!(same, bytes);
 }
 
 /// Makes the checksums of the header and of all frames right, as far as there are bytes.
@@ -68,7 +75,7 @@ fn journals() -> Vec<Vec<u8>> {
     {
         bodies.extend(record::end(item as u64, [7; 16], &Completion::new(outcome)));
     }
-    bodies.extend([record::resumed(true), record::start(4, 100)]);
+    bodies.extend([record::resumed(record::Failures::Retried), record::start(4, 100)]);
     let mut whole = frame::header(salt).to_vec();
     for body in bodies {
         let at = whole.len() as u64;

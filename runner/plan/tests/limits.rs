@@ -34,6 +34,7 @@ fn m9_a_guest_that_starts_beyond_the_limit_of_memory_is_refused() {
         1001,
         Some(("`g.wasm` starts with 70000 bytes of memory; the limit is 1001 bytes", HINT)),
     );
+    check_memory(70_000, 1, Some(("`g.wasm` starts with 70000 bytes of memory; the limit is 1 byte", HINT)));
     check_memory(
         5 << 30,
         4 << 30,

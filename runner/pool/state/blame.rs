@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::{Chunk, Completion, Hint, Inputs, ItemIndex, Seen, Sent, Violation, WorkerState};
+use super::{Chunk, Completion, Hint, ItemIndex, Kind, Seen, Sent, Violation, WorkerState};
 use crate::limits::Limits;
 use crate::outcome::{MemoryLimit, Meta, Outcome, TimeLimit, WorkerEnd};
 
@@ -53,15 +53,32 @@ pub(in crate::pool) struct Aftermath {
     pub(in crate::pool) completions: Vec<(ItemIndex, Completion)>,
     /// The item to try again, alone and in a fresh worker.
     pub(in crate::pool) suspect: Option<Retry>,
+    /// How that one failed, if it did so by itself.
+    pub(in crate::pool) failed: Option<(ItemIndex, Completion)>,
     /// Items that failed before and were still to be run again.
     pub(in crate::pool) again: Vec<Retry>,
     /// Items that are none the worse for it.
     pub(in crate::pool) requeue: Vec<Chunk>,
 }
 
+/// What an item comes to by the end of its worker.
+enum Verdict {
+    /// It has ended.
+    Ended(Outcome),
+    /// It has failed, and is run again.
+    Failed(Outcome),
+    /// It is run again.
+    Unclear,
+}
+
 impl Retry {
+    /// The item, and how often it has been started.
+    pub(in crate::pool) fn starts(&self) -> (ItemIndex, u32) {
+        (self.chunk.first(), self.tries.attempt() - 1)
+    }
+
     fn is_merge(&self) -> bool {
-        matches!(self.chunk.inputs(), Inputs::Folds(_))
+        Kind::of(&self.chunk) == Kind::Merges
     }
 }
 
@@ -99,13 +116,17 @@ impl WorkerState {
         // As it was when the worker ended.
         let tries = suspect.tries;
         let excused = says_idle && suspect.tries.excuse();
-        let outcome = if excused { None } else { self.blame(&mut suspect, cause) };
-        match outcome {
-            None => aftermath.suspect = Some(suspect),
-            Some(outcome) => {
-                aftermath.completions.push(self.completion_of(&suspect.chunk, 0, tries, outcome));
+        let verdict = if excused { Verdict::Unclear } else { self.blame(&mut suspect, cause) };
+        let end = |outcome| self.completion_of(&suspect.chunk, 0, tries, outcome);
+        match verdict {
+            Verdict::Ended(outcome) => {
+                aftermath.completions.push(end(outcome));
+                return aftermath;
             }
+            Verdict::Failed(outcome) => aftermath.failed = Some(end(outcome)),
+            Verdict::Unclear => {}
         }
+        aftermath.suspect = Some(suspect);
         aftermath
     }
 
@@ -141,6 +162,22 @@ impl WorkerState {
             started = started.saturating_sub(left);
         }
         aftermath
+    }
+
+    /// The items that it has not answered and that were started, and how often they were; `hint` is what its status
+    /// page said at the end.
+    pub(in crate::pool) fn starts(&self, hint: Hint) -> Vec<(ItemIndex, u32)> {
+        let named = self.named(hint).and_then(|item| self.place(item));
+        let mut started = named.map_or(0, |place| place + 1);
+        let mut starts = Vec::new();
+        for sent in &self.sent {
+            for item in sent.next()..sent.chunk.first() + sent.chunk.len() {
+                let times = sent.tries.attempt() - 1 + u32::from(started > 0);
+                started = started.saturating_sub(1);
+                starts.extend((times > 0).then_some((item, times)));
+            }
+        }
+        starts
     }
 
     /// How many items it was to answer before this one.
@@ -188,8 +225,8 @@ impl WorkerState {
         }
     }
 
-    /// Puts the end of the worker down to the item whose result was due; its outcome, unless it is tried again.
-    fn blame(&self, suspect: &mut Retry, cause: &Cause) -> Option<Outcome> {
+    /// Puts the end of the worker down to the item whose result was due.
+    fn blame(&self, suspect: &mut Retry, cause: &Cause) -> Verdict {
         let policy = self.rules.policy;
         let outcome = self.outcome_of(cause);
         let tries = &mut suspect.tries;
@@ -197,9 +234,9 @@ impl WorkerState {
             Cause::TimedOut(item) | Cause::OutOfCpu(item) if *item == suspect.chunk.first() => {
                 if tries.failed < policy.retries() && !suspect.is_merge() {
                     suspect.tries.failed += 1;
-                    return None;
+                    return Verdict::Failed(outcome);
                 }
-                return Some(outcome);
+                return Verdict::Ended(outcome);
             }
             Cause::Ended(WorkerEnd::Signalled(SIGKILL)) => tries.outside += 1,
             // An item ahead of the one that is due cannot have been running, so the page lied about which one used up
@@ -215,7 +252,7 @@ impl WorkerState {
             retries => OUTSIDE_KILLS.max(retries.saturating_add(1)),
         };
         let is_tried_again = tries.own <= policy.crash_retries() && tries.outside < outside;
-        (!is_tried_again).then_some(outcome)
+        if is_tried_again { Verdict::Unclear } else { Verdict::Ended(outcome) }
     }
 
     /// What becomes of an item that is the cause of this.

@@ -7,6 +7,7 @@ mod policies;
 mod simulation;
 
 use super::*;
+use crate::chunk::Inputs;
 use crate::item::MERGE_BIT;
 use crate::outcome::{MemoryLimit, WorkerEnd};
 use crate::wire::encode_report;
@@ -86,6 +87,10 @@ impl Written {
         self
     }
 
+    fn kind(&self) -> Kind {
+        if self.first & MERGE_BIT == 0 { Kind::Items } else { Kind::Merges }
+    }
+
     fn batch(&self) -> Batch<'_> {
         let Self { first, attempt, count, .. } = *self;
         Batch { first, attempt, count, reports: &self.reports }
@@ -115,7 +120,7 @@ fn ended(ends: &[(ItemIndex, Completion)]) -> Ended {
 /// What a batch of items led to, at 1 s.
 fn answer(worker: &mut WorkerState, written: &Written) -> (Ended, Result<(), Violation>) {
     let mut ends = Vec::new();
-    let result = worker.answer(&written.batch(), written.first & MERGE_BIT != 0, at(1), &mut ends);
+    let result = worker.answer(&written.batch(), written.kind(), at(1), &mut ends);
     (ended(&ends), result)
 }
 
@@ -128,7 +133,7 @@ fn check_refused(worker: &mut WorkerState, written: &Written, rule: &str) {
 /// Takes the first `count` items as answered at `now`, all of them first attempts of the front chunk.
 fn answered(worker: &mut WorkerState, first: ItemIndex, count: u32, now: Nanos) {
     let mut ends = Vec::new();
-    worker.answer(&sevens(first, count).batch(), false, now, &mut ends).unwrap();
+    worker.answer(&sevens(first, count).batch(), Kind::Items, now, &mut ends).unwrap();
     assert_eq!(ends.len(), count as usize);
 }
 

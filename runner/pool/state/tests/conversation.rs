@@ -101,7 +101,7 @@ fn every_way_a_call_can_end_is_an_outcome() {
     ];
     let written = ends.into_iter().fold(Written::new(0, 1), |written, end| written.push(&report(end)));
     let mut completions = Vec::new();
-    with_items(5).answer(&written.batch(), false, at(1), &mut completions).unwrap();
+    with_items(5).answer(&written.batch(), Kind::Items, at(1), &mut completions).unwrap();
     let outcomes: Vec<_> = completions.into_iter().map(|(_, completion)| completion.outcome).collect();
     let expected = [
         Outcome::Ok(Output::from_untrusted(b"7").unwrap()),
@@ -117,7 +117,7 @@ fn every_way_a_call_can_end_is_an_outcome() {
 fn completion(report: &Report<'_>) -> Completion {
     let mut ends = Vec::new();
     let written = Written::new(0, 1).push(report);
-    with_items(1).answer(&written.batch(), false, at(1), &mut ends).unwrap();
+    with_items(1).answer(&written.batch(), Kind::Items, at(1), &mut ends).unwrap();
     ends.remove(0).1
 }
 
@@ -207,7 +207,7 @@ fn w10_a_result_of_a_chunk_whose_turn_has_not_come_is_a_violation() {
 
 #[test]
 fn a_result_that_comes_as_a_merge_is_a_violation() {
-    let result = with_items(1).answer(&sevens(0, 1).batch(), true, at(1), &mut Vec::new());
+    let result = with_items(1).answer(&sevens(0, 1).batch(), Kind::Merges, at(1), &mut Vec::new());
     assert_eq!(result, Err(violation("a result of the wrong kind")));
 }
 
@@ -215,7 +215,7 @@ fn a_result_that_comes_as_a_merge_is_a_violation() {
 fn a_merge_that_comes_as_a_result_is_a_violation() {
     let mut worker = ready();
     worker.assign(merges(1), at(0));
-    let result = worker.answer(&sevens(MERGE_BIT, 1).batch(), false, at(1), &mut Vec::new());
+    let result = worker.answer(&sevens(MERGE_BIT, 1).batch(), Kind::Items, at(1), &mut Vec::new());
     assert_eq!(result, Err(violation("a result of the wrong kind")));
 }
 

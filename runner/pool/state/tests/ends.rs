@@ -15,7 +15,7 @@ fn lied() -> Cause {
 type Told = (Option<(Chunk, u32)>, Vec<Chunk>, Ended);
 
 fn bury(worker: WorkerState, cause: &Cause, hint: Hint) -> Told {
-    let Aftermath { completions, suspect, again: _, requeue } = worker.bury(cause, hint);
+    let Aftermath { completions, suspect, failed: _, again: _, requeue } = worker.bury(cause, hint);
     let suspect = suspect.map(|suspect| (suspect.chunk, suspect.tries.attempt()));
     (suspect, requeue, ended(&completions))
 }
@@ -326,7 +326,7 @@ proptest! {
         seen.extend(salvage(&mut worker, &written, until).into_iter().map(|(item, _)| item));
 
         let hint = Hint { running: named.map(|item| (item, 1)), since: at(0) };
-        let Aftermath { completions, suspect, again: _, requeue } = worker.bury(&cause, hint);
+        let Aftermath { completions, suspect, failed: _, again: _, requeue } = worker.bury(&cause, hint);
         prop_assert!(completions.len() <= 1);
         seen.extend(completions.iter().map(|(item, _)| *item));
         let chunks = suspect.into_iter().map(|suspect| suspect.chunk).chain(requeue);

@@ -48,7 +48,7 @@ fn an_item_that_is_started_at_most_once_is_not_excused() {
     let policy = Policy { crash_retries: 0, at_most_once: true, ..Policy::default() };
     let mut worker = under(policy);
     worker.assign(items(0, 3), at(0));
-    let Aftermath { completions, suspect, again: _, requeue } = worker.bury(&ABORTED, IDLE);
+    let Aftermath { completions, suspect, failed: _, again: _, requeue } = worker.bury(&ABORTED, IDLE);
     assert_eq!(ended(&completions), [(0, "crash")]);
     assert_eq!(suspect, None);
     assert_eq!(requeue, [items(1, 2)]);
@@ -73,7 +73,7 @@ fn an_item_that_fails_is_run_again_as_often_as_it_is_said() {
     let first = Written::new(0, 1).push(&report(trap())).push(&value("7"));
     assert_eq!(answer(&mut worker, &first), (vec![(1, "ok")], Ok(())));
     for attempt in [2, 3] {
-        let again = worker.take_again().pop().expect("it is to be run again");
+        let again = worker.take_again().pop().expect("it is to be run again").0;
         assert_eq!(worker.assign_again(again, at(1)).attempt, attempt);
         let failed = Written::new(0, attempt).push(&report(trap()));
         let last = if attempt == 3 { vec![(0, "trap")] } else { vec![] };
@@ -222,7 +222,7 @@ fn an_item_that_failed_and_was_sent_ahead_keeps_its_count() {
     worker.assign(items(0, 2), at(0));
     let failed = Written::new(0, 1).push(&report(trap()));
     assert_eq!(answer(&mut worker, &failed), (vec![], Ok(())));
-    let again = worker.take_again().pop().expect("it is to be run again");
+    let again = worker.take_again().pop().expect("it is to be run again").0;
     worker.assign_again(again, at(1));
     let aftermath = worker.bury(&ABORTED, page(1, at(1)));
     assert_eq!(aftermath.suspect.map(|suspect| suspect.chunk), Some(items(1, 1)));
@@ -237,7 +237,7 @@ fn an_item_that_is_run_again_in_the_same_worker_is_running() {
     worker.assign(items(0, 1), at(0));
     let failed = Written::new(0, 1).push(&report(trap()));
     assert_eq!(answer(&mut worker, &failed), (vec![], Ok(())));
-    let again = worker.take_again().pop().expect("it is to be run again");
+    let again = worker.take_again().pop().expect("it is to be run again").0;
     worker.assign_again(again, at(1));
     let second = Hint { running: Some((0, 2)), since: at(1) };
     assert_eq!(worker.judge(second, at(11)), Judgement::TimedOut(0));
@@ -255,7 +255,7 @@ fn once() -> WorkerState {
 
 /// Which items ended, and which are left to others, of a worker that was sent the items 0 to 4.
 fn once_after(cause: &Cause, hint: Hint) -> (Ended, Vec<Chunk>) {
-    let Aftermath { completions, suspect, again, requeue } = once().bury(cause, hint);
+    let Aftermath { completions, suspect, failed: _, again, requeue } = once().bury(cause, hint);
     assert_eq!((suspect, again), (None, vec![]));
     (ended(&completions), requeue)
 }
@@ -295,6 +295,16 @@ fn w10_a_worker_that_does_not_give_the_rest_of_a_long_answer_back_breaks_the_pro
     let both = Written::new(0, 1).push(&long).push(&value("7"));
     let rule = violation("more results than are to be given at once");
     assert_eq!(answer(&mut worker, &both), (vec![(0, "ok")], Err(rule)));
+}
+
+#[test]
+fn w13_errors_count_as_what_a_worker_may_answer_at_once() {
+    let mut worker = with_items(3);
+    let error = "e".repeat(MAX_ANSWER);
+    let long = report(CallEnd::Trap { kind: crate::outcome::TrapKind::Other, error: &error });
+    let both = Written::new(0, 1).push(&long).push(&value("7"));
+    let rule = violation("more results than are to be given at once");
+    assert_eq!(answer(&mut worker, &both), (vec![(0, "trap")], Err(rule)));
 }
 
 #[test]

@@ -225,10 +225,7 @@ impl Driver {
         let n_frames = n_frames.min(session.process.pipe.len());
         let mut ends = Vec::new();
         let lie = session.process.pipe.drain(..n_frames).try_for_each(|frame| match frame {
-            Frame::Batch(written) => {
-                let merges = written.first & MERGE_BIT != 0;
-                session.state.answer(&written.batch(), merges, now, &mut ends)
-            }
+            Frame::Batch(written) => session.state.answer(&written.batch(), written.kind(), now, &mut ends),
             Frame::Garbage => Err(violation("no frame")),
         });
         session.alone &= session.state.outstanding() > 0;
@@ -266,7 +263,7 @@ impl Driver {
         {
             state.salvage(&outbox.batch(), until, now, &mut ends);
         }
-        let Aftermath { completions, suspect, again, requeue } = state.bury(cause, process.page);
+        let Aftermath { completions, suspect, failed: _, again, requeue } = state.bury(cause, process.page);
         assert_eq!(again, [], "nothing is run again here that fails by itself");
         let due = suspect.as_ref().map(|suspect| suspect.chunk.first());
         if let Some(item) = due.or(completions.first().map(|(item, _)| *item))
