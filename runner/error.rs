@@ -6,6 +6,10 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 use std::{fmt, io};
 
+/// What can be done without a layer that is required.
+const PROTECTION_HINT: &str =
+    "`wasmpool doctor` tells what this machine has; `--sandbox off` runs guests that you trust without";
+
 /// Why a run could not start, or could not go on.
 ///
 /// `Display` is one lower-case line without a period; [`Error::hint`] is a second one where there is
@@ -49,6 +53,12 @@ pub enum Error {
         message: String,
         /// What to do about it.
         hint: Option<String>,
+    },
+    /// A layer of protection does not hold that must.
+    #[error("a worker is not locked in: {message}")]
+    Protection {
+        /// Which, and why not.
+        message: String,
     },
     /// Results could not be written.
     #[error("cannot write {name}")]
@@ -97,6 +107,8 @@ impl ExitCode {
     pub const GUEST: Self = Self(3);
     /// The input is unreadable.
     pub const INPUT: Self = Self(4);
+    /// A layer of protection is missing that is required.
+    pub const PROTECTION: Self = Self(5);
     /// The pool broke.
     pub const POOL: Self = Self(6);
     /// Results could not be written.
@@ -130,6 +142,7 @@ impl Error {
             | Self::Guest { hint, .. }
             | Self::Input { hint, .. }
             | Self::Pool { hint, .. } => hint.as_deref(),
+            Self::Protection { .. } => Some(PROTECTION_HINT),
             Self::Output { .. }
             | Self::OutputClosed
             | Self::Deadline { .. }
@@ -146,6 +159,7 @@ impl Error {
             Self::Guest { .. } => ExitCode::GUEST,
             Self::Input { .. } => ExitCode::INPUT,
             Self::Pool { .. } => ExitCode::POOL,
+            Self::Protection { .. } => ExitCode::PROTECTION,
             Self::Output { .. } => ExitCode::OUTPUT,
             Self::OutputClosed => ExitCode::OUTPUT_CLOSED,
             Self::Deadline { .. } => ExitCode::DEADLINE,
@@ -157,6 +171,11 @@ impl Error {
     /// Wrong usage, with a hint.
     pub(crate) fn usage(message: impl Into<String>, hint: impl Into<String>) -> Self {
         Self::Usage { message: message.into(), hint: Some(hint.into()) }
+    }
+
+    /// A worker without a layer that must hold.
+    pub(crate) fn protection(message: impl Into<String>) -> Self {
+        Self::Protection { message: message.into() }
     }
 
     /// A guest that cannot be used; `message` is read after the file's name.

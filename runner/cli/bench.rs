@@ -13,6 +13,7 @@ use super::figures::{Figures, Format, Run};
 use super::input::{InputArgs, RunningArgs};
 use super::job::{self, Place, Runs};
 use super::limits::LimitArgs;
+use super::protection::ProtectionArgs;
 use super::{exit, parse, surroundings};
 use crate::error::{Error, ExitCode};
 use crate::guest_file::GuestFile;
@@ -20,7 +21,6 @@ use crate::limits::Policy;
 use crate::plan::{self, InputKind, Kept, Merging, Plan};
 use crate::pool;
 use crate::report::{Progress, Reporter, RunEvent};
-use crate::sandbox;
 use crate::sink;
 
 /// More runs than anybody waits for.
@@ -72,6 +72,8 @@ pub(super) struct BenchArgs {
     running: RunningArgs,
     #[command(flatten)]
     limits: LimitArgs,
+    #[command(flatten)]
+    protection: ProtectionArgs,
 
     /// How the figures are printed
     #[arg(long, value_name = "FORMAT", value_enum, default_value = "text", help_heading = "Output")]
@@ -122,7 +124,7 @@ impl BenchArgs {
             policy: Policy::default(),
             isolation: self.running.isolation(),
             seed: self.limits.seed()?,
-            sandbox: sandbox::Mode::Auto,
+            sandbox: self.protection.mode(),
             dirs: Vec::new(),
             env: Vec::new(),
             compile_timeout: self.limits.compile_timeout()?,
@@ -208,8 +210,19 @@ impl Reporter for NoSummary {
             | RunEvent::WorkerSaid { .. }
             | RunEvent::GuestPrinted { .. }
             | RunEvent::InputRemark { .. } => self.inner.report(event),
-            RunEvent::SharedInstance | RunEvent::Note { .. } if self.is_first => self.inner.report(event),
-            RunEvent::SharedInstance | RunEvent::Note { .. } | RunEvent::Finished { .. } => {}
+            RunEvent::SharedInstance
+            | RunEvent::NoSandbox
+            | RunEvent::LayerMissing { .. }
+            | RunEvent::Note { .. }
+                if self.is_first =>
+            {
+                self.inner.report(event)
+            }
+            RunEvent::SharedInstance
+            | RunEvent::NoSandbox
+            | RunEvent::LayerMissing { .. }
+            | RunEvent::Note { .. }
+            | RunEvent::Finished { .. } => {}
         }
     }
 }

@@ -7,11 +7,11 @@ use clap::Args;
 
 use super::input::integers;
 use super::limits::LimitArgs;
+use super::protection::ProtectionArgs;
 use crate::error::Error;
 use crate::limits::{Isolation, Policy};
 use crate::plan::{InputKind, Kept, Merging, Plan};
 use crate::report::Progress;
-use crate::sandbox;
 use crate::sink::Format;
 
 /// Call a function once and print its result
@@ -28,6 +28,8 @@ pub(super) struct CallArgs {
 
     #[command(flatten)]
     limits: LimitArgs,
+    #[command(flatten)]
+    protection: ProtectionArgs,
     /// How the result is printed
     #[arg(long, value_name = "FORMAT", value_enum, default_value = "auto")]
     format: Format,
@@ -54,7 +56,7 @@ impl CallArgs {
             policy: Policy::default(),
             isolation: Isolation::Item,
             seed: self.limits.seed()?,
-            sandbox: sandbox::Mode::Auto,
+            sandbox: self.protection.mode(),
             dirs: Vec::new(),
             env: Vec::new(),
             compile_timeout: self.limits.compile_timeout()?,

@@ -16,6 +16,7 @@ mod cache;
 mod call;
 mod clash;
 mod completions;
+mod doctor;
 mod exit;
 mod figures;
 mod input;
@@ -26,6 +27,7 @@ mod limits;
 mod man;
 mod parse;
 mod policy;
+mod protection;
 mod replay;
 mod run;
 mod signals;
@@ -66,6 +68,7 @@ enum Command {
     Replay(replay::ReplayArgs),
     Inspect(inspect::InspectArgs),
     Bench(Box<bench::BenchArgs>),
+    Doctor(doctor::DoctorArgs),
     Cache(cache::CacheArgs),
     Completions(completions::CompletionsArgs),
     Man(man::ManArgs),
@@ -105,6 +108,7 @@ impl Command {
             Self::Replay(args) => args.execute(usable_cpus(), run_again),
             Self::Inspect(args) => Ok(args.execute()?),
             Self::Bench(args) => args.execute(usable_cpus()),
+            Self::Doctor(args) => Ok(args.execute()?),
             Self::Cache(args) => Ok(args.execute()?),
             Self::Completions(args) => Ok(args.execute(Cli::command())?),
             Self::Man(args) => Ok(args.execute(Cli::command())?),
@@ -121,6 +125,7 @@ fn run_again(command: &crate::journal::Invocation) -> Option<run::RunArgs> {
         | Command::Replay(_)
         | Command::Inspect(_)
         | Command::Bench(_)
+        | Command::Doctor(_)
         | Command::Cache(_)
         | Command::Completions(_)
         | Command::Man(_) => None,

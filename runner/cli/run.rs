@@ -10,10 +10,10 @@ use super::journal::JournalArgs;
 use super::limits::LimitArgs;
 use super::parse;
 use super::policy::PolicyArgs;
+use super::protection::ProtectionArgs;
 use crate::error::Error;
 use crate::plan::{self, Merging, Plan};
 use crate::report::Progress;
-use crate::sandbox;
 use crate::sink::Format;
 
 /// Run a function over many inputs
@@ -52,6 +52,8 @@ pub(super) struct RunArgs {
     running: RunningArgs,
     #[command(flatten)]
     limits: LimitArgs,
+    #[command(flatten)]
+    protection: ProtectionArgs,
     #[command(flatten)]
     policy: PolicyArgs,
     #[command(flatten)]
@@ -112,7 +114,7 @@ impl RunArgs {
             policy: self.policy.policy()?,
             isolation: self.running.isolation(),
             seed: self.limits.seed()?,
-            sandbox: sandbox::Mode::Auto,
+            sandbox: self.protection.mode(),
             dirs: Vec::new(),
             env: Vec::new(),
             compile_timeout: self.limits.compile_timeout()?,
@@ -146,6 +148,7 @@ mod tests {
     use crate::journal::Mode;
     use crate::limits::{GuestLimits, Isolation, Limits, Policy};
     use crate::plan::{InputKind, JournalFile, Kept};
+    use crate::sandbox;
 
     #[derive(Parser)]
     struct Only {
@@ -228,6 +231,7 @@ mod tests {
         check("--fail-fast=9", |plan| plan.policy.fail_fast = NonZero::new(9));
         check("--max-items-per-worker 5", |plan| plan.policy.max_items_per_worker = NonZero::new(5));
         check("--isolation worker", |plan| plan.isolation = Isolation::Worker);
+        check("--sandbox strict", |plan| plan.sandbox = sandbox::Mode::Strict);
         check("--chunk 7", |plan| plan.chunk = NonZero::new(7));
         check("--window 5", |plan| plan.window = NonZero::new(5).unwrap());
         check("--unordered", |plan| plan.ordered = false);

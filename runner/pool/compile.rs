@@ -20,6 +20,7 @@ use super::roster::Pauser;
 use super::spawn::Launcher;
 use super::state::Nanos;
 use super::talk::Talk;
+use super::verify::{Unprotected, verify_required};
 use crate::error::Error;
 use crate::guest::Description;
 use crate::limits::CodeOptions;
@@ -28,7 +29,7 @@ use crate::record::milliseconds;
 use crate::sealed;
 use crate::wire::codec::DESCRIPTION_CAP;
 use crate::wire::frame::Message;
-use crate::wire::msg::{Load, Request, Response};
+use crate::wire::msg::{Load, Refusal, Request, Response};
 use crate::wire::{parse_description, version};
 
 /// The longest message of a compile worker: its description of a guest; code comes in pieces of one frame.
@@ -221,7 +222,17 @@ impl<'a> Compiling<'a> {
                 Ok(Some(Step::Greeted))
             }
             Ok(Some(_)) if !self.greeted => Err(self.broken("it did not greet first")),
-            Ok(Some(Step::Refused { message, hint })) => Err(Error::guest(self.name, message, hint)),
+            Ok(Some(Step::Refused { about: Refusal::Guest, message, hint })) => {
+                Err(Error::guest(self.name, message, hint))
+            }
+            Ok(Some(Step::Refused { about: Refusal::Protection, message, hint: _ })) => {
+                Err(Error::protection(message))
+            }
+            // It has been locked in since it read the guest.
+            Ok(Some(Step::Described(description))) => match verify_required(&self.process) {
+                Ok(()) => Ok(Some(Step::Described(description))),
+                Err(Unprotected { message }) => Err(Error::protection(message)),
+            },
             Ok(step) => Ok(step),
             Err(rule) => Err(self.broken(&rule)),
         }
@@ -280,6 +291,7 @@ enum Step {
     Described(Description),
     Code(Vec<u8>),
     Refused {
+        about: Refusal,
         message: String,
         hint: Option<String>,
     },
@@ -294,9 +306,11 @@ fn understand(message: Message<'_>) -> Result<Option<Step>, String> {
             version::check(&hello).map_err(|error| error.to_string())?;
             Some(Step::Greeted)
         }
-        Response::Refused(refused) => {
-            Some(Step::Refused { message: refused.message.to_owned(), hint: refused.hint.map(str::to_owned) })
-        }
+        Response::Refused(refused) => Some(Step::Refused {
+            about: refused.about,
+            message: refused.message.to_owned(),
+            hint: refused.hint.map(str::to_owned),
+        }),
         Response::Description(bytes) => {
             Some(Step::Described(parse_description(bytes).map_err(|error| error.to_string())?))
         }

@@ -1,5 +1,6 @@
 //! The dispatcher: the only one who changes the state of a run, calls the sink and calls the reporter.
 
+use std::collections::BTreeSet;
 use std::num::NonZero;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
@@ -18,8 +19,10 @@ use crate::item::{ItemIndex, MERGE_BIT};
 use crate::journal::Ledger;
 use crate::outcome::{Completion, Printed};
 use crate::report::{Reporter, RunEvent};
+use crate::sandbox::{Layer, LayerState, Mode};
 use crate::scheduler::Window;
 use crate::sink::{Accepted, InputEnd, Sink};
+use crate::wire::msg::Refusal;
 
 /// How long what runs may go on when a signal has come.
 const GRACE: Duration = Duration::from_secs(1);
@@ -37,7 +40,9 @@ pub(super) enum Event {
     /// A slot has no worker, because none can be started.
     Missing { worker: u32, reason: String },
     /// A worker says that the guest cannot be used.
-    Refused { message: String, hint: Option<String> },
+    Refused { about: Refusal, message: String, hint: Option<String> },
+    /// A worker is locked in like this.
+    Locked { layers: Vec<LayerState> },
     /// A worker is gone and another takes its place.
     ///
     /// If it broke the protocol, `rule` says how.
@@ -95,6 +100,8 @@ pub(super) struct Dispatcher<'a> {
     /// How many items there were when the run was ended.
     pub(super) admitted: Option<u64>,
     pub(super) printed: Printed,
+    /// Layers that workers lack, and that have been named.
+    pub(super) missing_layers: BTreeSet<Layer>,
     pub(super) tally: Tally,
     /// What is written down of items before the sink hears of them.
     pub(super) ledger: Ledger,
@@ -127,6 +134,18 @@ impl Dispatcher<'_> {
         }
         self.sink.flush()?;
         input_error.map_or(Ok(()), Err)
+    }
+
+    /// Names each layer that a worker lacks, once.
+    fn name_missing(&mut self, layers: &[LayerState]) {
+        for LayerState { layer, absent } in layers {
+            if let Some(why) = absent
+                && self.shared.sandbox != Mode::Off
+                && self.missing_layers.insert(*layer)
+            {
+                self.reporter.report(RunEvent::LayerMissing { layer: layer.name(), why });
+            }
+        }
     }
 
     fn is_done(&self) -> bool {
@@ -210,6 +229,7 @@ impl Dispatcher<'_> {
                 | Event::Left
                 | Event::Panicked => self.handle(event, &mut None)?,
                 Event::Ready
+                | Event::Locked { .. }
                 | Event::NeverReady { .. }
                 | Event::Missing { .. }
                 | Event::Refused { .. }
@@ -256,7 +276,13 @@ impl Dispatcher<'_> {
             Event::Missing { worker, reason } => {
                 self.reporter.report(RunEvent::WorkerMissing { worker, reason: &reason });
             }
-            Event::Refused { message, hint } => return Err(Error::guest(self.guest, message, hint)),
+            Event::Refused { about: Refusal::Guest, message, hint } => {
+                return Err(Error::guest(self.guest, message, hint));
+            }
+            Event::Refused { about: Refusal::Protection, message, hint: _ } => {
+                return Err(Error::protection(message));
+            }
+            Event::Locked { layers } => self.name_missing(&layers),
             Event::Replaced { worker, pid, reason, rule } => {
                 if let Some(rule) = rule {
                     self.tally.broke(rule);

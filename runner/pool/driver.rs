@@ -23,13 +23,14 @@ use super::process::Process;
 use super::run_state::StartFault;
 use super::session::{Heard, Session};
 use super::spawn::Hatch;
-use super::state::{Cause, Judgement, Retry, Violation};
+use super::state::{Cause, Judgement, Retry};
 use super::wake::WakeFd;
 use crate::chunk::Chunk;
 use crate::error::Error;
 use crate::item::{ItemIndex, MERGE_BIT};
 use crate::outcome::Completion;
 use crate::scheduler::{LocalQueue, Next};
+use crate::wire::msg::Refusal;
 
 /// Chunks sent to a worker at most, so that it finds its next one in the pipe.
 const MAX_SENT: usize = 8;
@@ -379,21 +380,28 @@ impl Driver {
                 }
                 Received::Some => {}
             }
-            let heard = session.hear();
-            self.heard(session, heard)?;
+            self.hear(session)?;
             self.quote(session.talk.lines());
         }
         Ok(())
     }
 
-    fn heard(&self, session: &Session, heard: Result<Heard, Violation>) -> Result<(), End> {
-        match heard {
-            Ok(Heard::Nothing) => Ok(()),
-            Ok(Heard::Refused { message, hint }) => {
-                self.tell(Event::Refused { message, hint });
-                Err(End::Refused)
+    /// Takes in every message that has arrived whole.
+    fn hear(&self, session: &mut Session) -> Result<(), End> {
+        loop {
+            match session.hear() {
+                Ok(Heard::Nothing) => return Ok(()),
+                Ok(Heard::Ready { layers }) => self.tell(Event::Locked { layers }),
+                Ok(Heard::Refused { about, message, hint }) => {
+                    self.tell(Event::Refused { about, message, hint });
+                    return Err(End::Refused);
+                }
+                Ok(Heard::Unprotected { message }) => {
+                    self.tell(Event::Refused { about: Refusal::Protection, message, hint: None });
+                    return Err(End::Refused);
+                }
+                Err(violation) => return Err(session.broken(violation)),
             }
-            Err(violation) => Err(session.broken(violation)),
         }
     }
 
@@ -403,8 +411,7 @@ impl Driver {
             if session.link.read(&session.process.results) != Received::Some {
                 break;
             }
-            let heard = session.hear();
-            self.heard(session, heard)?;
+            self.hear(session)?;
         }
         Ok(())
     }

@@ -11,6 +11,7 @@ mod feeder;
 mod gate;
 mod histogram;
 mod link;
+mod probe;
 mod process;
 mod room;
 mod roster;
@@ -23,9 +24,10 @@ mod table;
 mod talk;
 mod tally;
 mod unfinished;
+mod verify;
 mod wake;
 
-use std::collections::VecDeque;
+use std::collections::{BTreeSet, VecDeque};
 use std::fs::File;
 use std::io;
 use std::path::{Path, PathBuf};
@@ -67,8 +69,10 @@ use crate::source::Source;
 use crate::wire::msg::{Load, Serve};
 
 pub(crate) use self::compile::MAX_CODE;
+pub use self::probe::{Protection, probe};
 pub use self::roster::Pauser;
 pub use self::spawn::{Folder, WORKER_ARGUMENT};
+pub use self::verify::Evidence;
 
 /// How a pool is set up.
 #[derive(Clone, Debug)]
@@ -166,6 +170,7 @@ struct Shared {
     rules: Rules,
     gate: Gate,
     workers: usize,
+    sandbox: Mode,
     /// Where starts are noted, if no item may be started twice.
     starts: Option<StartLog>,
     /// Slots that have a worker.
@@ -276,13 +281,15 @@ impl Opening<'_> {
         if job.serve.isolation == Isolation::Worker {
             reporter.report(RunEvent::SharedInstance);
         }
+        if self.options.sandbox == Mode::Off {
+            reporter.report(RunEvent::NoSandbox);
+        }
         self.supply.finish()?;
         let start_up = self.started.elapsed();
         self.spawner.load(Load::Serve(job.serve.clone()));
         self.supply.keep(&self.description);
 
-        let (wakes, queues, shared) =
-            share(&job, workers, self.options.pauser.clock()).map_err(cannot_start)?;
+        let (wakes, queues, shared) = share(&job, workers, &self.options).map_err(cannot_start)?;
         let window = Arc::new(Window::new(job.window_items, job.window_bytes));
         let crew = Crew {
             drivers: start_drivers(&self.spawner, &shared, wakes, queues, &cancellation.sender)?,
@@ -316,6 +323,7 @@ impl Opening<'_> {
             left: 0,
             admitted: None,
             printed: job.printed,
+            missing_layers: BTreeSet::new(),
             tally: Tally::new(workers),
             ledger,
             held_bytes: 0,
@@ -462,7 +470,7 @@ impl Drop for Watched {
 
 type Parts = (Vec<Arc<WakeFd>>, Vec<LocalQueue<Chunk>>, Arc<Shared>);
 
-fn share(job: &Job, workers: usize, clock: &Arc<Clock>) -> io::Result<Parts> {
+fn share(job: &Job, workers: usize, options: &Options) -> io::Result<Parts> {
     let wakes = (0..workers).map(|_| WakeFd::new().map(Arc::new)).collect::<io::Result<Vec<_>>>()?;
     let wakers = wakes.iter().map(|wake| Arc::clone(wake) as Arc<dyn Wake>).collect();
     let (scheduler, queues) = Scheduler::new(wakers);
@@ -472,10 +480,11 @@ fn share(job: &Job, workers: usize, clock: &Arc<Clock>) -> io::Result<Parts> {
             Some(items) => ChunkSize::fixed(items),
             None => ChunkSize::tuned(job.window_items, workers),
         },
-        clock: Arc::clone(clock),
+        clock: Arc::clone(options.pauser.clock()),
         rules: Rules { limits: job.limits, guest: job.serve.limits, policy: job.policy },
         gate: Gate::new(job.window_bytes),
         workers,
+        sandbox: options.sandbox,
         starts: job.records.journal.as_ref().filter(|_| job.policy.at_most_once).map(Journal::start_log),
         staffed: AtomicUsize::new(0),
         left_over: Mutex::default(),

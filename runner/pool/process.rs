@@ -10,6 +10,7 @@ use rustix::process::{Pid, Signal, WaitId, WaitIdOptions, pidfd_send_signal, wai
 
 use super::roster::{Place, Roster};
 use crate::outcome::WorkerEnd;
+use crate::sandbox::Start;
 use crate::shm::segment::SegmentFile;
 
 /// A worker process and everything the host shares with it.
@@ -27,6 +28,8 @@ pub(crate) struct Process {
     pub(crate) stderr: OwnedFd,
     /// The memory it builds results in.
     pub(crate) segment: SegmentFile,
+    /// What it was started with.
+    start: Start,
     /// While it is open, the process has a host.
     _lifeline: OwnedFd,
     reaped: bool,
@@ -48,7 +51,7 @@ pub(super) struct Ends {
 
 impl Process {
     /// Takes over a process that was just started and that nobody else waits for.
-    pub(super) fn adopt(pid: Pid, ends: Ends, roster: &Arc<Roster>) -> io::Result<Self> {
+    pub(super) fn adopt(pid: Pid, start: Start, ends: Ends, roster: &Arc<Roster>) -> io::Result<Self> {
         // Nobody has waited for the process yet, so its number still names it.
         let pidfd = Arc::new(rustix::process::pidfd_open(pid, rustix::process::PidfdFlags::empty())?);
         let place = roster.enlist(&pidfd);
@@ -61,6 +64,7 @@ impl Process {
             results,
             stderr,
             segment,
+            start,
             _lifeline: lifeline,
             reaped: false,
             _place: place,
@@ -70,6 +74,11 @@ impl Process {
     /// Its process id, for people to read.
     pub(crate) fn pid(&self) -> u32 {
         self.pid
+    }
+
+    /// What it was started with.
+    pub(crate) fn start(&self) -> &Start {
+        &self.start
     }
 
     /// Becomes readable when the process has ended.
@@ -137,6 +146,7 @@ mod tests {
     use std::process::{Child, Command, Stdio};
 
     use super::*;
+    use crate::sandbox::{Mode, Profile};
 
     /// A process that waits for its input to end.
     fn waiting() -> Child {
@@ -150,7 +160,8 @@ mod tests {
         let (_, lifeline) = rustix::pipe::pipe().unwrap();
         let segment = SegmentFile::create().unwrap();
         let ends = Ends { requests, results, stderr, segment, lifeline };
-        Process::adopt(Pid::from_child(child), ends, &Arc::default()).unwrap()
+        let start = Start { host: std::process::id(), profile: Profile::Compute, mode: Mode::Off };
+        Process::adopt(Pid::from_child(child), start, ends, &Arc::default()).unwrap()
     }
 
     /// Another process with this number; none where numbers cannot be chosen.

@@ -9,10 +9,12 @@ use super::max_message;
 use super::process::Process;
 use super::state::{Cause, Hint, Kind, Nanos, Rules, Violation, WorkerState};
 use super::talk::Talk;
+use super::verify::{Unprotected, verify};
 use crate::chunk::Chunk;
 use crate::item::ItemIndex;
 use crate::outcome::Completion;
-use crate::wire::msg::{Call, Request, Response};
+use crate::sandbox::LayerState;
+use crate::wire::msg::{Call, Refusal, Request, Response};
 use crate::wire::version;
 
 /// One worker process and the conversation with it.
@@ -36,7 +38,19 @@ pub(super) struct Session {
 /// What a worker's messages led to.
 pub(super) enum Heard {
     Nothing,
-    Refused { message: String, hint: Option<String> },
+    Refused {
+        about: Refusal,
+        message: String,
+        hint: Option<String>,
+    },
+    /// It is locked in like this.
+    Ready {
+        layers: Vec<LayerState>,
+    },
+    /// It is not locked in as it says, or as it must be.
+    Unprotected {
+        message: String,
+    },
 }
 
 impl Session {
@@ -72,7 +86,7 @@ impl Session {
         }
     }
 
-    /// Takes in every message that has arrived whole.
+    /// Takes in messages that have arrived whole: all of them, or up to one that others have to know of.
     pub(super) fn hear(&mut self) -> Result<Heard, Violation> {
         let at = self.clock.now();
         self.read_cpu_time(at);
@@ -88,10 +102,17 @@ impl Session {
                     version::check(&hello).map_err(|error| Violation(error.to_string()))?;
                     self.state.greeted()?;
                 }
-                Response::Ready(_) => self.state.ready()?,
+                Response::Ready(ready) => {
+                    self.state.ready()?;
+                    return Ok(match verify(&self.process, &ready.layers) {
+                        Ok(()) => Heard::Ready { layers: ready.layers },
+                        Err(Unprotected { message }) => Heard::Unprotected { message },
+                    });
+                }
                 Response::Refused(refused) => {
                     self.state.may_refuse()?;
                     return Ok(Heard::Refused {
+                        about: refused.about,
                         message: refused.message.to_owned(),
                         hint: refused.hint.map(str::to_owned),
                     });

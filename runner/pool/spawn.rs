@@ -157,7 +157,7 @@ impl Launcher {
         drop(child);
 
         let process =
-            Process::adopt(pid, Ends { requests, results, stderr, segment, lifeline }, &self.roster)?;
+            Process::adopt(pid, start, Ends { requests, results, stderr, segment, lifeline }, &self.roster)?;
         process.send_first(&Request::Hello(version::hello()))?;
         Ok(process)
     }

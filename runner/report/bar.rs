@@ -54,6 +54,8 @@ impl<W: Write> Bar<W> {
             | RunEvent::WorkerSaid { .. }
             | RunEvent::GuestPrinted { .. }
             | RunEvent::SharedInstance
+            | RunEvent::NoSandbox
+            | RunEvent::LayerMissing { .. }
             | RunEvent::Note { .. }
             | RunEvent::InputRemark { .. } => {
                 if let Some(line) = self.lines.about(event) {

@@ -20,6 +20,10 @@ const LONGEST: usize = 500;
 const SHARED_INSTANCE: &str = "the items of a worker share its instance: what one leaves in memory the next finds, so \
                                results can depend on how the work is shared out";
 
+/// What is given up by who switches the layers off.
+const NO_SANDBOX: &str =
+    "the sandbox around workers is off: a guest that breaks out of WebAssembly has your rights";
+
 /// Words events about workers, as long as there are few.
 #[derive(Debug, Default)]
 pub(super) struct Lines {
@@ -62,6 +66,10 @@ impl Lines {
                 limited(&mut self.said, MOST_SAID, line, last)
             }
             RunEvent::SharedInstance => Some(warning(color, SHARED_INSTANCE)),
+            RunEvent::NoSandbox => Some(warning(color, NO_SANDBOX)),
+            RunEvent::LayerMissing { layer, why } => {
+                Some(warning(color, &format!("the sandbox lacks {layer}: {}", escaped(why))))
+            }
             RunEvent::Note { line } => Some(escaped(line).into_owned()),
             RunEvent::InputRemark { line } => Some(warning(color, &escaped(line))),
             RunEvent::Started { .. } | RunEvent::Progress { .. } | RunEvent::Finished { .. } => None,

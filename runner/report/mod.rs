@@ -83,6 +83,15 @@ pub enum RunEvent<'a> {
     },
     /// The items of a worker share its instance, which gives up what is promised of items.
     SharedInstance,
+    /// Workers have no layer of protection around them: that was asked for.
+    NoSandbox,
+    /// Workers lack a layer of protection.
+    LayerMissing {
+        /// Which.
+        layer: &'a str,
+        /// Why, as one lower-case line.
+        why: &'a str,
+    },
     /// What the user should know, most of it before anything runs: one lower-case line.
     Note {
         /// The line.

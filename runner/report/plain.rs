@@ -38,6 +38,8 @@ impl<W: Write> Plain<W> {
             | RunEvent::WorkerSaid { .. }
             | RunEvent::GuestPrinted { .. }
             | RunEvent::SharedInstance
+            | RunEvent::NoSandbox
+            | RunEvent::LayerMissing { .. }
             | RunEvent::Note { .. }
             | RunEvent::InputRemark { .. } => {
                 if let Some(line) = self.lines.about(event) {

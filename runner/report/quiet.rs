@@ -29,6 +29,8 @@ impl<W: Write> Reporter for Quiet<W> {
             | RunEvent::WorkerSaid { .. }
             | RunEvent::GuestPrinted { .. }
             | RunEvent::SharedInstance
+            | RunEvent::NoSandbox
+            | RunEvent::LayerMissing { .. }
             | RunEvent::Note { .. }
             | RunEvent::InputRemark { .. } => {
                 if let Some(line) = self.lines.about(event) {

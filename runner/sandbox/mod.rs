@@ -29,6 +29,7 @@ pub use self::filter::filters;
 pub(crate) use self::inherited::output_was_closed;
 use self::jail::Jail;
 pub use self::layers::{Layer, LayerState, Mode};
+pub use self::rlimit::OPEN_FILES;
 pub(crate) use self::signals::{heed_children, stop_this_process};
 pub use self::start::{Access, Profile, Start};
 

@@ -16,7 +16,7 @@ const UNKNOWN: u64 = 1 << 30;
 
 /// Descriptors of a worker with folders, its own among them: more than a guest needs, less than fills the kernel's
 /// tables.
-const OPEN_FILES: u64 = 64;
+pub const OPEN_FILES: u64 = 64;
 
 /// The longest file that a guest can make, in bytes.
 const MAX_FILE: u64 = 1 << 30;

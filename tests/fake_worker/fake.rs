@@ -326,6 +326,8 @@ impl Reporter for Heard {
             | RunEvent::Progress { .. }
             | RunEvent::GuestPrinted { .. }
             | RunEvent::SharedInstance
+            | RunEvent::NoSandbox
+            | RunEvent::LayerMissing { .. }
             | RunEvent::InputRemark { .. } => {}
             RunEvent::Note { line } => self.notes.push(line.to_owned()),
             RunEvent::WorkerMissing { reason, .. } => self.missing.push(reason.to_owned()),

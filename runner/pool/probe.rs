@@ -1,0 +1,106 @@
+//! A worker with nothing in it: what of the protection layers is to be had on this machine.
+
+use std::fs::File;
+use std::io;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
+use rustix::fs::{MemfdFlags, SealFlags, fcntl_add_seals, memfd_create};
+use rustix::io::Errno;
+
+use super::link::{Link, Received};
+use super::roster::Roster;
+use super::spawn::Launcher;
+use super::verify::{self, Evidence, evidence};
+use crate::error::Error;
+use crate::sandbox::{LayerState, Mode};
+use crate::wire::msg::{Load, Refusal, Request, Response};
+
+/// Longer than any machine takes to start a process.
+const PATIENCE: Duration = Duration::from_secs(30);
+
+/// The longest message of a worker that has nothing to do.
+const MAX_MESSAGE: usize = 1 << 16;
+
+/// What holds for a worker on this machine.
+#[derive(Clone, Debug)]
+pub struct Protection {
+    /// Each layer, and whether it holds.
+    pub layers: Vec<LayerState>,
+    /// What the host found that contradicts that, if anything.
+    pub contradiction: Option<String>,
+}
+
+impl Protection {
+    /// How the host knows that a layer holds; none if it does not.
+    #[must_use]
+    pub fn evidence(&self, state: &LayerState) -> Option<Evidence> {
+        state.absent.is_none().then(|| evidence(state.layer))
+    }
+}
+
+/// Starts a worker that locks itself in, and looks at it.
+///
+/// # Errors
+/// If it cannot be started, or lacks a layer that is required.
+pub fn probe(worker_executable: Option<PathBuf>, sandbox: Mode) -> Result<Protection, Error> {
+    // It lives on the thread that starts it, which is this one.
+    let launcher = Launcher::new(worker_executable, Arc::<Roster>::default(), sandbox, Vec::new());
+    let process = nothing().and_then(|guest| launcher.start(&guest)).map_err(cannot_start)?;
+    process.send_first(&Request::Load(Load::Probe)).map_err(cannot_start)?;
+    let mut link = Link::new(MAX_MESSAGE);
+    let started = Instant::now();
+    loop {
+        while let Some(message) = link.decoder.next_message().map_err(|error| broken(&error))? {
+            match Response::parse(message).map_err(|error| broken(&error))? {
+                Response::Hello(_) => {}
+                Response::Ready(ready) => {
+                    let seen = verify::verify(&process, &ready.layers);
+                    let contradiction = seen.err().map(|unprotected| unprotected.message);
+                    return Ok(Protection { layers: ready.layers, contradiction });
+                }
+                Response::Refused(refused) if refused.about == Refusal::Protection => {
+                    return Err(Error::protection(refused.message));
+                }
+                _ => return Err(broken(&"an answer to another question")),
+            }
+        }
+        match link.read(&process.results) {
+            Received::Some => {}
+            Received::Nothing => wait(&process.results, started)?,
+            Received::End => return Err(broken(&"it ended")),
+        }
+    }
+}
+
+/// A guest of no bytes, sealed as any.
+fn nothing() -> io::Result<File> {
+    let fd = memfd_create("wasmpool-nothing", MemfdFlags::CLOEXEC | MemfdFlags::ALLOW_SEALING)?;
+    fcntl_add_seals(&fd, SealFlags::WRITE | SealFlags::GROW | SealFlags::SHRINK | SealFlags::SEAL)?;
+    Ok(File::from(fd))
+}
+
+fn wait(results: &impl std::os::fd::AsFd, started: Instant) -> Result<(), Error> {
+    let left = PATIENCE.saturating_sub(started.elapsed());
+    if left.is_zero() {
+        return Err(broken(&"it does not answer"));
+    }
+    let timeout = Timespec::try_from(left).ok();
+    match poll(&mut [PollFd::new(results, PollFlags::IN)], timeout.as_ref()) {
+        Ok(_) | Err(Errno::INTR) => Ok(()),
+        Err(error) => Err(cannot_start(error.into())),
+    }
+}
+
+fn cannot_start(error: io::Error) -> Error {
+    Launcher::error("a worker", &error)
+}
+
+fn broken(rule: &dyn std::fmt::Display) -> Error {
+    Error::Pool {
+        message: format!("a worker that is to be looked at does not become ready: {rule}"),
+        hint: None,
+    }
+}
