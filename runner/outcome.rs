@@ -43,6 +43,11 @@ pub enum Outcome {
         /// What was expected, what was found, and where.
         error: String,
     },
+    /// The guest asked for something that it may not have, and failed then.
+    Denied {
+        /// What it asked for, and how that ended it.
+        error: String,
+    },
     /// The worker that ran the item died, and the worker that tried it again died too.
     Crash {
         /// How the last of them ended.
@@ -245,6 +250,7 @@ impl Outcome {
             Self::Memory { .. } => "memory",
             Self::Output { .. } => "output",
             Self::Input { .. } => "input",
+            Self::Denied { .. } => "denied",
             Self::Crash { .. } => "crash",
             Self::Protocol { .. } => "protocol",
             Self::Cancelled => "cancelled",
@@ -262,6 +268,7 @@ impl Outcome {
             | Self::Memory { .. }
             | Self::Output { .. }
             | Self::Input { .. }
+            | Self::Denied { .. }
             | Self::Crash { .. }
             | Self::Protocol { .. }
             | Self::Cancelled => None,

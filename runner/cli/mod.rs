@@ -17,6 +17,7 @@ mod clash;
 mod completions;
 mod exit;
 mod figures;
+mod grants;
 mod input;
 mod inspect;
 mod job;

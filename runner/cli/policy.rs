@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use clap::Args;
 
+use super::grants::Grants;
 use super::parse;
 use crate::error::Error;
 use crate::limits::Policy;
@@ -21,15 +22,9 @@ pub(super) struct PolicyArgs {
         hide_short_help = true
     )]
     retries: String,
-    /// How often an item that takes its worker with it is run again
-    #[arg(
-        long,
-        allow_negative_numbers = true,
-        value_name = "N",
-        default_value = "1",
-        hide_short_help = true
-    )]
-    crash_retries: String,
+    /// How often an item that takes its worker with it is run again [default: 1; 0 with a folder that may be written to]
+    #[arg(long, allow_negative_numbers = true, value_name = "N", hide_short_help = true)]
+    crash_retries: Option<String>,
     /// Never start an item a second time, whatever becomes of it
     #[arg(long, hide_short_help = true, conflicts_with_all = ["retries", "crash_retries"])]
     at_most_once: bool,
@@ -58,10 +53,11 @@ pub(super) struct PolicyArgs {
 }
 
 impl PolicyArgs {
-    /// What becomes of items that fail.
-    pub(super) fn policy(&self) -> Result<Policy, Error> {
+    /// What becomes of items that fail, of a guest that is given this.
+    pub(super) fn policy(&self, grants: &Grants) -> Result<Policy, Error> {
         let retries = parse::number("--retries", &self.retries)?;
-        let crash_retries = parse::number("--crash-retries", &self.crash_retries)?;
+        let crash_retries = self.crash_retries.as_ref().map(|n| parse::number("--crash-retries", n));
+        let crash_retries = crash_retries.transpose()?.unwrap_or_else(|| grants.crash_retries());
         let fail_fast = self.fail_fast.as_ref().map(|n| parse::count("--fail-fast", n)).transpose()?;
         let most = self.max_items_per_worker.as_ref();
         let most = most.map(|n| parse::count("--max-items-per-worker", n)).transpose()?;

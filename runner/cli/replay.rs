@@ -113,6 +113,7 @@ fn note(index: ItemIndex, fate: &Fate) -> String {
                 | Outcome::Memory { error, .. }
                 | Outcome::Output { error }
                 | Outcome::Input { error }
+                | Outcome::Denied { error }
                 | Outcome::Protocol { error } => {
                     format!("journal: item {index} ended as `{status}`: {error}")
                 }

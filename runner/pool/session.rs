@@ -157,6 +157,7 @@ impl Completion {
             | Outcome::Memory { .. }
             | Outcome::Output { .. }
             | Outcome::Input { .. }
+            | Outcome::Denied { .. }
             | Outcome::Crash { .. }
             | Outcome::Protocol { .. }
             | Outcome::Cancelled => 0,

@@ -165,6 +165,7 @@ fn held_by(completion: &Completion) -> u64 {
         | Outcome::Memory { error, .. }
         | Outcome::Output { error }
         | Outcome::Input { error }
+        | Outcome::Denied { error }
         | Outcome::Protocol { error } => error.len(),
         Outcome::Exit { .. } | Outcome::Timeout { .. } | Outcome::Crash { .. } | Outcome::Cancelled => 0,
     };
