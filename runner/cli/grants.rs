@@ -180,7 +180,8 @@ mod tests {
     }
 
     fn grants(arguments: &[&str]) -> Result<Grants, Error> {
-        let Only { args } = Only::try_parse_from([&["run"], arguments].concat()).expect("arguments clap takes");
+        let Only { args } =
+            Only::try_parse_from([&["run"], arguments].concat()).expect("arguments clap takes");
         args.grants(None)
     }
 

@@ -208,7 +208,9 @@ fn open_dir(HostDir { host, guest: _, access }: &HostDir) -> Result<Folder, Erro
     Folder::open(host, *access).map_err(|source| Error::Input {
         name: format!("the folder `{}`", host.display()),
         hint: match source.kind() {
-            io::ErrorKind::NotADirectory => Some("`--dir` gives a whole folder: name the one that it is in".into()),
+            io::ErrorKind::NotADirectory => {
+                Some("`--dir` gives a whole folder: name the one that it is in".into())
+            }
             io::ErrorKind::NotFound => Some("`--dir` makes no folder: make it first".into()),
             _ => None,
         },

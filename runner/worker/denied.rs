@@ -24,6 +24,20 @@ impl State {
     }
 }
 
+/// What a file is opened for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Opened {
+    ToRead,
+    ToWrite,
+}
+
+fn opening(path: &str, opened: Opened) -> String {
+    match opened {
+        Opened::ToRead => format!("opening `{}`", shown(path)),
+        Opened::ToWrite => format!("writing to `{}`", shown(path)),
+    }
+}
+
 /// A path of the guest's making, as part of a line.
 fn shown(path: &str) -> String {
     let shown = printable(path, LONGEST_PATH);

@@ -25,7 +25,8 @@ impl Grants {
         opened: &[OwnedFd],
         env: &[(String, String)],
     ) -> Result<Self, Refusal> {
-        let cannot = |why: &dyn std::fmt::Display| Refusal::new(format!("cannot be given its folders: {why}"));
+        let cannot =
+            |why: &dyn std::fmt::Display| Refusal::new(format!("cannot be given its folders: {why}"));
         if dirs.len() != opened.len() {
             return Err(cannot(&format_args!("{} of them are open, not {}", opened.len(), dirs.len())));
         }

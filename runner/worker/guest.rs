@@ -155,10 +155,8 @@ impl Guest {
         };
         (record.wall, record.cpu) = clocks.stop();
         record.peak_memory = if self.meta { store.data().limiter.peak_memory() } else { 0 };
-        let lacked = Lacked {
-            memory: store.data().limiter.refused(),
-            access: store.data_mut().denied.take(),
-        };
+        let lacked =
+            Lacked { memory: store.data().limiter.refused(), access: store.data_mut().denied.take() };
         // What is not kept ends what the guest still holds before its output is taken.
         self.kept = Some(store).filter(|_| self.isolation == Isolation::Worker && leaves_whole(&called));
         record.end = match called {

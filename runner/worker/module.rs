@@ -57,7 +57,13 @@ impl Program {
             .flatten();
         let functions =
             exports.iter().map(|name| Function::find(module, name, integers)).collect::<Result<_, _>>()?;
-        Ok(Self { pre, waiting: Waiting::start(imports, files), initialize, functions, arguments: Vec::new() })
+        Ok(Self {
+            pre,
+            waiting: Waiting::start(imports, files),
+            initialize,
+            functions,
+            arguments: Vec::new(),
+        })
     }
 
     /// The store's instance, which is made if there is none yet.

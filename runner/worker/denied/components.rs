@@ -14,7 +14,7 @@ use wasmtime_wasi::p2::bindings::sync::sockets::udp_create_socket::Host as _;
 use wasmtime_wasi::p2::{FsResult, SocketResult};
 use wasmtime_wasi::sockets::WasiSocketsView;
 
-use super::shown;
+use super::{Opened, opening, shown};
 use crate::worker::wasi::State;
 
 const FILES: &str = "wasi:filesystem/types@0.2.12";
@@ -56,8 +56,11 @@ pub(in crate::worker) fn watch_files(linker: &mut Linker<State>) -> wasmtime::Re
             DescriptorFlags,
         )| {
             let state = store.data_mut();
+            let writes = flags.contains(DescriptorFlags::WRITE)
+                || how.intersects(OpenFlags::CREATE | OpenFlags::TRUNCATE);
             let opened = open(&mut state.filesystem(), folder, follow, path.clone(), how, flags);
-            Ok((state.noted(opened, || format!("opening `{}`", shown(&path)))?,))
+            Ok((state
+                .noted(opened, || opening(&path, if writes { Opened::ToWrite } else { Opened::ToRead }))?,))
         },
     )?;
     watch!(files, "stat-at", Folder::stat_at, (follow: PathFlags, path: String), path => "looking at `{path}`");

@@ -1,16 +1,19 @@
 //! What plain modules are denied.
 
 use wasmtime::{AsContextMut, Caller, Extern, Linker};
-use wasmtime_wasi::p1::wasi_snapshot_preview1::{self as preview1, WasiSnapshotPreview1};
 use wasmtime_wasi::p1::WasiP1Ctx;
-use wasmtime_wasi::p1::types::{Errno, Fd, Filetype};
+use wasmtime_wasi::p1::types::{Errno, Fd, Filetype, Rights};
+use wasmtime_wasi::p1::wasi_snapshot_preview1::{self as preview1, WasiSnapshotPreview1};
 use wasmtime_wasi::runtime::in_tokio;
 use wiggle::{GuestMemory, GuestPtr};
 
-use super::{LONGEST_PATH, shown};
+use super::{LONGEST_PATH, Opened, opening, shown};
 use crate::worker::wasi::State;
 
 const MODULE: &str = "wasi_snapshot_preview1";
+
+/// Of the flags of `path_open`: that the file is made, or cut off, by opening it.
+const WRITING: i32 = 1 | 8;
 
 /// One function that takes a path or two, where they lie in memory, and how to call it if it is denied.
 macro_rules! watch {
@@ -86,23 +89,23 @@ fn open(
         in_tokio(refuse_special(wasi, memory, fd))
     })?;
     if is_denial(errno) {
-        let path = shown(&text(&mut caller, at, length));
-        caller.data_mut().deny(&format!("opening `{path}`"));
+        let writes = Rights::from_bits_truncate(rights.cast_unsigned()).contains(Rights::FD_WRITE)
+            || how & WRITING != 0;
+        let path = text(&mut caller, at, length);
+        caller.data_mut().deny(&opening(&path, if writes { Opened::ToWrite } else { Opened::ToRead }));
     }
     Ok(errno)
 }
 
 /// Closes what was opened unless it is a file or a folder.
-async fn refuse_special(
-    wasi: &mut WasiP1Ctx,
-    memory: &mut GuestMemory<'_>,
-    fd: Fd,
-) -> wasmtime::Result<i32> {
+async fn refuse_special(wasi: &mut WasiP1Ctx, memory: &mut GuestMemory<'_>, fd: Fd) -> wasmtime::Result<i32> {
     let kind = wasi.fd_fdstat_get(memory, fd).await.map(|stat| stat.fs_filetype);
     if matches!(kind, Ok(Filetype::RegularFile | Filetype::Directory)) {
         return Ok(number(Errno::Success));
     }
-    wasi.fd_close(memory, fd).await.map_err(|_| wasmtime::format_err!("a file that was opened cannot be closed"))?;
+    wasi.fd_close(memory, fd)
+        .await
+        .map_err(|_| wasmtime::format_err!("a file that was opened cannot be closed"))?;
     Ok(number(Errno::Perm))
 }
 
