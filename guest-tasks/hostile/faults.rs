@@ -7,8 +7,8 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant, SystemTime};
 use std::{env, fs, io, thread};
 
-use crate::{Hostile, files};
 use crate::bindings::exports::wasmpool::tests::hostile::Guest;
+use crate::{Hostile, files};
 
 /// How much memory grows by at a time.
 const PAGE: usize = 64 * 1024;

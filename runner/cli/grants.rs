@@ -170,6 +170,7 @@ fn repeated<'a>(names: &[&'a str]) -> Option<&'a str> {
 #[cfg(test)]
 mod tests {
     use clap::Parser;
+    use proptest::prelude::*;
 
     use super::*;
 
@@ -284,6 +285,20 @@ mod tests {
             "the names of folders and the environment take 32769 bytes, which is more than 32768",
             "put what is long into a file, and give its folder with `--dir`",
         );
+    }
+
+    proptest! {
+        #[test]
+        fn nothing_that_is_typed_makes_the_parsers_panic(text in "[a:rwo=/.\u{0}]{0,12}|\\PC{0,9}") {
+            let _ = folder(OsStr::new(&text));
+            let _ = variable(&text);
+        }
+
+        #[test]
+        fn whatever_a_folder_is_called_it_can_be_given(host in "[a:rwo./]{1,9}", guest in "[a-z/]{1,5}") {
+            let dir = folder(OsStr::new(&format!("{host}::{guest}:ro"))).unwrap();
+            prop_assert_eq!(dir, HostDir { host: host.into(), guest, access: Access::Read });
+        }
     }
 
     #[test]

@@ -69,7 +69,13 @@ pub(super) const GUEST: &str = "the BLAKE3 of the guest";
 
 /// What makes this job the one it is: all that says what its items are and how they end.
 fn key(plan: &Plan, bound: &Bound, guest: &GuestFile) -> Result<Key, Error> {
-    let Plan { limits, guest_limits, policy, integers, isolation, seed, meta, dirs, env, .. } = plan;
+    // What is left out changes how items are run and shown, and not how they end.
+    #[rustfmt::skip]
+    let Plan {
+        guest: _, export: _, input, integers, workers: _, chunk: _, window: _, ordered: _, merging: _, limits,
+        guest_limits, policy, isolation, seed, sandbox: _, dirs, env, compile_timeout: _, run_timeout: _, format: _,
+        output: _, meta, progress: _, stats: _, kept: _,
+    } = plan;
     let Limits { wall, cpu } = limits;
     let GuestLimits { memory, output, fuel } = guest_limits;
     let Policy { retries, crash_retries, at_most_once, fail_fast: _, max_items_per_worker: _ } = policy;
@@ -77,8 +83,8 @@ fn key(plan: &Plan, bound: &Bound, guest: &GuestFile) -> Result<Key, Error> {
     key.add("the version of wasmpool", env!("CARGO_PKG_VERSION"));
     key.add(GUEST, guest.digest()?);
     key.add("the function", bound.export.full_name());
-    key.add("the input", &plan.input);
-    if let Some((name, detail)) = detail(&plan.input, bound) {
+    key.add("the input", input);
+    if let Some((name, detail)) = detail(input, bound) {
         key.add(name, detail);
     }
     key.add("`--unsigned`", yes(*integers == Integers::Unsigned));

@@ -24,18 +24,14 @@ impl State {
     }
 }
 
-/// What a file is opened for.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Opened {
-    ToRead,
-    ToWrite,
+/// Opening a file, if it may be read.
+fn opening(path: &str) -> String {
+    format!("opening `{}`", shown(path))
 }
 
-fn opening(path: &str, opened: Opened) -> String {
-    match opened {
-        Opened::ToRead => format!("opening `{}`", shown(path)),
-        Opened::ToWrite => format!("writing to `{}`", shown(path)),
-    }
+/// Opening a file, if it may be changed.
+fn writing(path: &str) -> String {
+    format!("writing to `{}`", shown(path))
 }
 
 /// A path of the guest's making, as part of a line.

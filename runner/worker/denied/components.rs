@@ -11,10 +11,10 @@ use wasmtime_wasi::p2::bindings::sync::filesystem::types::{
     DescriptorFlags, DescriptorType, HostDescriptor, NewTimestamp, OpenFlags, PathFlags,
 };
 use wasmtime_wasi::p2::bindings::sync::sockets::udp_create_socket::Host as _;
-use wasmtime_wasi::p2::{FsResult, SocketResult};
+use wasmtime_wasi::p2::{FsError, FsResult, SocketResult};
 use wasmtime_wasi::sockets::WasiSocketsView;
 
-use super::{Opened, opening, shown};
+use super::{opening, shown, writing};
 use crate::worker::wasi::State;
 
 const FILES: &str = "wasi:filesystem/types@0.2.12";
@@ -59,19 +59,25 @@ pub(in crate::worker) fn watch_files(linker: &mut Linker<State>) -> wasmtime::Re
             let writes = flags.contains(DescriptorFlags::WRITE)
                 || how.intersects(OpenFlags::CREATE | OpenFlags::TRUNCATE);
             let opened = open(&mut state.filesystem(), folder, follow, path.clone(), how, flags);
-            Ok((state
-                .noted(opened, || opening(&path, if writes { Opened::ToWrite } else { Opened::ToRead }))?,))
+            let asked = || if writes { writing(&path) } else { opening(&path) };
+            Ok((state.noted(opened, asked)?,))
         },
     )?;
-    watch!(files, "stat-at", Folder::stat_at, (follow: PathFlags, path: String), path => "looking at `{path}`");
-    watch!(files, "readlink-at", Folder::readlink_at, (path: String), path => "reading the link `{path}`");
-    watch!(files, "create-directory-at", Folder::create_directory_at, (path: String), path => "making the folder `{path}`");
-    watch!(files, "remove-directory-at", Folder::remove_directory_at, (path: String), path => "removing the folder `{path}`");
-    watch!(files, "unlink-file-at", Folder::unlink_file_at, (path: String), path => "removing `{path}`");
+    watch!(files, "stat-at", Folder::stat_at, (follow: PathFlags, path: String),
+        path => "looking at `{path}`");
+    watch!(files, "readlink-at", Folder::readlink_at, (path: String),
+        path => "reading the link `{path}`");
+    watch!(files, "create-directory-at", Folder::create_directory_at, (path: String),
+        path => "making the folder `{path}`");
+    watch!(files, "remove-directory-at", Folder::remove_directory_at, (path: String),
+        path => "removing the folder `{path}`");
+    watch!(files, "unlink-file-at", Folder::unlink_file_at, (path: String),
+        path => "removing `{path}`");
     watch!(files, "set-times-at", Folder::set_times_at,
         (follow: PathFlags, path: String, accessed: NewTimestamp, changed: NewTimestamp),
         path => "setting the times of `{path}`");
-    watch!(files, "symlink-at", Folder::symlink_at, (old: String, new: String), old, new => "linking `{old}` as `{new}`");
+    watch!(files, "symlink-at", Folder::symlink_at, (old: String, new: String),
+        old, new => "linking `{old}` as `{new}`");
     watch!(files, "link-at", Folder::link_at,
         (follow: PathFlags, old: String, other: Resource<Descriptor>, new: String),
         old, new => "linking `{old}` as `{new}`");
@@ -95,7 +101,7 @@ fn open(
     match files.get_type(Resource::new_borrow(opened.rep()))? {
         DescriptorType::RegularFile | DescriptorType::Directory => Ok(opened),
         _ => {
-            HostDescriptor::drop(files, opened).map_err(wasmtime_wasi::p2::FsError::trap)?;
+            HostDescriptor::drop(files, opened).map_err(FsError::trap)?;
             Err(ErrorCode::NotPermitted.into())
         }
     }

@@ -7,7 +7,7 @@ use wasmtime_wasi::p1::wasi_snapshot_preview1::{self as preview1, WasiSnapshotPr
 use wasmtime_wasi::runtime::in_tokio;
 use wiggle::{GuestMemory, GuestPtr};
 
-use super::{LONGEST_PATH, Opened, opening, shown};
+use super::{LONGEST_PATH, opening, shown, writing};
 use crate::worker::wasi::State;
 
 const MODULE: &str = "wasi_snapshot_preview1";
@@ -92,7 +92,7 @@ fn open(
         let writes = Rights::from_bits_truncate(rights.cast_unsigned()).contains(Rights::FD_WRITE)
             || how & WRITING != 0;
         let path = text(&mut caller, at, length);
-        caller.data_mut().deny(&opening(&path, if writes { Opened::ToWrite } else { Opened::ToRead }));
+        caller.data_mut().deny(&if writes { writing(&path) } else { opening(&path) });
     }
     Ok(errno)
 }
