@@ -23,7 +23,7 @@ endif
 CARGO_FLAGS := --release --locked
 
 # Guests are a workspace of their own, with a target folder of its own.
-GUESTS := primes text tour hello hostile
+GUESTS := primes text tour hello files hostile
 WASM := wasm32-wasip1
 GUEST_TARGET_DIR := $(CARGO_TARGET_DIR)/guests
 GUEST_CARGO := CARGO_TARGET_DIR=$(GUEST_TARGET_DIR) cargo

@@ -43,6 +43,11 @@ pub enum Outcome {
         /// What was expected, what was found, and where.
         error: String,
     },
+    /// The guest asked for something that it may not have, and failed then.
+    Denied {
+        /// What it asked for, and how that ended it.
+        error: String,
+    },
     /// The worker that ran the item died, and the worker that tried it again died too.
     Crash {
         /// How the last of them ended.
@@ -256,6 +261,7 @@ impl Outcome {
             Self::Memory { .. } => "memory",
             Self::Output { .. } => "output",
             Self::Input { .. } => "input",
+            Self::Denied { .. } => "denied",
             Self::Crash { .. } => "crash",
             Self::Protocol { .. } => "protocol",
             Self::Cancelled => "cancelled",
@@ -273,6 +279,7 @@ impl Outcome {
             | Self::Memory { .. }
             | Self::Output { .. }
             | Self::Input { .. }
+            | Self::Denied { .. }
             | Self::Crash { .. }
             | Self::Protocol { .. }
             | Self::Cancelled => None,
@@ -287,6 +294,7 @@ impl Outcome {
             | Self::Memory { error, .. }
             | Self::Output { error }
             | Self::Input { error }
+            | Self::Denied { error }
             | Self::Protocol { error } => Some(error),
             Self::Ok(_) | Self::Exit { .. } | Self::Timeout { .. } | Self::Crash { .. } | Self::Cancelled => {
                 None

@@ -172,7 +172,10 @@ fn append_outcome(outcome: &Outcome, out: &mut Vec<u8>) {
             append_member("bytes", bytes, out);
             append_member("error", error, out);
         }
-        Outcome::Output { error } | Outcome::Input { error } | Outcome::Protocol { error } => {
+        Outcome::Output { error }
+        | Outcome::Input { error }
+        | Outcome::Denied { error }
+        | Outcome::Protocol { error } => {
             append_member("error", error, out);
         }
         Outcome::Crash { end: WorkerEnd::Exited(code) } => append_member("code", code, out),
@@ -365,11 +368,12 @@ mod tests {
     }
 
     #[test]
-    fn bad_output_bad_input_and_a_broken_protocol_have_an_error() {
+    fn whatever_is_told_in_words_has_an_error() {
         let error = || "why \u{1b}".to_owned();
         for (outcome, status) in [
             (Outcome::Output { error: error() }, "output"),
             (Outcome::Input { error: error() }, "input"),
+            (Outcome::Denied { error: error() }, "denied"),
             (Outcome::Protocol { error: error() }, "protocol"),
         ] {
             let expected = format!(r#"{{"v":1,"index":18,"status":"{status}","error":"why \u001b"}}"#);

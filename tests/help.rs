@@ -94,6 +94,8 @@ fn every_flag_in_the_help_is_taken() {
                 "--retries" => "primes.wasm --range 0..10 --retries 1",
                 "--crash-retries" => "primes.wasm --range 0..10 --crash-retries 2",
                 "--at-most-once" => "primes.wasm --range 0..10 --at-most-once",
+                "--dir" => "files.wasm count-lines --item d/notes.txt --dir d",
+                "--env" => "primes.wasm --range 0..10 --env A=1",
                 "--fail-fast" => "primes.wasm --range 0..10 --fail-fast",
                 "--max-items-per-worker" => "primes.wasm --range 0..10 --max-items-per-worker 3",
                 "--memory" => "primes.wasm --range 0..10 --memory 64MiB",
@@ -129,6 +131,7 @@ fn every_flag_in_the_help_is_taken() {
             wasmpool(command)
                 .args(arguments)
                 .file("notes.txt", "some words\n")
+                .file("d/notes.txt", "some words\n")
                 .file("items.jsonl", "[1,2]\n")
                 .wat("same.wasm", r#"(module (func (export "f") (param i64) (result i64) local.get 0))"#)
                 .stdout_is(|stdout| !stdout.is_empty())

@@ -16,6 +16,8 @@
 //! | `policies.rs` | items that are run again or cancelled, ends of runs that were asked for, bounds of the host's memory |
 //! | `limits.rs` | memory, output and fuel: items up to their limits and beyond; runs that are the same every time |
 //! | `guests.rs` | guests that try what guests should not: what they get, and what they do not |
+//! | `folders.rs` | folders and an environment that guests are given, and what is denied to them |
+//! | `escapes.rs` | guests that try to get out of their folders, or to do there what they may not |
 //! | `errors.rs` | bad usage, guests and inputs: the texts and the exit codes |
 //! | `pauses.rs` | runs that are stopped and go on: Ctrl-Z and `fg` |
 //! | `cache.rs` | compiled guests that are kept, and refused where they could be anybody's; `wasmpool cache` |
@@ -44,8 +46,10 @@ mod call;
 mod catalogue;
 mod documents;
 mod errors;
+mod escapes;
 mod fake_worker;
 mod faults;
+mod folders;
 mod guests;
 mod harness;
 mod help;

@@ -7,8 +7,8 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant, SystemTime};
 use std::{env, fs, io, thread};
 
-use crate::Hostile;
 use crate::bindings::exports::wasmpool::tests::hostile::Guest;
+use crate::{Hostile, files};
 
 /// How much memory grows by at a time.
 const PAGE: usize = 64 * 1024;
@@ -142,6 +142,22 @@ impl Guest for Hostile {
 
     fn read_file(path: String) -> String {
         fs::read_to_string(path).unwrap_or_else(|error| error.to_string())
+    }
+
+    fn try_file(way: String, path: String, other: String) -> String {
+        files::attempt(&way, &path, &other).map_or_else(|error| error.to_string(), |()| "done".to_owned())
+    }
+
+    fn open_many(path: String, most: u32) -> (u32, String) {
+        files::open_many(&path, most)
+    }
+
+    fn fill_file(path: String, bytes: u64) -> (u64, String) {
+        files::fill(&path, bytes)
+    }
+
+    fn read_until(path: String, other: String) -> (u64, u64, u64) {
+        files::read_until(&path, &other)
     }
 
     fn environment() -> Vec<(String, String)> {

@@ -5,6 +5,7 @@
 
 mod echo;
 mod faults;
+mod files;
 
 wasmpool_guest::world!("hostile.wit", "hostile-guest", Hostile);
 

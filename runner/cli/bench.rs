@@ -10,6 +10,7 @@ use std::slice;
 use clap::Args;
 
 use super::figures::{Figures, Format, Run};
+use super::grants::{GrantArgs, Grants};
 use super::input::{InputArgs, RunningArgs};
 use super::job::{self, Place, Runs};
 use super::limits::LimitArgs;
@@ -71,6 +72,8 @@ pub(super) struct BenchArgs {
     #[command(flatten)]
     running: RunningArgs,
     #[command(flatten)]
+    grants: GrantArgs,
+    #[command(flatten)]
     limits: LimitArgs,
     #[command(flatten)]
     protection: ProtectionArgs,
@@ -108,7 +111,11 @@ impl BenchArgs {
         let input = self.input.kind()?;
         refuse_if_read_once(&input)?;
         let workers = workers(&self.workers, usable_cpus, input.most_items())?;
-        self.running.check_seed(self.limits.seed()?)?;
+        let seed = self.limits.seed()?;
+        self.running.check_seed(seed)?;
+        let grants = self.grants.grants(seed)?;
+        let policy = Policy { crash_retries: grants.crash_retries(), ..Policy::default() };
+        let Grants { dirs, env } = grants;
         let plan = Plan {
             guest: self.guest,
             export: self.export,
@@ -121,12 +128,12 @@ impl BenchArgs {
             merging: Merging::Auto,
             limits: self.limits.limits()?,
             guest_limits: self.limits.guest_limits()?,
-            policy: Policy::default(),
+            policy,
             isolation: self.running.isolation(),
-            seed: self.limits.seed()?,
+            seed,
             sandbox: self.protection.mode(),
-            dirs: Vec::new(),
-            env: Vec::new(),
+            dirs,
+            env,
             compile_timeout: self.limits.compile_timeout()?,
             run_timeout: None,
             format: sink::Format::Jsonl,

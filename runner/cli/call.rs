@@ -5,6 +5,7 @@ use std::path::PathBuf;
 
 use clap::Args;
 
+use super::grants::{GrantArgs, Grants};
 use super::input::integers;
 use super::limits::LimitArgs;
 use super::protection::ProtectionArgs;
@@ -27,6 +28,8 @@ pub(super) struct CallArgs {
     arguments: Vec<String>,
 
     #[command(flatten)]
+    grants: GrantArgs,
+    #[command(flatten)]
     limits: LimitArgs,
     #[command(flatten)]
     protection: ProtectionArgs,
@@ -41,6 +44,10 @@ pub(super) struct CallArgs {
 impl CallArgs {
     /// What these arguments mean.
     pub(super) fn plan(self) -> Result<Plan, Error> {
+        let seed = self.limits.seed()?;
+        let grants = self.grants.grants(seed)?;
+        let policy = Policy { crash_retries: grants.crash_retries(), ..Policy::default() };
+        let Grants { dirs, env } = grants;
         Ok(Plan {
             guest: self.guest,
             export: Some(self.export),
@@ -53,12 +60,12 @@ impl CallArgs {
             merging: Merging::Never,
             limits: self.limits.limits()?,
             guest_limits: self.limits.guest_limits()?,
-            policy: Policy::default(),
+            policy,
             isolation: Isolation::Item,
-            seed: self.limits.seed()?,
+            seed,
             sandbox: self.protection.mode(),
-            dirs: Vec::new(),
-            env: Vec::new(),
+            dirs,
+            env,
             compile_timeout: self.limits.compile_timeout()?,
             run_timeout: None,
             format: self.format,

@@ -212,7 +212,13 @@ pub(super) fn options(plan: &Plan, pauser: Pauser) -> Result<pool::Options, Erro
 fn open_dir(HostDir { host, guest: _, access }: &HostDir) -> Result<Folder, Error> {
     Folder::open(host, *access).map_err(|source| Error::Input {
         name: format!("the folder `{}`", host.display()),
-        hint: None,
+        hint: match source.kind() {
+            io::ErrorKind::NotADirectory => {
+                Some("`--dir` gives a whole folder: name the one that it is in".into())
+            }
+            io::ErrorKind::NotFound => Some("`--dir` makes no folder: make it first".into()),
+            _ => None,
+        },
         source,
     })
 }

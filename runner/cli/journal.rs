@@ -11,7 +11,7 @@ use crate::guest::Integers;
 use crate::guest_file::GuestFile;
 use crate::journal::{Invocation, Joblog, JoblogMode, Journal, Key, Mode};
 use crate::limits::{GuestLimits, Isolation, Limits, Policy};
-use crate::plan::{Bound, InputKind, JournalFile, Kept, Plan};
+use crate::plan::{Bound, HostDir, InputKind, JournalFile, Kept, Plan};
 use crate::source::{LineEnd, NameEnd};
 
 /// What is written down as items end.
@@ -72,7 +72,13 @@ pub(super) const GUEST: &str = "the BLAKE3 of the guest";
 
 /// What makes this job the one it is: all that says what its items are and how they end.
 fn key(plan: &Plan, bound: &Bound, guest: &GuestFile) -> Result<Key, Error> {
-    let Plan { limits, guest_limits, policy, integers, isolation, seed, meta, .. } = plan;
+    // What is left out changes how items are run and shown, and not how they end.
+    #[rustfmt::skip]
+    let Plan {
+        guest: _, export: _, input, integers, workers: _, chunk: _, window: _, ordered: _, merging: _, limits,
+        guest_limits, policy, isolation, seed, sandbox: _, dirs, env, compile_timeout: _, run_timeout: _, format: _,
+        output: _, meta, progress: _, stats: _, kept: _,
+    } = plan;
     let Limits { wall, cpu } = limits;
     let GuestLimits { memory, output, fuel } = guest_limits;
     let Policy { retries, crash_retries, at_most_once, fail_fast: _, max_items_per_worker: _ } = policy;
@@ -80,8 +86,8 @@ fn key(plan: &Plan, bound: &Bound, guest: &GuestFile) -> Result<Key, Error> {
     key.add("the version of wasmpool", env!("CARGO_PKG_VERSION"));
     key.add(GUEST, guest.digest()?);
     key.add("the function", bound.export.full_name());
-    key.add("the input", &plan.input);
-    if let Some((name, detail)) = detail(&plan.input, bound) {
+    key.add("the input", input);
+    if let Some((name, detail)) = detail(input, bound) {
         key.add(name, detail);
     }
     key.add("`--unsigned`", yes(*integers == Integers::Unsigned));
@@ -102,6 +108,9 @@ fn key(plan: &Plan, bound: &Bound, guest: &GuestFile) -> Result<Key, Error> {
     );
     key.add("`--deterministic`", number(*seed));
     key.add("`--meta`", yes(*meta));
+    key.add("`--dir`", folders(dirs)?);
+    key.add("`--env`", names(env));
+    key.add("the digest of what `--env` gives", digest(env));
     Ok(key)
 }
 
@@ -117,6 +126,41 @@ fn detail(input: &InputKind, bound: &Bound) -> Option<(&'static str, String)> {
         InputKind::Files { ends, .. } => Some(("`--null`", yes(*ends == NameEnd::Nul).to_owned())),
         InputKind::Jsonl(_) | InputKind::Items(_) | InputKind::Arguments(_) => None,
     }
+}
+
+/// Each folder: where it is, what the guest calls it and what it may do there.
+fn folders(dirs: &[HostDir]) -> Result<String, Error> {
+    let texts = dirs.iter().map(|HostDir { host, guest, access }| {
+        let place = std::path::absolute(host).map_err(|source| Error::Input {
+            name: format!("the folder `{}`", host.display()),
+            hint: None,
+            source,
+        })?;
+        Ok(format!("{place:?} as {guest:?}, {}", access.name()))
+    });
+    Ok(listed(&texts.collect::<Result<Vec<_>, _>>()?))
+}
+
+fn names(env: &[(String, String)]) -> String {
+    listed(&env.iter().map(|(name, _)| name.as_str()).collect::<Vec<_>>())
+}
+
+/// What tells these values from others, and nothing about them: they may be secrets.
+fn digest(env: &[(String, String)]) -> String {
+    if env.is_empty() {
+        return "none".to_owned();
+    }
+    let mut hasher = blake3::Hasher::new();
+    for text in env.iter().flat_map(|(name, value)| [name, value]) {
+        hasher.update(&(text.len() as u64).to_le_bytes());
+        hasher.update(text.as_bytes());
+    }
+    hasher.finalize().to_hex()[..16].to_owned()
+}
+
+fn listed(texts: &[impl AsRef<str>]) -> String {
+    let texts: Vec<_> = texts.iter().map(AsRef::as_ref).collect();
+    if texts.is_empty() { "none".to_owned() } else { texts.join("; ") }
 }
 
 fn yes(is_given: bool) -> &'static str {

@@ -19,6 +19,7 @@ mod completions;
 mod doctor;
 mod exit;
 mod figures;
+mod grants;
 mod input;
 mod inspect;
 mod job;

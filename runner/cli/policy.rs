@@ -4,12 +4,10 @@ use std::time::Duration;
 
 use clap::Args;
 
+use super::grants::Grants;
 use super::parse;
 use crate::error::Error;
 use crate::limits::Policy;
-
-/// How often an item that takes its worker with it is run again, unless something else is said.
-const CRASH_RETRIES: u32 = 1;
 
 /// How failures are met.
 #[derive(Debug, Args)]
@@ -24,7 +22,7 @@ pub(super) struct PolicyArgs {
         hide_short_help = true
     )]
     retries: String,
-    /// How often an item that takes its worker with it is run again [default: 1]
+    /// How often an item that takes its worker with it is run again [default: 1; 0 with a folder that may be written to]
     #[arg(long, allow_negative_numbers = true, value_name = "N", hide_short_help = true)]
     crash_retries: Option<String>,
     /// Never start an item a second time, whatever becomes of it
@@ -55,8 +53,8 @@ pub(super) struct PolicyArgs {
 }
 
 impl PolicyArgs {
-    /// What becomes of items that fail.
-    pub(super) fn policy(&self) -> Result<Policy, Error> {
+    /// What becomes of items that fail, of a guest that is given this.
+    pub(super) fn policy(&self, grants: &Grants) -> Result<Policy, Error> {
         let retries = parse::number("--retries", &self.retries)?;
         let crash_retries = self.crash_retries.as_ref();
         let crash_retries = crash_retries.map(|n| parse::number("--crash-retries", n)).transpose()?;
@@ -64,12 +62,13 @@ impl PolicyArgs {
             only_none("--retries", Some(retries))?;
             only_none("--crash-retries", crash_retries)?;
         }
+        let crash_retries = crash_retries.unwrap_or_else(|| grants.crash_retries());
         let fail_fast = self.fail_fast.as_ref().map(|n| parse::count("--fail-fast", n)).transpose()?;
         let most = self.max_items_per_worker.as_ref();
         let most = most.map(|n| parse::count("--max-items-per-worker", n)).transpose()?;
         Ok(Policy {
             retries,
-            crash_retries: if self.at_most_once { 0 } else { crash_retries.unwrap_or(CRASH_RETRIES) },
+            crash_retries: if self.at_most_once { 0 } else { crash_retries },
             at_most_once: self.at_most_once,
             fail_fast,
             max_items_per_worker: most,

@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 
 use clap::Args;
 
+use super::grants::{GrantArgs, Grants};
 use super::input::{InputArgs, RunningArgs};
 use super::journal::JournalArgs;
 use super::limits::LimitArgs;
@@ -50,6 +51,8 @@ pub(super) struct RunArgs {
     workers: String,
     #[command(flatten)]
     running: RunningArgs,
+    #[command(flatten)]
+    grants: GrantArgs,
     #[command(flatten)]
     limits: LimitArgs,
     #[command(flatten)]
@@ -98,7 +101,11 @@ impl RunArgs {
         let merging = merging(self.each, self.merge);
         let input = self.input.kind()?;
         let workers = parse::workers(&self.workers, usable_cpus)?;
-        self.running.check_seed(self.limits.seed()?)?;
+        let seed = self.limits.seed()?;
+        self.running.check_seed(seed)?;
+        let grants = self.grants.grants(seed)?;
+        let policy = self.policy.policy(&grants)?;
+        let Grants { dirs, env } = grants;
         Ok(Plan {
             guest: self.guest,
             export: self.export,
@@ -111,12 +118,12 @@ impl RunArgs {
             merging,
             limits: self.limits.limits()?,
             guest_limits: self.limits.guest_limits()?,
-            policy: self.policy.policy()?,
+            policy,
             isolation: self.running.isolation(),
-            seed: self.limits.seed()?,
+            seed,
             sandbox: self.protection.mode(),
-            dirs: Vec::new(),
-            env: Vec::new(),
+            dirs,
+            env,
             compile_timeout: self.limits.compile_timeout()?,
             run_timeout: self.policy.run_timeout()?,
             format: self.format,
@@ -147,8 +154,8 @@ mod tests {
     use crate::guest::Integers;
     use crate::journal::Mode;
     use crate::limits::{GuestLimits, Isolation, Limits, Policy};
-    use crate::plan::{InputKind, JournalFile, Kept};
-    use crate::sandbox;
+    use crate::plan::{HostDir, InputKind, JournalFile, Kept};
+    use crate::sandbox::{self, Access};
 
     #[derive(Parser)]
     struct Only {
@@ -227,6 +234,14 @@ mod tests {
             plan.policy.at_most_once = true;
             plan.policy.crash_retries = 0;
         });
+        check("--dir data:rw", |plan| {
+            plan.dirs = vec![HostDir { host: "data".into(), guest: "data".into(), access: Access::Write }];
+            plan.policy.crash_retries = 0;
+        });
+        check("--dir data::in", |plan| {
+            plan.dirs = vec![HostDir { host: "data".into(), guest: "in".into(), access: Access::Read }];
+        });
+        check("--env A=1", |plan| plan.env = vec![("A".into(), "1".into())]);
         check("--fail-fast", |plan| plan.policy.fail_fast = NonZero::new(1));
         check("--fail-fast=9", |plan| plan.policy.fail_fast = NonZero::new(9));
         check("--max-items-per-worker 5", |plan| plan.policy.max_items_per_worker = NonZero::new(5));
@@ -245,6 +260,12 @@ mod tests {
         check("--format jsonl", |plan| plan.format = Format::Jsonl);
         check("--meta", |plan| plan.meta = true);
         check("--progress plain", |plan| plan.progress = Progress::Plain);
+    }
+
+    #[test]
+    fn crashes_in_a_folder_that_is_written_to_are_forgiven_if_that_is_asked_for() {
+        let plan = plan("--range 0..99 --dir data:rw --crash-retries 1").unwrap();
+        assert_eq!(plan.policy.crash_retries, 1);
     }
 
     #[test]

@@ -160,6 +160,7 @@ fn exit(outcome: &Outcome) -> (i32, i32) {
         | Outcome::Memory { .. }
         | Outcome::Output { .. }
         | Outcome::Input { .. }
+        | Outcome::Denied { .. }
         | Outcome::Protocol { .. } => (1, 0),
     }
 }

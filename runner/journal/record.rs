@@ -76,6 +76,7 @@ enum How<'a> {
     Exited(i32),
     Signalled(i32),
     Protocol(&'a str),
+    Denied(&'a str),
 }
 
 /// The body for the key of a job.
@@ -200,6 +201,7 @@ impl<'a> How<'a> {
             Outcome::Crash { end: WorkerEnd::Exited(code) } => Self::Exited(*code),
             Outcome::Crash { end: WorkerEnd::Signalled(signal) } => Self::Signalled(*signal),
             Outcome::Protocol { error } => Self::Protocol(error),
+            Outcome::Denied { error } => Self::Denied(error),
             Outcome::Cancelled => return None,
         })
     }
@@ -218,6 +220,7 @@ impl<'a> How<'a> {
             Self::Exited(code) => Outcome::Crash { end: WorkerEnd::Exited(code) },
             Self::Signalled(signal) => Outcome::Crash { end: WorkerEnd::Signalled(signal) },
             Self::Protocol(error) => Outcome::Protocol { error: error.to_owned() },
+            Self::Denied(error) => Outcome::Denied { error: error.to_owned() },
         })
     }
 }

@@ -392,6 +392,7 @@ fn any_outcome() -> impl Strategy<Value = Outcome> {
             .prop_map(|(bytes, error)| { Outcome::Memory { limit: MemoryLimit::Process, bytes, error } }),
         text().prop_map(|error| Outcome::Output { error }),
         text().prop_map(|error| Outcome::Input { error }),
+        text().prop_map(|error| Outcome::Denied { error }),
         any::<i32>().prop_map(|code| Outcome::Crash { end: WorkerEnd::Exited(code) }),
         any::<i32>().prop_map(|signal| Outcome::Crash { end: WorkerEnd::Signalled(signal) }),
         text().prop_map(|error| Outcome::Protocol { error }),

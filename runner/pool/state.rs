@@ -433,6 +433,7 @@ impl WorkerState {
             CallEnd::Exit { code } => Outcome::Exit { code },
             CallEnd::Output { error } => Outcome::Output { error: error.to_owned() },
             CallEnd::Input { error } => Outcome::Input { error: error.to_owned() },
+            CallEnd::Denied { error } => Outcome::Denied { error: error.to_owned() },
         })
     }
 

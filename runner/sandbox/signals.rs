@@ -6,11 +6,12 @@ use std::io;
 
 use nix::sys::signal::{SaFlags, SigAction, SigHandler, SigSet, Signal, raise, sigaction};
 
-/// Blocks no signal and gives each its default effect, except that a pipe without reader is an error of the write.
+/// Blocks no signal and gives each its default effect, except that a pipe without reader and a file that may not get
+/// larger are errors of the write.
 pub(super) fn reset() -> io::Result<()> {
     for signal in Signal::iterator() {
         let handler = match signal {
-            Signal::SIGPIPE => SigHandler::SigIgn,
+            Signal::SIGPIPE | Signal::SIGXFSZ => SigHandler::SigIgn,
             // Nobody can change the first two. The others are the standard library's, for its word about an exhausted
             // stack, and nobody's to ignore: a fault cannot be.
             Signal::SIGKILL | Signal::SIGSTOP | Signal::SIGSEGV | Signal::SIGBUS => continue,

@@ -56,6 +56,7 @@ impl Csv {
             | Outcome::Memory { .. }
             | Outcome::Output { .. }
             | Outcome::Input { .. }
+            | Outcome::Denied { .. }
             | Outcome::Crash { .. }
             | Outcome::Protocol { .. }
             | Outcome::Cancelled => vec![text(""); self.values.count()],

@@ -70,6 +70,7 @@ impl<W: Write> Merged<W> {
             | Outcome::Memory { .. }
             | Outcome::Output { .. }
             | Outcome::Input { .. }
+            | Outcome::Denied { .. }
             | Outcome::Crash { .. }
             | Outcome::Protocol { .. }
             | Outcome::Cancelled => {

@@ -27,7 +27,10 @@ pub(super) fn reason(outcome: &Outcome) -> String {
         Outcome::Trap { kind, error } if error.is_empty() => kind.name().to_owned(),
         // The status before it has said that it is a trap.
         Outcome::Trap { error, .. } => error.strip_prefix("wasm trap: ").unwrap_or(error).to_owned(),
-        Outcome::Output { error } | Outcome::Input { error } | Outcome::Protocol { error } => error.clone(),
+        Outcome::Output { error }
+        | Outcome::Input { error }
+        | Outcome::Denied { error }
+        | Outcome::Protocol { error } => error.clone(),
         Outcome::Exit { code } => format!("the guest exited with code {code}"),
         Outcome::Timeout { limit: TimeLimit::Wall(after) } => {
             format!("killed after {} ms", milliseconds(*after))
@@ -97,6 +100,7 @@ mod tests {
             ),
             (Outcome::Output { error: error() }, "why"),
             (Outcome::Input { error: error() }, "why"),
+            (Outcome::Denied { error: error() }, "why"),
             (Outcome::Crash { end: WorkerEnd::Signalled(9) }, "the worker was killed by SIGKILL"),
             (Outcome::Protocol { error: error() }, "why"),
             (Outcome::Cancelled, "the run ended before the item could"),

@@ -97,6 +97,7 @@ impl Tree {
             | Outcome::Memory { .. }
             | Outcome::Output { .. }
             | Outcome::Input { .. }
+            | Outcome::Denied { .. }
             | Outcome::Crash { .. }
             | Outcome::Protocol { .. }
             | Outcome::Cancelled => {

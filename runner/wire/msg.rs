@@ -228,7 +228,8 @@ impl Report<'_> {
             | CallEnd::OutOfFuel
             | CallEnd::Exit { .. }
             | CallEnd::Output { .. }
-            | CallEnd::Input { .. } => 0,
+            | CallEnd::Input { .. }
+            | CallEnd::Denied { .. } => 0,
         };
         value + self.stdout.len() + self.stderr.len()
     }
@@ -240,7 +241,8 @@ impl Report<'_> {
             CallEnd::Trap { error, .. }
             | CallEnd::Memory { error, .. }
             | CallEnd::Output { error }
-            | CallEnd::Input { error } => error.len(),
+            | CallEnd::Input { error }
+            | CallEnd::Denied { error } => error.len(),
             CallEnd::Ok(_) | CallEnd::OutOfFuel | CallEnd::Exit { .. } => 0,
         };
         self.output_len() + error + self.backtrace.len()
@@ -281,6 +283,11 @@ pub enum CallEnd<'a> {
     /// The item does not fit the function.
     Input {
         /// What was expected, what was found, and where.
+        error: &'a str,
+    },
+    /// It asked for something that it may not have, and then it trapped or ended itself with a code other than 0.
+    Denied {
+        /// What it asked for, and how that ended it.
         error: &'a str,
     },
 }

@@ -7,7 +7,7 @@ use wasmtime::{Engine, Store};
 use super::bytes::{self, Returned};
 use super::guest::Stop;
 use super::value::{self, Shape};
-use super::wasi::{self, Instance, State, Waiting};
+use super::wasi::{self, Files, Instance, State, Waiting};
 use super::{Refusal, validate};
 use crate::item::Input;
 use crate::outcome::TrapKind;
@@ -31,10 +31,15 @@ struct Function {
 
 impl Program {
     /// Links a component and finds the functions with these full names.
-    pub(super) fn new(engine: &Engine, component: &Component, exports: &[String]) -> Result<Self, Refusal> {
+    pub(super) fn new(
+        engine: &Engine,
+        component: &Component,
+        exports: &[String],
+        files: Files,
+    ) -> Result<Self, Refusal> {
         let imports = component.component_type().imports(engine).len() > 0;
         // All of WASI takes longer to define than a small guest takes to load.
-        let linker = if imports { wasi::component_linker(engine) } else { Ok(Linker::new(engine)) };
+        let linker = if imports { wasi::component_linker(engine, files) } else { Ok(Linker::new(engine)) };
         let linked = linker.and_then(|linker| linker.instantiate_pre(component));
         let pre = linked.map_err(|error| {
             Refusal::new(format!("cannot be linked: {}", validate::one_line(&format!("{error:#}"))))
@@ -44,7 +49,7 @@ impl Program {
         })?;
         let functions =
             exports.iter().map(|name| Function::find(component, name)).collect::<Result<_, _>>()?;
-        Ok(Self { pre, waiting: Waiting::start(imports), functions, arguments: Vec::new() })
+        Ok(Self { pre, waiting: Waiting::start(imports, files), functions, arguments: Vec::new() })
     }
 
     /// Calls an export in the store's instance and appends what it returns, as JSON, to `value`.

@@ -2,6 +2,7 @@
 
 use std::fmt;
 use std::fs::File;
+use std::os::fd::OwnedFd;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -10,11 +11,12 @@ use wasmtime::{Engine, Store};
 
 use super::engine::{Allocation, Backtraces, Purpose, engine};
 use super::fixed::Chance;
+use super::grants::Grants;
 use super::limits::Limiter;
 use super::load::{Code, load};
 use super::stdio::Capture;
 use super::trap::{self, Failure};
-use super::wasi::State;
+use super::wasi::{Files, State};
 use super::{Refusal, component, limits, module, validate};
 use crate::item::{Input, ItemIndex};
 use crate::limits::{CodeOptions, GuestLimits, Isolation};
@@ -27,6 +29,7 @@ pub struct Guest {
     engine: Engine,
     program: Program,
     capture: Arc<Capture>,
+    grants: Arc<Grants>,
     meta: bool,
     limits: GuestLimits,
     seed: Option<u64>,
@@ -79,6 +82,13 @@ pub(super) enum Stop {
     Broken(&'static str),
 }
 
+/// What a call asked for and did not get.
+struct Lacked {
+    memory: Option<MemoryLimit>,
+    /// As it is told.
+    access: Option<String>,
+}
+
 impl Stop {
     /// An instance without the export that its component has.
     pub(super) const NO_EXPORT: Self = Self::Broken("the instance does not have the export");
@@ -94,11 +104,11 @@ impl Guest {
     /// Maps compiled code and meets its imports. Runs no guest code, not even a start function.
     ///
     /// Opens files and maps memory that may be executed, and starts a thread if the guest imports anything: do it before the jail closes.
-    /// `code` must not change while it is mapped.
+    /// `code` must not change while it is mapped. `dirs` are the folders of [`Serve::dirs`].
     ///
     /// # Errors
     /// If the code is not this build's, an import is not met, or an export is not there.
-    pub fn load(code: &File, serve: &Serve) -> Result<Self, Refusal> {
+    pub fn load(code: &File, dirs: &[OwnedFd], serve: &Serve) -> Result<Self, Refusal> {
         let backtraces = if serve.meta { Backtraces::Capture } else { Backtraces::Omit };
         // Whether the code fits the pool is known when it has been tried.
         let options = CodeOptions { fuel: serve.limits.fuel.is_some(), deterministic: serve.seed.is_some() };
@@ -107,12 +117,13 @@ impl Guest {
             map(Allocation::Pool).or_else(|_| map(Allocation::OnDemand)).map_err(|error| {
                 Refusal::new(format!("{CANNOT_BE_LOADED}: {}", validate::one_line(&format!("{error:#}"))))
             })?;
+        let files = if serve.dirs.is_empty() { Files::None } else { Files::Some };
         let program = match code {
             Code::Component(code) => {
-                Program::Component(component::Program::new(&engine, &code, &serve.exports)?)
+                Program::Component(component::Program::new(&engine, &code, &serve.exports, files)?)
             }
             Code::Module(code) => {
-                Program::Module(module::Program::new(&engine, &code, &serve.exports, serve.integers)?)
+                Program::Module(module::Program::new(&engine, &code, &serve.exports, serve.integers, files)?)
             }
         };
         Engine::tls_eager_initialize();
@@ -123,6 +134,7 @@ impl Guest {
             engine,
             program,
             capture: Arc::new(Capture::new(max_output)),
+            grants: Arc::new(Grants::new(&serve.dirs, dirs, &serve.env)?),
             meta: serve.meta,
             limits: serve.limits,
             seed: serve.seed,
@@ -146,12 +158,13 @@ impl Guest {
         };
         (record.wall, record.cpu) = clocks.stop();
         record.peak_memory = if self.meta { store.data().limiter.peak_memory() } else { 0 };
-        let refused = store.data().limiter.refused();
+        let lacked =
+            Lacked { memory: store.data().limiter.refused(), access: store.data_mut().denied.take() };
         // What is not kept ends what the guest still holds before its output is taken.
         self.kept = Some(store).filter(|_| self.isolation == Isolation::Worker && leaves_whole(&called));
         record.end = match called {
             Ok(()) => End::Ok,
-            Err(stop) => End::Failed(record.fail(stop, refused)),
+            Err(stop) => End::Failed(record.fail(stop, &lacked)),
         };
         self.take_output(record);
     }
@@ -168,7 +181,8 @@ impl Guest {
 
     fn fresh_store(&self) -> Store<State> {
         let limiter = Limiter::new(self.limits.memory);
-        let mut store = Store::new(&self.engine, State::new(Arc::clone(&self.capture), limiter));
+        let state = State::new(Arc::clone(&self.capture), Arc::clone(&self.grants), limiter);
+        let mut store = Store::new(&self.engine, state);
         store.limiter(|state| &mut state.limiter);
         store.set_hostcall_fuel(usize::try_from(limits::handed_over(&self.limits)).unwrap_or(usize::MAX));
         store
@@ -217,6 +231,7 @@ impl CallRecord {
                 End::Failed(Failure::Exit { code }) => CallEnd::Exit { code: *code },
                 End::Failed(Failure::Output { error }) => CallEnd::Output { error },
                 End::Failed(Failure::Input { error }) => CallEnd::Input { error },
+                End::Failed(Failure::Denied { error }) => CallEnd::Denied { error },
             },
             stdout: &self.stdout,
             stderr: &self.stderr,
@@ -237,14 +252,15 @@ impl CallRecord {
         self.backtrace.clear();
     }
 
-    fn fail(&mut self, stop: Stop, refused: Option<MemoryLimit>) -> Failure {
+    fn fail(&mut self, stop: Stop, lacked: &Lacked) -> Failure {
         match stop {
             Stop::Input(error) => Failure::Input { error },
             Stop::Output(error) => Failure::Output { error },
             Stop::Broken(error) => Failure::Trap { kind: TrapKind::Other, error: error.to_owned() },
             Stop::Runtime(error, kind) => {
                 self.backtrace = trap::backtrace(&error);
-                trap::failure(&error, kind).after_refusal(refused)
+                let failure = trap::failure(&error, kind).after_refusal(lacked.memory);
+                failure.after_denial(lacked.access.as_deref())
             }
         }
     }

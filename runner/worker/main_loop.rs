@@ -306,7 +306,8 @@ fn refused_item(end: &CallEnd<'_>, item: ItemIndex, input: Input<'_>) -> Option<
         | CallEnd::Memory { .. }
         | CallEnd::OutOfFuel
         | CallEnd::Exit { .. }
-        | CallEnd::Output { .. } => return None,
+        | CallEnd::Output { .. }
+        | CallEnd::Denied { .. } => return None,
     };
     match input {
         Input::Arguments(_) | Input::Fold(_) => None,

@@ -10,9 +10,11 @@ pub mod value;
 
 mod bytes;
 mod component;
+mod denied;
 mod describe;
 mod engine;
 mod fixed;
+mod grants;
 mod limits;
 mod load;
 mod module;

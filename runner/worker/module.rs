@@ -5,7 +5,7 @@ use wasmtime::{Engine, InstancePre, Linker, Module, ModuleExport, Store, Val, Va
 
 use super::guest::Stop;
 use super::value::{self, Shape};
-use super::wasi::{self, Instance, State, Waiting};
+use super::wasi::{self, Files, Instance, State, Waiting};
 use super::{Refusal, validate};
 use crate::guest::Integers;
 use crate::item::Input;
@@ -37,9 +37,10 @@ impl Program {
         module: &Module,
         exports: &[String],
         integers: Integers,
+        files: Files,
     ) -> Result<Self, Refusal> {
         let imports = module.imports().len() > 0;
-        let linker = if imports { wasi::module_linker(engine) } else { Ok(Linker::new(engine)) };
+        let linker = if imports { wasi::module_linker(engine, files) } else { Ok(Linker::new(engine)) };
         let linked = linker.and_then(|linker| linker.instantiate_pre(module));
         let pre = linked.map_err(|error| {
             Refusal::new(format!("cannot be linked: {}", validate::one_line(&format!("{error:#}"))))
@@ -56,7 +57,13 @@ impl Program {
             .flatten();
         let functions =
             exports.iter().map(|name| Function::find(module, name, integers)).collect::<Result<_, _>>()?;
-        Ok(Self { pre, waiting: Waiting::start(imports), initialize, functions, arguments: Vec::new() })
+        Ok(Self {
+            pre,
+            waiting: Waiting::start(imports, files),
+            initialize,
+            functions,
+            arguments: Vec::new(),
+        })
     }
 
     /// The store's instance, which is made if there is none yet.

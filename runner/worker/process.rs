@@ -89,11 +89,11 @@ impl Loader for Process {
     }
 
     fn load(self, serve: &Serve) -> Result<(Serving, Enforced), Refusal> {
-        let Self { configured, guest, dirs: _ } = self;
+        let Self { configured, guest, dirs } = self;
         fds::check_sealed(&guest).map_err(cannot_be_read)?;
         // No instance is made ahead of the first item: its start function is the guest's code, and belongs to items and
         // their limits.
-        let loaded = configured.load(|| Guest::load(&guest, serve))?;
+        let loaded = configured.load(|| Guest::load(&guest, &dirs, serve))?;
         let allowance = serve.limits.memory.saturating_add(limits::overhead(&serve.limits));
         let (guest, enforced) = loaded.lock(Some(allowance)).map_err(cannot_be_locked)?;
         Ok((Serving { guest, record: CallRecord::default() }, enforced))

@@ -26,6 +26,8 @@ pub(super) enum Failure {
     Output { error: String },
     /// See [`CallEnd::Input`](crate::wire::msg::CallEnd::Input).
     Input { error: String },
+    /// See [`CallEnd::Denied`](crate::wire::msg::CallEnd::Denied).
+    Denied { error: String },
 }
 
 /// How the text of an error begins whose type the runtime keeps to itself.
@@ -66,15 +68,28 @@ impl Failure {
             (other, _) => other,
         }
     }
+
+    /// The same failure of a guest to which this was denied, if anything was: then that is why it gave up.
+    pub(super) fn after_denial(self, denied: Option<&str>) -> Self {
+        match (self, denied) {
+            (Self::Trap { kind: _, error }, Some(denied)) => {
+                Self::Denied { error: format!("{denied}, and then: {error}") }
+            }
+            (Self::Exit { code }, Some(denied)) if code != 0 => {
+                Self::Denied { error: format!("{denied}, and then: exit with code {code}") }
+            }
+            (other, _) => other,
+        }
+    }
 }
 
 /// The guest's frames at a trap, innermost first, one per line; empty if none were captured.
 pub(super) fn backtrace(error: &wasmtime::Error) -> String {
     let Some(backtrace) = error.downcast_ref::<WasmBacktrace>() else { return String::new() };
     let lines = backtrace.frames().iter().map(|frame| {
-        let module = printable(frame.module().name().unwrap_or("guest"));
+        let module = printable(frame.module().name().unwrap_or("guest"), LONGEST_NAME);
         let function = match frame.func_name() {
-            Some(name) => printable(name),
+            Some(name) => printable(name, LONGEST_NAME),
             None => format!("function {}", frame.func_index()),
         };
         match frame.module_offset() {
@@ -88,9 +103,9 @@ pub(super) fn backtrace(error: &wasmtime::Error) -> String {
 /// Characters of a name in a backtrace. Names come from the guest.
 const LONGEST_NAME: usize = 80;
 
-/// A name comes from the guest; a line break in it would start another frame.
-fn printable(name: &str) -> String {
-    let shown = name.chars().take(LONGEST_NAME);
+/// A name comes from the guest; a line break in it would start another line.
+pub(super) fn printable(name: &str, longest: usize) -> String {
+    let shown = name.chars().take(longest);
     shown.map(|char| if char.is_control() { ' ' } else { char }).collect()
 }
 

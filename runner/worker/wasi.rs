@@ -1,7 +1,8 @@
-//! WASI as a guest without files gets it: clocks, randomness, output that is captured; no files, no arguments, no
-//! environment, an empty standard input, no network.
+//! WASI as guests get it: clocks, randomness, output that is captured, the folders and the environment that they are
+//! given; no arguments, an empty standard input, no network.
 
 use std::sync::{Arc, LazyLock};
+use std::time::Duration;
 
 use tokio::runtime::{EnterGuard, Runtime};
 use wasmparser::component_types::{ComponentAnyTypeId, ComponentEntityType};
@@ -10,7 +11,9 @@ use wasmtime::{Engine, Store, component};
 use wasmtime_wasi::p1::WasiP1Ctx;
 use wasmtime_wasi::{WasiCtx, WasiCtxBuilder, WasiCtxView, WasiView};
 
+use super::denied;
 use super::fixed::Chance;
+use super::grants::Grants;
 use super::limits::Limiter;
 use super::stdio::{Capture, Stream};
 
@@ -19,9 +22,12 @@ pub(super) struct State {
     /// Made when the guest first asks: most items of a computing guest never do.
     wasi: Option<WasiP1Ctx>,
     captured: Arc<Capture>,
+    grants: Arc<Grants>,
     /// Where clocks and random numbers come from, if not from the machine.
     chance: Option<Chance>,
     pub(super) limiter: Limiter,
+    /// What was denied to the item.
+    pub(super) denied: Option<String>,
     /// The guest in this store, once there is one.
     pub(super) instance: Option<Instance>,
 }
@@ -34,13 +40,14 @@ pub(super) enum Instance {
 }
 
 impl State {
-    pub(super) fn new(captured: Arc<Capture>, limiter: Limiter) -> Self {
-        Self { wasi: None, captured, chance: None, limiter, instance: None }
+    pub(super) fn new(captured: Arc<Capture>, grants: Arc<Grants>, limiter: Limiter) -> Self {
+        Self { wasi: None, captured, grants, chance: None, limiter, denied: None, instance: None }
     }
 
     /// Another item begins.
     pub(super) fn restart(&mut self, chance: Option<Chance>) {
         self.limiter.restart();
+        self.denied = None;
         self.chance = chance;
         if let (Some(wasi), Some(chance)) = (&mut self.wasi, chance) {
             // The rest of it stays: an instance that is kept holds streams of it.
@@ -50,8 +57,8 @@ impl State {
         }
     }
 
-    fn wasi(&mut self) -> &mut WasiP1Ctx {
-        self.wasi.get_or_insert_with(|| builder(&self.captured, self.chance).build_p1())
+    pub(super) fn wasi(&mut self) -> &mut WasiP1Ctx {
+        self.wasi.get_or_insert_with(|| self.grants.build(builder(&self.captured, self.chance)))
     }
 }
 
@@ -76,17 +83,31 @@ impl WasiView for State {
     }
 }
 
+/// Whether a guest has any folders. It asks for no file without.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Files {
+    None,
+    Some,
+}
+
 /// A linker for components.
-pub(super) fn component_linker(engine: &Engine) -> wasmtime::Result<component::Linker<State>> {
+pub(super) fn component_linker(engine: &Engine, files: Files) -> wasmtime::Result<component::Linker<State>> {
     let mut linker = component::Linker::new(engine);
     wasmtime_wasi::p2::add_to_linker_sync(&mut linker)?;
+    denied::watch_network(&mut linker)?;
+    if files == Files::Some {
+        denied::watch_files(&mut linker)?;
+    }
     Ok(linker)
 }
 
 /// A linker for core modules.
-pub(super) fn module_linker(engine: &Engine) -> wasmtime::Result<wasmtime::Linker<State>> {
+pub(super) fn module_linker(engine: &Engine, files: Files) -> wasmtime::Result<wasmtime::Linker<State>> {
     let mut linker = wasmtime::Linker::new(engine);
     wasmtime_wasi::p1::add_to_linker_sync(&mut linker, State::wasi)?;
+    if files == Files::Some {
+        denied::watch_module_files(&mut linker)?;
+    }
     Ok(linker)
 }
 
@@ -98,8 +119,8 @@ pub(super) struct Preview1 {
 
 impl Preview1 {
     pub(super) fn new(engine: &Engine) -> wasmtime::Result<Self> {
-        let store = Store::new(engine, State::new(Arc::new(Capture::new(0)), Limiter::new(0)));
-        Ok(Self { linker: module_linker(engine)?, store })
+        let state = State::new(Arc::new(Capture::new(0)), Arc::default(), Limiter::new(0));
+        Ok(Self { linker: module_linker(engine, Files::None)?, store: Store::new(engine, state) })
     }
 
     pub(super) fn has(&mut self, module: &str, name: &str) -> bool {
@@ -159,11 +180,16 @@ pub(super) fn needs_provider(types: &Types, entity: &ComponentEntityType) -> boo
     }
 }
 
-/// What host functions that may wait run on. It has one thread, which is started with it and not by the first guest
-/// that waits: a jailed process can start none.
+/// How long a thread of the runtime waits for work before it ends: no worker gets that old.
+const FOR_EVER: Duration = Duration::from_secs(100 * 365 * 24 * 60 * 60);
+
+/// What host functions that may wait run on. Its threads are started with it and not by the first guest that waits: a
+/// jailed process can start none.
 static RUNTIME: LazyLock<Runtime> = LazyLock::new(|| {
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .worker_threads(1)
+        .max_blocking_threads(1)
+        .thread_keep_alive(FOR_EVER)
         .enable_time()
         .build()
         .expect("a worker can start a thread before it is locked down");
@@ -177,9 +203,14 @@ static RUNTIME: LazyLock<Runtime> = LazyLock::new(|| {
 pub(super) struct Waiting(Option<&'static Runtime>);
 
 impl Waiting {
-    /// Starts the runtime's thread if the guest `imports` anything.
-    pub(super) fn start(imports: bool) -> Self {
-        Self(imports.then(|| &*RUNTIME))
+    /// Starts the runtime's thread if the guest `imports` anything, and one more if it has files: it may read a file
+    /// without waiting for it, so somebody else has to.
+    pub(super) fn start(imports: bool, files: Files) -> Self {
+        let runtime = imports.then(|| &*RUNTIME);
+        if let (Some(runtime), Files::Some) = (runtime, files) {
+            runtime.block_on(runtime.spawn_blocking(|| ())).expect("it does nothing");
+        }
+        Self(runtime)
     }
 
     /// Lets host functions wait while the guard lives.

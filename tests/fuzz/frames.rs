@@ -141,6 +141,7 @@ fn responses() -> Vec<Vec<u8>> {
         CallEnd::Exit { code: -1 },
         CallEnd::Output { error: "too long" },
         CallEnd::Input { error: "expected u64" },
+        CallEnd::Denied { error: "opening `..` is not allowed" },
     ];
     let results = batch(7, ends);
     let mut all = vec![

@@ -70,9 +70,12 @@ fn journals() -> Vec<Vec<u8>> {
     key.add("--timeout", "60s");
     let invocation = Invocation::new(["run".into(), "g.wasm".into()].into_iter(), "/tmp".into());
     let mut bodies = vec![record::key(&key, &invocation), record::start(0, 4)];
-    for (item, outcome) in
-        [Outcome::Exit { code: 3 }, Outcome::Input { error: "expected u64".into() }].into_iter().enumerate()
-    {
+    let outcomes = [
+        Outcome::Exit { code: 3 },
+        Outcome::Input { error: "expected u64".into() },
+        Outcome::Denied { error: "opening `..` is not allowed".into() },
+    ];
+    for (item, outcome) in outcomes.into_iter().enumerate() {
         bodies.extend(record::end(item as u64, [7; 16], &Completion::new(outcome)));
     }
     bodies.extend([record::resumed(record::Failures::Retried), record::start(4, 100)]);

@@ -95,7 +95,7 @@ fn end_of(seed: u64, path: &Path) -> String {
 
 /// How a guest ended, if it is a way that guests end.
 fn class(output: &Output) -> Option<String> {
-    const ENDS: [&str; 7] = ["ok", "trap", "exit", "timeout", "memory", "output", "input"];
+    const ENDS: [&str; 8] = ["ok", "trap", "exit", "timeout", "memory", "output", "input", "denied"];
     if String::from_utf8_lossy(&output.stderr).contains("panicked") {
         return None;
     }

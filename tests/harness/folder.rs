@@ -19,7 +19,7 @@ impl Folder {
         let path = std::env::temp_dir().join(format!("wasmpool-test-{}-{count}", std::process::id()));
         fs::create_dir(&path).unwrap_or_else(|error| panic!("{}: {error}", path.display()));
         let folder = Self(path);
-        for name in ["primes.wasm", "text.wasm", "tour.wasm", "hello.wasm", "hostile.wasm"] {
+        for name in ["primes.wasm", "text.wasm", "tour.wasm", "hello.wasm", "files.wasm", "hostile.wasm"] {
             folder.link(&guest(name), name);
         }
         folder

@@ -82,6 +82,19 @@ impl Running {
         panic!("no worker computes");
     }
 
+    /// The worker that has used more processor time than its start takes, as soon as there is one. While a guest is
+    /// compiled, that may be who compiles.
+    #[track_caller]
+    pub(crate) fn worker_that_has_computed(&self) -> Worker {
+        let deadline = Instant::now() + PATIENCE;
+        while Instant::now() < deadline {
+            if let Some(worker) = self.workers().into_iter().find(Worker::has_computed) {
+                return worker;
+            }
+        }
+        panic!("no worker computes");
+    }
+
     pub(crate) fn signal(&self, signal: Signal) {
         pidfd_send_signal(&self.pidfd, signal).expect("it has not been waited for");
     }

@@ -79,10 +79,16 @@ fn statuses() -> Vec<String> {
             + &memory(MemoryLimit::Process, "the worker was killed by SIGABRT"),
         record(18, Outcome::Output { error: "the guest printed more than 16777216 bytes".to_owned() }),
         rows(EACH, vec![(18, unread)]),
+        denied("opening `../notes.txt`", "wasm trap: wasm `unreachable` instruction executed")
+            + &denied("making a TCP socket", "exit with code 1"),
         crash(WorkerEnd::Signalled(11)) + &crash(WorkerEnd::Exited(70)),
         record(18, Outcome::Protocol { error: "a value that is no JSON".to_owned() }),
         record(18, Outcome::Cancelled),
     ]
+}
+
+fn denied(asked: &str, then: &str) -> String {
+    record(18, Outcome::Denied { error: format!("{asked} is not allowed, and then: {then}") })
 }
 
 fn timeouts() -> String {

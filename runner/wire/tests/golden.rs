@@ -350,6 +350,11 @@ fn report_of_bad_input() {
 }
 
 #[test]
+fn report_of_denied_access() {
+    check_report(&Report { end: CallEnd::Denied { error: "no" }, ..ok("") }, "07026e6f000000000000");
+}
+
+#[test]
 fn report_of_refused_memory() {
     let end = CallEnd::Memory { limit: MemoryLimit::Guest, error: "oob" };
     check_report(&Report { end, ..ok("") }, "0200036f6f62000000000000");

@@ -99,6 +99,7 @@ fn call_ends() -> impl Strategy<Value = CallEnd<'static>> {
         any::<i32>().prop_map(|code| CallEnd::Exit { code }),
         texts().prop_map(|error| CallEnd::Output { error }),
         texts().prop_map(|error| CallEnd::Input { error }),
+        texts().prop_map(|error| CallEnd::Denied { error }),
     ]
 }
 

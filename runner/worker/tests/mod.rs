@@ -64,7 +64,7 @@ fn load(wasm: &[u8], serve: &Serve) -> Result<Guest, Refusal> {
     let memfd = rustix::fs::memfd_create("code", MemfdFlags::CLOEXEC).expect("memfd");
     let mut file = File::from(memfd);
     file.write_all(&code).expect("a memfd takes the code");
-    Guest::load(&file, serve)
+    Guest::load(&file, &[], serve)
 }
 
 /// A guest that is called through its only export of interest.
@@ -83,6 +83,7 @@ enum Ended {
     Exit(i32),
     Output(String),
     Input(String),
+    Denied(String),
 }
 
 fn call(guest: &mut Guest, input: Input<'_>) -> Ended {
@@ -100,6 +101,7 @@ fn ended(record: &CallRecord) -> Ended {
         CallEnd::Exit { code } => Ended::Exit(code),
         CallEnd::Output { error } => Ended::Output(error.to_owned()),
         CallEnd::Input { error } => Ended::Input(error.to_owned()),
+        CallEnd::Denied { error } => Ended::Denied(error.to_owned()),
     }
 }
 

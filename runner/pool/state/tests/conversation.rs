@@ -98,6 +98,7 @@ fn every_way_a_call_can_end_is_an_outcome() {
         CallEnd::Exit { code: 3 },
         CallEnd::Output { error: "too long" },
         CallEnd::Input { error: "no number" },
+        CallEnd::Denied { error: "not allowed" },
     ];
     let written = ends.into_iter().fold(Written::new(0, 1), |written, end| written.push(&report(end)));
     let mut completions = Vec::new();
@@ -109,6 +110,7 @@ fn every_way_a_call_can_end_is_an_outcome() {
         Outcome::Exit { code: 3 },
         Outcome::Output { error: "too long".into() },
         Outcome::Input { error: "no number".into() },
+        Outcome::Denied { error: "not allowed".into() },
     ];
     assert_eq!(outcomes, expected);
 }
