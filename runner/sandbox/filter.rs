@@ -11,7 +11,7 @@ use super::syscalls::{Answer, Call, Errno, Is, Kind, Phase, Test, calls};
 
 /// Ends the process at any call that is of no use for loading, or afterwards. For the only thread there is.
 pub(super) fn start(kind: Kind) -> Result<(), seccompiler::Error> {
-    apply_filter(&allowed(calls(kind, Phase::Loading))?)
+    apply_filter(&loading(kind)?)
 }
 
 /// Ends the process at any call that is of no use to a loaded worker. For all its threads.
@@ -19,15 +19,30 @@ pub(super) fn start(kind: Kind) -> Result<(), seccompiler::Error> {
 /// This is several filters, of which the kernel obeys the strictest: one program has one answer.
 pub(super) fn finish(kind: Kind) -> Result<(), seccompiler::Error> {
     for errno in Errno::ALL {
-        let failing: Vec<_> =
-            calls(kind, Phase::Always).filter(|call| call.answer == Answer::Fail(errno)).collect();
-        if !failing.is_empty() {
-            let fail = SeccompAction::Errno(errno.number());
-            apply_filter_all_threads(&program(failing, SeccompAction::Allow, fail)?)?;
+        if let Some(program) = failing(kind, errno)? {
+            apply_filter_all_threads(&program)?;
         }
     }
     // Last, because it forbids the call that puts filters on.
-    apply_filter_all_threads(&allowed(calls(kind, Phase::Always))?)
+    apply_filter_all_threads(&loaded(kind)?)
+}
+
+/// Lets through what loading needs, and what is needed afterwards.
+pub(super) fn loading(kind: Kind) -> Result<BpfProgram, BackendError> {
+    allowing(calls(kind, Phase::Loading))
+}
+
+/// Lets through what is needed to the end.
+pub(super) fn loaded(kind: Kind) -> Result<BpfProgram, BackendError> {
+    allowing(calls(kind, Phase::Always))
+}
+
+/// Has calls fail like this, if there are such calls.
+pub(super) fn failing(kind: Kind, errno: Errno) -> Result<Option<BpfProgram>, BackendError> {
+    let failing: Vec<_> =
+        calls(kind, Phase::Always).filter(|call| call.answer == Answer::Fail(errno)).collect();
+    let fail = SeccompAction::Errno(errno.number());
+    (!failing.is_empty()).then(|| program(failing, SeccompAction::Allow, fail)).transpose()
 }
 
 /// How many filters a locked process has, for whoever reads that from outside.
@@ -36,7 +51,7 @@ pub fn filters(kind: Kind) -> usize {
     2 + Errno::ALL.into_iter().filter(|errno| fails(*errno)).count()
 }
 
-fn allowed(calls: impl IntoIterator<Item = &'static Call>) -> Result<BpfProgram, BackendError> {
+fn allowing(calls: impl IntoIterator<Item = &'static Call>) -> Result<BpfProgram, BackendError> {
     program(calls, SeccompAction::KillProcess, SeccompAction::Allow)
 }
 

@@ -152,6 +152,7 @@ const PAGEMAP_SCAN: u32 = 0xc060_6610;
 const EVERY: &[Kind] = &Kind::ALL;
 const SERVING: &[Kind] = &[Kind::Compute, Kind::Files];
 const BARE: &[Kind] = &[Kind::Compile, Kind::Compute];
+const COMPUTE: &[Kind] = &[Kind::Compute];
 const FILES: &[Kind] = &[Kind::Files];
 
 const NO_EXEC: Test = masked(2, libc::PROT_EXEC.cast_unsigned(), 0);
@@ -190,9 +191,9 @@ const ALLOW: Answer = Answer::Allow;
 /// The table.
 pub const CALLS: &[Call] = table! {
     // Talking with the host.
-    SYS_read(equal(0, REQUESTS.cast_unsigned())) Always EVERY ALLOW, "requests of the host";
-    SYS_write(equal(0, RESULTS.cast_unsigned())) Always EVERY ALLOW, "results for the host";
-    SYS_write(equal(0, 2)) Always EVERY ALLOW, "last words: a panic, a lack of memory, an exhausted stack";
+    SYS_read(equal(0, REQUESTS.cast_unsigned())) Always BARE ALLOW, "requests of the host";
+    SYS_write(equal(0, RESULTS.cast_unsigned())) Always BARE ALLOW, "results for the host";
+    SYS_write(equal(0, 2)) Always BARE ALLOW, "last words: a panic, a lack of memory, an exhausted stack";
     // Memory.
     SYS_mmap(NO_EXEC, PRIVATE) Always EVERY ALLOW, "memory of the allocator and of the guest; never code, never shared";
     SYS_mprotect(NO_EXEC) Always EVERY ALLOW, "memory that grows, guard pages; never code";
@@ -213,16 +214,16 @@ pub const CALLS: &[Call] = table! {
     SYS_rt_sigaction() Always EVERY ALLOW, "a fault that is no trap is handed on to the handler before, or to the default";
     SYS_sigaltstack() Always EVERY ALLOW, "a stack for the handler is given back when a thread ends";
     SYS_tgkill(Test { argument: 0, is: Is::OwnPid }) Always EVERY ALLOW, "abort: a signal to itself";
-    SYS_getpid() Always EVERY ALLOW, "abort";
-    SYS_gettid() Always EVERY ALLOW, "abort";
+    SYS_getpid() Always EVERY ALLOW, "to whom the signal of an abort goes";
+    SYS_gettid() Always EVERY ALLOW, "to whom the signal of an abort goes";
     SYS_close() Always EVERY ALLOW, "descriptors, at the end and after loading; files of the guest";
     SYS_exit() Always EVERY ALLOW, "the end of a thread";
-    SYS_exit_group() Always EVERY ALLOW, "the end";
+    SYS_exit_group() Always EVERY ALLOW, "the process ends";
     SYS_getrandom() Always EVERY ALLOW, "random numbers, of the guest and of hash maps";
     // What some library asks and can do without.
     SYS_ioctl(Test { argument: 1, is: Is::NotEqual(PAGEMAP_SCAN) }) Always EVERY Answer::Fail(Errno::NoTerminal), "whether a stream is a terminal";
-    SYS_openat() Always BARE Answer::Fail(Errno::Access), "the C library asks for the overcommit mode when an arena shrinks";
-    SYS_sched_getaffinity() Always EVERY Answer::Fail(Errno::Permission), "the C library asks how many arenas it should have";
+    SYS_openat() Always BARE Answer::Fail(Errno::Access), "the code and the page map, while it loads; afterwards the C library asks for the overcommit mode when an arena shrinks";
+    SYS_sched_getaffinity() Always EVERY Answer::Fail(Errno::Permission), "how many threads there may be; the C library asks how many arenas it should have";
     SYS_process_madvise() Always SERVING Answer::Fail(Errno::Permission), "the runtime tries it first, and does with madvise";
     // Files below the folders of the guest.
     SYS_openat() Always FILES ALLOW, "the guest's folders, for each item anew; Landlock says which";
@@ -234,42 +235,39 @@ pub const CALLS: &[Call] = table! {
     SYS_preadv() Always FILES ALLOW, "reading them";
     SYS_pwrite64() Always FILES ALLOW, "writing them";
     SYS_pwritev() Always FILES ALLOW, "writing them";
-    SYS_write() Always FILES ALLOW, "writing at their end";
-    SYS_read() Always FILES ALLOW, "reading streams";
+    SYS_write() Always FILES ALLOW, "results for the host; writing at the end of files; last words";
+    SYS_read() Always FILES ALLOW, "requests of the host";
     SYS_getdents64() Always FILES ALLOW, "listing folders";
     SYS_lseek() Always FILES ALLOW, "places in files, and in listings";
     SYS_fcntl() Always FILES ALLOW, "modes of open files, second descriptors";
     SYS_ftruncate() Always FILES ALLOW, "their length";
     SYS_fadvise64() Always FILES ALLOW, "how they will be read";
-    SYS_fsync() Always FILES ALLOW, "their safety";
-    SYS_fdatasync() Always FILES ALLOW, "their safety";
+    SYS_fsync() Always FILES ALLOW, "they are written to the disk";
+    SYS_fdatasync() Always FILES ALLOW, "they are written to the disk";
     SYS_utimensat() Always FILES ALLOW, "their times";
     SYS_mkdirat() Always FILES ALLOW, "new folders";
-    SYS_unlinkat() Always FILES ALLOW, "removing";
-    SYS_renameat() Always FILES ALLOW, "moving";
+    SYS_unlinkat() Always FILES ALLOW, "removing them";
+    SYS_renameat() Always FILES ALLOW, "moving them";
     SYS_linkat() Always FILES ALLOW, "hard links";
     SYS_symlinkat() Always FILES ALLOW, "symbolic links";
     SYS_readlinkat() Always FILES ALLOW, "where they lead";
     // Loading: opening and mapping the sealed code, starting what threads there are, putting on the rest of the jail.
-    SYS_openat() Loading EVERY ALLOW, "the sealed code by its descriptor, the page map";
-    SYS_fstat() Loading EVERY ALLOW, "the length of the code";
-    SYS_statx() Loading EVERY ALLOW, "the length of the code";
-    SYS_newfstatat() Loading EVERY ALLOW, "the length of the code";
-    SYS_lseek() Loading EVERY ALLOW, "the length of the code";
-    SYS_fcntl() Loading EVERY ALLOW, "seals of the code; a second descriptor of it; the image of the guest's memory is sealed";
-    SYS_read() Loading EVERY ALLOW, "the head of the code; what the process has in memory";
-    SYS_pread64() Loading EVERY ALLOW, "the guest, for the compiler; what the process has in memory";
-    SYS_mmap(PRIVATE) Loading EVERY ALLOW, "the code";
+    SYS_fstat() Loading BARE ALLOW, "the length of the code";
+    SYS_statx() Loading BARE ALLOW, "the length of the code";
+    SYS_newfstatat() Loading BARE ALLOW, "the length of the code";
+    SYS_lseek() Loading BARE ALLOW, "the length of the code";
+    SYS_fcntl() Loading BARE ALLOW, "seals of the code; a second descriptor of it; the image of the guest's memory is sealed";
+    SYS_read() Loading BARE ALLOW, "the head of the code; what the process has in memory";
+    SYS_pread64() Loading BARE ALLOW, "the guest, for the compiler; what the process has in memory";
+    SYS_mmap(PRIVATE) Loading EVERY ALLOW, "the code, mapped";
     SYS_mmap(equal(4, SEGMENT.cast_unsigned()), NO_EXEC) Loading EVERY ALLOW, "the segment, shared with the host";
     SYS_mprotect() Loading EVERY ALLOW, "the code becomes executable";
     SYS_memfd_create() Loading SERVING ALLOW, "the image of the guest's memory";
-    SYS_ftruncate() Loading SERVING ALLOW, "the image of the guest's memory";
-    SYS_write() Loading SERVING ALLOW, "the image of the guest's memory";
-    SYS_ioctl() Loading SERVING ALLOW, "whether the page map can be scanned";
+    SYS_ftruncate() Loading COMPUTE ALLOW, "the image of the guest's memory";
+    SYS_write() Loading COMPUTE ALLOW, "the image of the guest's memory";
     SYS_clone3() Loading EVERY ALLOW, "the compiler's threads; one that a guest waits on";
-    SYS_set_robust_list() Loading EVERY ALLOW, "a new thread";
-    SYS_rseq() Loading EVERY ALLOW, "a new thread";
-    SYS_sched_getaffinity() Loading EVERY ALLOW, "a new thread's arena; how many threads";
+    SYS_set_robust_list() Loading EVERY ALLOW, "a thread starts";
+    SYS_rseq() Loading EVERY ALLOW, "a thread starts";
     SYS_prctl() Loading EVERY ALLOW, "a new thread's name; the rest of the jail";
     SYS_prlimit64() Loading EVERY ALLOW, "a new thread's stack; the rest of the jail";
     SYS_seccomp() Loading EVERY ALLOW, "the rest of the jail";

@@ -4,8 +4,10 @@
 
 mod attacks;
 mod cell;
+mod document;
 mod matrix;
 mod numbers;
+mod rules;
 mod trees;
 
 use super::{SetupError, own};

@@ -1,0 +1,207 @@
+//! The filters themselves, as programs: every line of the table, with arguments that fit and with each of them changed.
+
+use seccompiler::{BpfProgram, sock_filter};
+
+use super::super::filter::{failing, loaded, loading};
+use super::super::syscalls::{Answer, Call, Errno, Is, Kind, Phase, Test, calls};
+
+const KILL: u32 = 0x8000_0000;
+const ERRNO: u32 = 0x0005_0000;
+const ALLOW: u32 = 0x7fff_0000;
+
+/// What the kernel shows a filter of a call.
+#[derive(Clone, Copy)]
+struct Asked {
+    number: u32,
+    arch: u32,
+    arguments: [u64; 6],
+}
+
+impl Asked {
+    fn new(number: i64, arguments: [u64; 6]) -> Self {
+        let arch = if cfg!(target_arch = "x86_64") { 0xc000_003e } else { 0xc000_00b7 };
+        Self { number: u32::try_from(number).unwrap(), arch, arguments }
+    }
+
+    /// A word of `struct seccomp_data`.
+    fn word(&self, offset: u32) -> u32 {
+        let low = |value: u64| u32::try_from(value & 0xffff_ffff).unwrap();
+        match offset {
+            0 => self.number,
+            4 => self.arch,
+            16..64 => {
+                let value = self.arguments[usize::try_from((offset - 16) / 8).unwrap()];
+                if offset.is_multiple_of(8) { low(value) } else { low(value >> 32) }
+            }
+            _ => panic!("a filter looks at the instruction pointer"),
+        }
+    }
+}
+
+/// Runs a program of the kernel's filter machine, as far as filters of system calls use it.
+fn run(program: &[sock_filter], asked: &Asked) -> u32 {
+    let (mut at, mut word) = (0_usize, 0_u32);
+    loop {
+        let sock_filter { code, jt, jf, k } = program[at];
+        at += 1;
+        let mut jump = |taken: bool| at += usize::from(if taken { jt } else { jf });
+        match code {
+            0x20 => word = asked.word(k),
+            0x54 => word &= k,
+            0x05 => at += usize::try_from(k).unwrap(),
+            0x15 => jump(word == k),
+            0x25 => jump(word > k),
+            0x35 => jump(word >= k),
+            0x06 => return k,
+            other => panic!("an instruction {other:#x}"),
+        }
+    }
+}
+
+/// What the kernel does: the strictest of all answers.
+fn answer(programs: &[BpfProgram], asked: &Asked) -> u32 {
+    let strictness = |answer: &u32| match answer & 0xffff_0000 {
+        KILL => 2,
+        ERRNO => 1,
+        _ => 0,
+    };
+    programs.iter().map(|program| run(program, asked)).max_by_key(strictness).unwrap()
+}
+
+/// The filters of a worker that has been locked in.
+fn locked(kind: Kind) -> Vec<BpfProgram> {
+    let failing = Errno::ALL.into_iter().filter_map(|errno| failing(kind, errno).unwrap());
+    failing.chain([loading(kind).unwrap(), loaded(kind).unwrap()]).collect()
+}
+
+fn value_for(is: Is) -> u64 {
+    match is {
+        Is::Equal(value) | Is::Masked { value, .. } => value.into(),
+        Is::NotEqual(value) => (!value).into(),
+        Is::OwnPid => std::process::id().into(),
+    }
+}
+
+fn value_against(is: Is) -> u64 {
+    match is {
+        Is::Equal(value) => (value ^ 1).into(),
+        Is::NotEqual(value) => value.into(),
+        Is::Masked { mask, value } => (value ^ (mask & mask.wrapping_neg())).into(),
+        Is::OwnPid => u64::from(std::process::id()) + 1,
+    }
+}
+
+fn arguments(tests: &[Test]) -> [u64; 6] {
+    let mut arguments = [0; 6];
+    for test in tests {
+        arguments[usize::from(test.argument)] = value_for(test.is);
+    }
+    arguments
+}
+
+/// What the table itself says of a call.
+fn expected(kind: Kind, phase: Phase, number: i64, arguments: &[u64; 6]) -> u32 {
+    let fits = |call: &&Call| {
+        call.number == number
+            && call.tests.iter().all(|test| {
+                let value = u32::try_from(arguments[usize::from(test.argument)] & 0xffff_ffff).unwrap();
+                match test.is {
+                    Is::Equal(expected) => value == expected,
+                    Is::NotEqual(unexpected) => value != unexpected,
+                    Is::Masked { mask, value: expected } => value & mask == expected,
+                    Is::OwnPid => value == std::process::id(),
+                }
+            })
+    };
+    let rows: Vec<_> = calls(kind, phase).filter(fits).collect();
+    let fails = rows.iter().find_map(|call| match call.answer {
+        Answer::Allow => None,
+        Answer::Fail(errno) => Some(ERRNO | errno.number()),
+    });
+    match (rows.is_empty(), fails) {
+        (true, _) => KILL,
+        (false, Some(errno)) if phase == Phase::Always => errno,
+        (false, _) => ALLOW,
+    }
+}
+
+#[test]
+fn arguments_that_fit_pass_and_each_that_is_changed_does_what_the_table_says() {
+    for kind in Kind::ALL {
+        let filters = locked(kind);
+        for call in calls(kind, Phase::Always) {
+            let fitting = arguments(call.tests);
+            let asked = Asked::new(call.number, fitting);
+            assert_ne!(answer(&filters, &asked), KILL, "{}", call.name);
+            for test in call.tests {
+                let mut changed = fitting;
+                changed[usize::from(test.argument)] = value_against(test.is);
+                let wanted = expected(kind, Phase::Always, call.number, &changed);
+                let asked = Asked::new(call.number, changed);
+                assert_eq!(answer(&filters, &asked), wanted, "{}, argument {}", call.name, test.argument);
+            }
+        }
+    }
+}
+
+#[test]
+fn the_upper_half_of_an_argument_changes_nothing() {
+    for kind in Kind::ALL {
+        let filters = locked(kind);
+        for call in calls(kind, Phase::Always) {
+            let fitting = arguments(call.tests);
+            let high = fitting.map(|value| value | 0xdead_beef_0000_0000);
+            let answers =
+                [fitting, high].map(|arguments| answer(&filters, &Asked::new(call.number, arguments)));
+            assert_eq!(answers[0], answers[1], "{}", call.name);
+        }
+    }
+}
+
+#[test]
+fn every_number_has_the_answer_of_the_table() {
+    for kind in Kind::ALL {
+        let (filters, first) = (locked(kind), [loading(kind).unwrap()]);
+        for number in 0..1024 {
+            for arguments in [[0; 6], [1; 6], [u64::MAX; 6], [2; 6], [4; 6]] {
+                let asked = Asked::new(number, arguments);
+                let wanted = expected(kind, Phase::Always, number, &arguments);
+                assert_eq!(answer(&filters, &asked), wanted, "{number} {arguments:?}");
+                let wanted = expected(kind, Phase::Loading, number, &arguments);
+                assert_eq!(answer(&first, &asked), wanted, "{number} {arguments:?} while loading");
+            }
+        }
+    }
+}
+
+#[test]
+fn calls_of_another_architecture_end_the_process() {
+    for kind in Kind::ALL {
+        for call in calls(kind, Phase::Always) {
+            let asked = Asked { arch: 0x4000_0003, ..Asked::new(call.number, arguments(call.tests)) };
+            assert_eq!(answer(&locked(kind), &asked), KILL, "{}", call.name);
+        }
+    }
+}
+
+/// A line is there because there is a call that it alone lets through.
+#[test]
+fn no_line_of_the_table_does_nothing() {
+    for kind in Kind::ALL {
+        for phase in [Phase::Always, Phase::Loading] {
+            for call in calls(kind, phase).filter(|call| call.phase == phase) {
+                let fitting = arguments(call.tests);
+                let others = calls(kind, phase).filter(|other| {
+                    other.number == call.number && !std::ptr::eq(*other, call) && other.tests.is_empty()
+                });
+                let covered = others.count() > 0;
+                assert!(
+                    !covered,
+                    "{} for {} {fitting:?}: another line allows it all",
+                    call.name,
+                    kind.name()
+                );
+            }
+        }
+    }
+}
