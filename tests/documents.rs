@@ -14,7 +14,7 @@ use std::time::Duration;
 
 use blocks::{Block, Command, Section, sections};
 
-use crate::harness::{bash, checkout};
+use crate::harness::{bash, checkout, without_word_of_root};
 
 const DOCUMENTS: [&str; 5] =
     ["README.md", "ARCHITECTURE.md", "CONTRIBUTING.md", "SECURITY.md", "SPECIFICATION.md"];
@@ -69,7 +69,7 @@ fn outputs(section: &Section, commands: &[Command<'_>]) -> Vec<String> {
         session = session.file("Cargo.lock", read("guest-tasks/Cargo.lock"));
     }
     let ended = session.any_code().patience(BUILDS).check();
-    let mut outputs: Vec<_> = ended.stdout.split(END).map(str::to_owned).collect();
+    let mut outputs: Vec<_> = ended.stdout.split(END).map(without_word_of_root).collect();
     outputs.pop();
     assert_eq!(outputs.len(), commands.len(), "{}: the session broke off\n{ended}", section.place());
     outputs

@@ -18,7 +18,7 @@ use std::{fmt, fs, iter};
 use folder::Folder;
 pub(crate) use folder::{checkout, guest};
 pub(crate) use processes::{Chaos, Worker, wait_until_stopped};
-pub(crate) use running::{Ended, Running};
+pub(crate) use running::{Ended, Running, without_word_of_root};
 
 /// How long anything may take that takes no time worth mentioning. Machines that run tests are busy.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(60);

@@ -10,7 +10,7 @@ use crate::sandbox::Mode;
 #[command(next_help_heading = "Limits")]
 pub(super) struct ProtectionArgs {
     /// Layers of protection: what the machine has, all of them or exit 5, or none
-    #[arg(long, value_name = "MODE", value_enum, default_value = "auto", hide_possible_values = true)]
+    #[arg(long, value_name = "MODE", value_enum, default_value = "auto", hide_short_help = true)]
     sandbox: Mode,
 }
 

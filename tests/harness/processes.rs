@@ -62,7 +62,7 @@ impl Worker {
     /// Whether it has used a processor for a while when this returns; a worker without an item uses none.
     pub(crate) fn computes_now(&self) -> bool {
         let before = self.cpu_ticks();
-        !self.is_gone_within(Duration::from_millis(50)) && self.cpu_ticks() > before + 2
+        !self.is_gone_within(Duration::from_millis(150)) && self.cpu_ticks() > before + 2
     }
 
     /// Whether it has used more processor time than its start takes, however busy the machine is.
