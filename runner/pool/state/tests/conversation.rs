@@ -102,7 +102,7 @@ fn every_way_a_call_can_end_is_an_outcome() {
     ];
     let written = ends.into_iter().fold(Written::new(0, 1), |written, end| written.push(&report(end)));
     let mut completions = Vec::new();
-    with_items(5).answer(&written.batch(), false, at(1), &mut completions).unwrap();
+    with_items(6).answer(&written.batch(), false, at(1), &mut completions).unwrap();
     let outcomes: Vec<_> = completions.into_iter().map(|(_, completion)| completion.outcome).collect();
     let expected = [
         Outcome::Ok(Output::from_untrusted(b"7").unwrap()),
