@@ -233,7 +233,7 @@ pub fn describe(
 pub fn open<'a>(name: &'a Path, wasm: &File, options: Options) -> Result<Opening<'a>, Error> {
     let started = Instant::now();
     let cpu_before = cpu_time();
-    room::check(options.workers)?;
+    room::check(options.workers, options.dirs.len())?;
     let launcher = Launcher::new(
         options.worker_executable.clone(),
         Arc::clone(options.pauser.roster()),

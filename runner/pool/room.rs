@@ -19,12 +19,16 @@ const REST: u64 = 40;
 /// Open files at the start of a program, where the system does not show them.
 const OPEN: u64 = 8;
 
-/// Refuses a pool of so many workers that this process cannot hold.
+/// What each of the guest's folders, which is open already, takes up while a process is started: its place in the
+/// worker's table, and what is put there.
+const DIR: u64 = 2;
+
+/// Refuses a pool of so many workers with so many folders that this process cannot hold.
 ///
 /// # Errors
 /// With how many fit, and which limit would do.
-pub(super) fn check(workers: usize) -> Result<(), Error> {
-    let open = fs::read_dir("/proc/self/fd").map_or(OPEN, |files| files.count() as u64);
+pub(super) fn check(workers: usize, dirs: usize) -> Result<(), Error> {
+    let open = fs::read_dir("/proc/self/fd").map_or(OPEN, |files| files.count() as u64) + DIR * dirs as u64;
     match getrlimit(Resource::Nofile).current {
         Some(limit) => check_limit(workers as u64, open, limit),
         None => Ok(()),

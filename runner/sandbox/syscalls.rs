@@ -234,7 +234,7 @@ pub const CALLS: &[Call] = table! {
     SYS_pread64() Always FILES ALLOW, "reading them";
     SYS_preadv() Always FILES ALLOW, "reading them";
     SYS_pwrite64() Always FILES ALLOW, "writing them";
-    SYS_pwritev() Always FILES ALLOW, "writing them";
+    SYS_pwritev2() Always FILES ALLOW, "writing at their end";
     SYS_write() Always FILES ALLOW, "results for the host; writing at the end of files; last words";
     SYS_read() Always FILES ALLOW, "requests of the host";
     SYS_getdents64() Always FILES ALLOW, "listing folders";
