@@ -261,7 +261,10 @@ impl Driver {
                 continue;
             }
             let gate = &self.shared.gate;
-            match self.queue.next_through_or_register(|| gate.is_open(), |chunk| gate.lets_through(chunk)) {
+            match self
+                .queue
+                .next_through_or_register(|| gate.is_open(), |chunk| gate.lets_through(chunk.first()))
+            {
                 Next::Chunk(mut chunk, _) => {
                     if let Some(rest) = chunk.split_off(session.state.room()) {
                         self.queue.push(rest);
