@@ -114,6 +114,8 @@ impl Driver {
                     }
                 }
                 End::KilledAtStart(reason) => {
+                    // It may have been the spare.
+                    self.hatch.prepare_spare();
                     self.tell(Event::NeverReady { reason, fault: StartFault::Outside });
                 }
                 End::NotStarted => {
