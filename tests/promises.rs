@@ -91,6 +91,67 @@ fn g1_items_are_stopped_at_their_limit_and_not_long_after() {
     assert!(each < Duration::from_secs(1), "{each:?}");
 }
 
+/// Who is killed.
+#[derive(Clone, Copy)]
+enum Victims {
+    Worker,
+    WorkerAndSpare,
+}
+
+/// From the kill of the only worker to the first result of its successor.
+#[track_caller]
+fn succession(running: &mut Running, victims: Victims) -> Duration {
+    running.write("some words\n");
+    let record: serde_json::Value = serde_json::from_str(&running.line()).expect("a record is JSON");
+    let deadline = Instant::now() + PATIENCE;
+    let workers = loop {
+        let workers = running.workers();
+        // The spare has been loaded, too.
+        if workers.len() == 2 && !workers.iter().any(Worker::computes_now) {
+            break workers;
+        }
+        assert!(Instant::now() < deadline, "there is no spare");
+    };
+    let is_victim = |worker: &&Worker| match victims {
+        Victims::Worker => record["pid"] == worker.pid().as_raw_pid(),
+        Victims::WorkerAndSpare => true,
+    };
+    let killed = Instant::now();
+    workers.iter().filter(is_victim).for_each(|worker| worker.signal(Signal::KILL));
+    running.write("some words\n");
+    running.line();
+    killed.elapsed()
+}
+
+/// The median, and what 99 of 100 do not exceed.
+fn percentiles(mut times: Vec<Duration>) -> [Duration; 2] {
+    times.sort_unstable();
+    [50, 99].map(|percent| times[(times.len() * percent).div_ceil(100) - 1])
+}
+
+#[test]
+#[expect(clippy::print_stdout, reason = "the figure is of interest to who asks for it")]
+fn h1_a_worker_that_is_killed_has_a_successor_soon() {
+    let rounds = if is_soak() { 300 } else { 15 };
+    let mut running = run("text.wasm analyze --lines - -j 1 --meta")
+        .stdin_open()
+        .stdout_is(|_| true)
+        .stderr_is(|_| true)
+        .start();
+    for (victims, whose) in
+        [(Victims::Worker, "with a spare"), (Victims::WorkerAndSpare, "whose spare is killed too")]
+    {
+        let [median, most] = percentiles((0..rounds).map(|_| succession(&mut running, victims)).collect());
+        println!(
+            "figure: H1 from SIGKILL to the next worker's first result, {rounds} idle workers {whose}: \
+             p50 {median:.1?}, p99 {most:.1?}"
+        );
+        assert!(median < Duration::from_secs(2), "{median:?}");
+    }
+    running.close_stdin();
+    running.check();
+}
+
 #[test]
 fn g2_an_item_that_calls_the_host_without_end_is_stopped() {
     let yielding = r#"

@@ -107,13 +107,7 @@ fn only_sinks_and_the_command_line_write_standard_output() {
 fn only_reporters_and_main_write_standard_error() {
     check_only_in(
         // `job.rs` asks whether it is a terminal.
-        &[
-            "runner/report/",
-            "runner/main.rs",
-            "runner/cli/job.rs",
-            "runner/sandbox/fds.rs",
-            "runner/sandbox/inherited.rs",
-        ],
+        &["runner/report/", "runner/main.rs", "runner/cli/job.rs", "runner/sandbox/fds.rs"],
         &["stderr()", "eprintln!", "eprint!", "libc::STDERR_FILENO"],
     );
 }

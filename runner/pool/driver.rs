@@ -115,6 +115,8 @@ impl Driver {
                     }
                 }
                 End::KilledAtStart(reason) => {
+                    // It may have been the spare.
+                    self.hatch.prepare_spare();
                     self.tell(Event::NeverReady { reason, fault: StartFault::Outside });
                 }
                 End::NotStarted => {
@@ -257,12 +259,21 @@ impl Driver {
         }
         while self.wants_work(session) && self.may_send_more(session) {
             if let Some(again) = self.again.pop_front() {
-                let call = session.state.assign_again(again, self.shared.clock.now());
-                session.send(call);
+                match (again.is_suspect(), session.state.outstanding()) {
+                    (false, _) => self.run_again(session, again),
+                    (true, 0) => self.try_alone(session, again),
+                    (true, _) => {
+                        self.again.push_front(again);
+                        break;
+                    }
+                }
                 continue;
             }
             let gate = &self.shared.gate;
-            match self.queue.next_through_or_register(|| gate.is_open(), |chunk| gate.lets_through(chunk)) {
+            match self
+                .queue
+                .next_through_or_register(|| gate.is_open(), |chunk| gate.lets_through(chunk.first()))
+            {
                 Next::Chunk(mut chunk, _) => {
                     if let Some(rest) = chunk.split_off(session.state.room()) {
                         self.queue.push(rest);
@@ -309,9 +320,13 @@ impl Driver {
     }
 
     fn try_alone(&self, session: &mut Session, item: Retry) {
+        session.alone = true;
+        self.run_again(session, item);
+    }
+
+    fn run_again(&self, session: &mut Session, item: Retry) {
         let call = session.state.assign_again(item, self.shared.clock.now());
         session.send(call);
-        session.alone = true;
     }
 
     fn wants_work(&self, session: &Session) -> bool {
@@ -423,11 +438,11 @@ impl Driver {
         self.again.extend(again);
         let returned = std::mem::take(&mut session.returned);
         self.shared.scheduler.push_front(returned);
-        if session.ended.is_empty() {
-            return;
-        }
         if session.state.outstanding() == 0 {
             session.alone = false;
+        }
+        if session.ended.is_empty() {
+            return;
         }
         let items = std::mem::take(&mut session.ended);
         let busy = items.iter().map(|(_, completion)| completion.meta.wall).sum();

@@ -4,10 +4,11 @@
 //! bytes of results that the dispatcher has not taken yet, the dispatcher those that the sink holds back, and while
 //! there are too many of both, only what makes them fewer is sent to workers: merges, and the item that everything
 //! else waits for. There is always one of these, or else nothing waits.
+//!
+//! No order is asked of the numbers: whoever finds the gate closed, or an old turn, has seen bytes that the dispatcher
+//! is yet to take, and is woken when it has. `tests/model` checks that nobody sleeps for good.
 
-use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
-
-use crate::chunk::Chunk;
+use super::sync::{AtomicI64, AtomicU64, Ordering};
 use crate::item::{ItemIndex, MERGE_BIT};
 
 /// The bytes of results in memory, and the item that is waited for.
@@ -32,9 +33,9 @@ impl Gate {
         self.bytes.load(Ordering::Relaxed) < self.cap
     }
 
-    /// Whether this may be sent although the gate is closed.
-    pub(super) fn lets_through(&self, chunk: &Chunk) -> bool {
-        chunk.first() & MERGE_BIT != 0 || chunk.first() <= self.turn.load(Ordering::Relaxed)
+    /// Whether the chunk that starts with this item may be sent although the gate is closed.
+    pub(super) fn lets_through(&self, first: ItemIndex) -> bool {
+        first & MERGE_BIT != 0 || first <= self.turn.load(Ordering::Relaxed)
     }
 
     /// Results have been read: the dispatcher is to take so many bytes.
@@ -53,45 +54,4 @@ impl Gate {
 
 fn signed(bytes: u64) -> i64 {
     i64::try_from(bytes).unwrap_or(i64::MAX / 4)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::chunk::Inputs;
-
-    fn chunk(first: ItemIndex) -> Chunk {
-        Chunk::new(first, Inputs::Numbers { start: 0, count: 3 })
-    }
-
-    #[test]
-    fn h15_it_closes_at_its_cap_and_opens_below() {
-        let gate = Gate::new(100);
-        gate.add(99);
-        assert!(gate.is_open());
-        gate.add(1);
-        assert!(!gate.is_open());
-        assert!(gate.take(30, (0, 20), 0));
-        assert!(gate.is_open());
-    }
-
-    #[test]
-    fn what_the_sink_holds_keeps_it_closed() {
-        let gate = Gate::new(100);
-        gate.add(100);
-        assert!(gate.take(100, (0, 100), 0));
-        assert!(!gate.is_open());
-        assert!(gate.take(0, (100, 0), 0));
-        assert!(gate.is_open());
-    }
-
-    #[test]
-    fn a_closed_gate_lets_merges_and_what_is_waited_for_through() {
-        let gate = Gate::new(0);
-        gate.take(0, (0, 0), 7);
-        assert!(!gate.is_open());
-        assert!(gate.lets_through(&chunk(7)));
-        assert!(gate.lets_through(&chunk(MERGE_BIT | 1)));
-        assert!(!gate.lets_through(&chunk(8)));
-    }
 }

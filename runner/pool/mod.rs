@@ -9,6 +9,10 @@ mod dispatcher;
 mod driver;
 mod feeder;
 mod gate;
+// Not a part of it: `tests/model` compiles that file with locks that work in models only.
+#[cfg(test)]
+#[path = "gate/tests.rs"]
+mod gate_tests;
 mod histogram;
 mod link;
 mod probe;
@@ -20,6 +24,7 @@ mod session;
 mod spawn;
 mod state;
 mod supply;
+mod sync;
 mod table;
 mod talk;
 mod tally;

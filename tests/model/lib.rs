@@ -37,11 +37,19 @@ mod record {
 mod pool {
     #[path = "../../tests/model/completion.rs"]
     mod completion;
+    mod gate;
+    #[path = "../../tests/model/gates.rs"]
+    mod gates;
     #[path = "../../tests/model/hand_over.rs"]
     mod hand_over;
     #[expect(dead_code, reason = "no model ends a run early")]
     mod run_state;
     mod table;
+
+    /// In the place of `runner/pool/sync.rs`.
+    mod sync {
+        pub(super) use loom::sync::atomic::{AtomicI64, AtomicU64, Ordering};
+    }
 }
 
 /// Runs `model` through every interleaving with at most `preemptions` switches away from a thread that could go on.

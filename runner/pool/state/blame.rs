@@ -72,6 +72,12 @@ enum Verdict {
 }
 
 impl Retry {
+    /// Whether a worker was lost under it, which another item may have been the reason for: what becomes of it next
+    /// must be its own doing.
+    pub(in crate::pool) fn is_suspect(&self) -> bool {
+        self.tries.own + self.tries.outside > 0 || self.tries.excused
+    }
+
     /// The item, and how often it has been started.
     pub(in crate::pool) fn starts(&self) -> (ItemIndex, u32) {
         (self.chunk.first(), self.tries.attempt() - 1)

@@ -58,6 +58,7 @@ struct Driver {
     queue: LocalQueue<Chunk>,
     session: Session,
     suspect: Option<Retry>,
+    again: VecDeque<Retry>,
 }
 
 /// Feeder and dispatcher.
@@ -84,7 +85,13 @@ impl<'s> World<'s> {
         let wakers = (0..scenario.workers).map(|_| Arc::new(Quiet) as Arc<dyn Wake>).collect();
         let (scheduler, queues) = Scheduler::new(wakers);
         let now = at(1);
-        let driver = |queue| Driver { queue, session: Session::new(now), suspect: None };
+        let retries = scenario.retries;
+        let driver = |queue| Driver {
+            queue,
+            session: Session::new(now, retries),
+            suspect: None,
+            again: VecDeque::new(),
+        };
         let middle = Middle {
             scenario,
             scheduler,
@@ -142,6 +149,7 @@ impl<'s> World<'s> {
         for driver in &mut self.drivers {
             assert_eq!(driver.queue.next(), Next::Closed);
             assert_eq!((driver.session.state.outstanding(), &driver.suspect), (0, &None));
+            assert_eq!(driver.again, []);
         }
         let n_items = scenario.items.len() as u64;
         let expected = (0..n_items).chain(MERGE_BIT..MERGE_BIT + merges);
@@ -211,10 +219,19 @@ impl Driver {
             session.process.send(session.state.assign_again(suspect, now));
             session.alone = true;
         }
-        while session.state.chunks() < if session.alone { 1 } else { MAX_SENT }
-            && let Next::Chunk(chunk, _) = self.queue.next_or_register()
-        {
-            session.process.send(session.state.assign(chunk, now));
+        while session.state.chunks() < if session.alone { 1 } else { MAX_SENT } {
+            if let Some(again) = self.again.pop_front() {
+                if again.is_suspect() && session.state.outstanding() > 0 {
+                    self.again.push_front(again);
+                    break;
+                }
+                session.alone |= again.is_suspect();
+                session.process.send(session.state.assign_again(again, now));
+            } else if let Next::Chunk(chunk, _) = self.queue.next_or_register() {
+                session.process.send(session.state.assign(chunk, now));
+            } else {
+                break;
+            }
         }
         session.state.chunks() > before
     }
@@ -226,8 +243,12 @@ impl Driver {
         let mut ends = Vec::new();
         let lie = session.process.pipe.drain(..n_frames).try_for_each(|frame| match frame {
             Frame::Batch(written) => session.state.answer(&written.batch(), written.kind(), now, &mut ends),
+            Frame::Back(back) => {
+                session.state.given_back(back).map(|chunk| middle.scheduler.push_front(vec![chunk]))
+            }
             Frame::Garbage => Err(violation("no frame")),
         });
+        self.again.extend(session.state.take_again().into_iter().map(|(again, _)| again));
         session.alone &= session.state.outstanding() > 0;
         middle.ended(ends);
         lie.err().map(Cause::Violation)
@@ -255,7 +276,8 @@ impl Driver {
     }
 
     fn recover(&mut self, cause: &Cause, middle: &mut Middle<'_>, now: Nanos) {
-        let Session { process, mut state, .. } = std::mem::replace(&mut self.session, Session::new(now));
+        let next = Session::new(now, middle.scenario.retries);
+        let Session { process, mut state, .. } = std::mem::replace(&mut self.session, next);
         let mut ends = Vec::new();
         let until = if let Cause::TimedOut(item) = cause { Some(*item) } else { None };
         if let Some(outbox) = &process.outbox
@@ -263,8 +285,9 @@ impl Driver {
         {
             state.salvage(&outbox.batch(), until, now, &mut ends);
         }
+        self.again.extend(state.take_again().into_iter().map(|(again, _)| again));
         let Aftermath { completions, suspect, failed: _, again, requeue } = state.bury(cause, process.page);
-        assert_eq!(again, [], "nothing is run again here that fails by itself");
+        self.again.extend(again);
         let due = suspect.as_ref().map(|suspect| suspect.chunk.first());
         if let Some(item) = due.or(completions.first().map(|(item, _)| *item))
             && *cause == Cause::Ended(WorkerEnd::Signalled(SIGKILL))
@@ -281,8 +304,9 @@ impl Driver {
 
 impl Session {
     /// A worker that is ready.
-    fn new(now: Nanos) -> Self {
-        let mut state = WorkerState::new(SLOT, PID, rules(Some(WALL)), now);
+    fn new(now: Nanos, retries: u32) -> Self {
+        let policy = Policy { retries, ..Policy::default() };
+        let mut state = WorkerState::new(SLOT, PID, Rules { policy, ..rules(Some(WALL)) }, now);
         state.greeted().expect("the first greeting");
         state.ready().expect("after the greeting");
         Self { process: Process::new(), state, alone: false }

@@ -10,6 +10,7 @@ const WORK: u8 = 2;
 #[derive(Debug)]
 pub(super) enum Frame {
     Batch(Written),
+    Back(Back),
     Garbage,
 }
 
@@ -109,14 +110,24 @@ impl Process {
                 self.stage = Stage::Stuck(call, position);
                 return false;
             }
-            Stage::Reported(call, position) if flush || position + 1 == call.chunk.len() => {
+            Stage::Reported(call, position)
+                if flush
+                    || position + 1 == call.chunk.len()
+                    || scenario.nature(call.chunk.first() + position) == Nature::Floods =>
+            {
                 self.pipe.extend(self.outbox.clone().map(Frame::Batch));
                 Stage::Sent(call, position)
             }
             Stage::Reported(call, position) => Stage::Starting(call, position + 1),
             Stage::Sent(call, position) => {
                 self.outbox = None;
-                if position + 1 == call.chunk.len() {
+                let (done, all) = (position + 1, call.chunk.len());
+                if done == all {
+                    Stage::Ending
+                } else if scenario.nature(call.chunk.first() + position) == Nature::Floods {
+                    let count = u32::try_from(all - done).expect("chunks are short");
+                    let back = Back { first: call.chunk.first() + done, attempt: call.attempt, count };
+                    self.pipe.push_back(Frame::Back(back));
                     Stage::Ending
                 } else {
                     Stage::Starting(call, position + 1)
@@ -135,7 +146,12 @@ impl Process {
         let item = call.chunk.first() + position;
         match nature {
             Nature::Works(_) => self.report(item, call.attempt, &value("7")),
-            Nature::Traps => {
+            Nature::TrapsOnce if count(&record.traps, item) > 0 => {
+                self.report(item, call.attempt, &value("7"));
+            }
+            Nature::Floods => self.report(item, call.attempt, &value("7")),
+            Nature::Traps | Nature::TrapsOnce => {
+                *record.traps.entry(item).or_default() += 1;
                 let kind = crate::outcome::TrapKind::Unreachable;
                 self.report(item, call.attempt, &report(CallEnd::Trap { kind, error: "" }));
             }
