@@ -31,15 +31,18 @@ fn main() -> Result<()> {
     std::fs::write(scratch(TEXT), &text)?;
     std::fs::write(scratch(SUMS), sums(1_000_000))?;
     // Compiled before anything is timed.
-    first_record(&scratch(CACHE))?;
+    first_record(&scratch(CACHE), "auto")?;
     let contests = [
         Contest::new(
             "process start to first record, hostile.wasm",
             21,
             vec![
                 Contender::new("a process that does nothing", nothing),
-                Contender::new("wasmpool run, guest in the cache", || first_record(&scratch(CACHE))),
-                Contender::new("wasmpool run, guest compiled on the way", || first_record(Path::new("off"))),
+                Contender::new("wasmpool run, guest in the cache", || first_record(&scratch(CACHE), "auto")),
+                Contender::new("the same with --sandbox off", || first_record(&scratch(CACHE), "off")),
+                Contender::new("wasmpool run, guest compiled on the way", || {
+                    first_record(Path::new("off"), "auto")
+                }),
             ],
         ),
         Contest::new(
@@ -47,16 +50,18 @@ fn main() -> Result<()> {
             5,
             vec![
                 Contender::new("native, 2 threads", native_primes),
-                Contender::new("wasmpool -j 2", || primes("2")),
-                Contender::new("wasmpool -j 1", || primes("1")),
+                Contender::new("wasmpool -j 2", || primes("2", "auto")),
+                Contender::new("the same with --sandbox off", || primes("2", "off")),
+                Contender::new("wasmpool -j 1", || primes("1", "auto")),
             ],
         ),
         Contest::new(
             "300,000 items of a few microseconds, a fresh instance each",
             5,
             vec![
-                Contender::new("wasmpool -j 2", || divisors("2")).of_items(300_000),
-                Contender::new("wasmpool -j 1", || divisors("1")).of_items(300_000),
+                Contender::new("wasmpool -j 2", || divisors("2", "auto")).of_items(300_000),
+                Contender::new("wasmpool -j 1", || divisors("1", "auto")).of_items(300_000),
+                Contender::new("the same with --sandbox off", || divisors("1", "off")).of_items(300_000),
             ],
         ),
         Contest::new(
@@ -96,11 +101,11 @@ fn nothing() -> Result<Duration> {
 }
 
 /// Until the first byte of a result, with guests kept in `cache`.
-fn first_record(cache: &Path) -> Result<Duration> {
+fn first_record(cache: &Path, sandbox: &str) -> Result<Duration> {
     let start = Instant::now();
     let mut process = Command::new(WASMPOOL)
         .env("WASMPOOL_CACHE", cache)
-        .args(["run", "guests/hostile.wasm", "echo-u64", "--range", "1..10", "--each"])
+        .args(["run", "guests/hostile.wasm", "echo-u64", "--range", "1..10", "--each", "--sandbox", sandbox])
         .stdout(Stdio::piped())
         .stderr(Stdio::null())
         .spawn()?;
@@ -145,17 +150,17 @@ fn is_prime(n: u32) -> bool {
     }
 }
 
-fn primes(workers: &str) -> Result<Duration> {
+fn primes(workers: &str, sandbox: &str) -> Result<Duration> {
     let range = format!("0..{NUMBERS}");
-    let (time, output) = timed(&["run", "guests/primes.wasm", "--range", &range, "-j", workers])?;
+    let arguments = ["run", "guests/primes.wasm", "--range", &range, "-j", workers, "--sandbox", sandbox];
+    let (time, output) = timed(&arguments)?;
     ensure!(output == b"1270607\n", "the wrong number of primes");
     Ok(time)
 }
 
-fn divisors(workers: &str) -> Result<Duration> {
-    let arguments =
-        ["run", "guests/primes.wasm", "count-divisors", "--range", "0..300000", "--each", "-j", workers];
-    let (time, output) = timed(&arguments)?;
+fn divisors(workers: &str, sandbox: &str) -> Result<Duration> {
+    let range = ["run", "guests/primes.wasm", "count-divisors", "--range", "0..300000", "--each"];
+    let (time, output) = timed(&[&range[..], &["-j", workers, "--sandbox", sandbox]].concat())?;
     ensure!(output.iter().filter(|byte| **byte == b'\n').count() == 300_000, "records are missing");
     Ok(time)
 }

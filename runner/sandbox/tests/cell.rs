@@ -78,7 +78,7 @@ pub(super) fn attempt_with(
     fate(status)
 }
 
-fn fate(status: WaitStatus) -> Fate {
+pub(super) fn fate(status: WaitStatus) -> Fate {
     match (status.exit_status(), status.terminating_signal()) {
         (Some(WORKED), _) => Fate::Worked,
         (Some(BROKEN), _) => panic!("a cell cannot lock itself in"),
@@ -139,7 +139,7 @@ fn lock_in(layers: &[Layer], profile: &Profile, dirs: &[OwnedFd]) -> Option<()> 
 }
 
 /// Runs `body` in a copy of this process, which ends with its result.
-fn fork(body: impl FnOnce() -> i32) -> Pid {
+pub(super) fn fork(body: impl FnOnce() -> i32) -> Pid {
     // SAFETY: the copy has one thread, and shares nothing with this one. What it calls takes no lock but the
     // allocator's, which the C library leaves free in it.
     let child = unsafe { libc::fork() };

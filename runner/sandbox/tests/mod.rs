@@ -5,6 +5,7 @@
 mod attacks;
 mod cell;
 mod document;
+mod ends;
 mod matrix;
 mod numbers;
 mod rules;
