@@ -257,5 +257,5 @@ const WORD_OF_ROOT: &str = "warning: the sandbox lacks unprivileged user: root k
 /// Standard error, as others would have it.
 pub(crate) fn without_word_of_root(stderr: &str) -> String {
     let is_root = rustix::process::geteuid().is_root();
-    if is_root { stderr.replacen(WORD_OF_ROOT, "", 1) } else { stderr.to_owned() }
+    if is_root { stderr.replace(WORD_OF_ROOT, "") } else { stderr.to_owned() }
 }
