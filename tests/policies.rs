@@ -156,6 +156,8 @@ fn an_interrupted_run_lets_end_what_runs_and_cancels_the_rest() {
         .code(143)
         .start();
     assert!(running.line().contains("\"ok\""));
+    // The second has been sent by then, and has not ended.
+    assert!(!running.ends_within(Duration::from_millis(150)), "it ends by itself");
     running.signal(Signal::TERM);
     let ended = running.check();
     assert!(ended.took < Duration::from_secs(20), "{ended}");
