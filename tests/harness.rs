@@ -73,6 +73,8 @@ enum Setting {
     Nobody,
     /// A shell runs it.
     Bash,
+    /// It waits for SIGCONT before its first instruction.
+    Stopped,
 }
 
 /// What a stream must hold.
@@ -186,6 +188,12 @@ impl Wasmpool {
         self
     }
 
+    /// It stops itself before it does anything else, and somebody has to continue it.
+    pub(crate) fn stopped(mut self) -> Self {
+        self.setting = Setting::Stopped;
+        self
+    }
+
     /// A copy of the program is run, `wasmpool` in the folder that it runs in.
     pub(crate) fn copied(mut self) -> Self {
         self.setting = Setting::Copy;
@@ -292,6 +300,11 @@ impl Wasmpool {
             Setting::ClosedInput => {
                 let mut command = Command::new("sh");
                 command.args(["-c", "exec \"$0\" \"$@\" <&-"]).arg(binary);
+                command
+            }
+            Setting::Stopped => {
+                let mut command = Command::new("sh");
+                command.args(["-c", "kill -STOP $$; exec \"$0\" \"$@\""]).arg(binary);
                 command
             }
             Setting::Bash => {
