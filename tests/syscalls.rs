@@ -9,7 +9,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use nix::libc;
 use nix::sys::signal::Signal;
-use wasmpool::sandbox::FILTERS;
+use wasmpool::sandbox::filters;
 use wasmpool::sandbox::syscalls::{CALLS, Call, Kind, Phase, calls};
 
 use crate::harness::{Wasmpool, is_soak, wasmpool};
@@ -31,14 +31,14 @@ const NOT_SEEN: &[(&str, &str, &[Kind], &str)] = &[
 impl Traced {
     /// Its calls since the first filter, with whether the last was there by then.
     fn filtered(&self) -> impl Iterator<Item = (Phase, &Made)> {
-        let mut filters = 0;
+        let (mut put_on, all) = (0, filters(self.kind));
         self.calls.iter().filter_map(move |made| {
-            let phase = match filters {
+            let phase = match put_on {
                 0 => None,
-                FILTERS => Some(Phase::Always),
-                _ => Some(Phase::Loading),
+                number if number < all => Some(Phase::Loading),
+                _ => Some(Phase::Always),
             };
-            filters += usize::from(made.number == libc::SYS_seccomp);
+            put_on += usize::from(made.number == libc::SYS_seccomp);
             phase.map(|phase| (phase, made))
         })
     }

@@ -5,7 +5,7 @@ use std::io;
 use std::os::unix::fs::MetadataExt;
 
 use super::process::Process;
-use crate::sandbox::{FILTERS, Layer, LayerState, Mode, Profile};
+use crate::sandbox::{Layer, LayerState, Mode, Profile, filters};
 
 /// How the host knows that a layer holds.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -130,7 +130,8 @@ impl Facts {
         match layer {
             Layer::NoNewPrivs => every("NoNewPrivs", |value| value == "1"),
             Layer::Seccomp => {
-                let enough = |value: &str| value.parse().is_ok_and(|number: usize| number >= FILTERS);
+                let count = filters(profile.kind());
+                let enough = |value: &str| value.parse().is_ok_and(|number: usize| number >= count);
                 every("Seccomp", |value| value == "2")
                     // Kernels before 5.9 do not count them.
                     && self.threads.iter().all(|status| {

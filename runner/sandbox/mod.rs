@@ -25,7 +25,7 @@ pub mod syscalls;
 use std::io;
 
 pub use self::fds::{DescriptorError, Descriptors};
-pub use self::filter::FILTERS;
+pub use self::filter::filters;
 pub(crate) use self::inherited::output_was_closed;
 use self::jail::Jail;
 pub use self::layers::{Layer, LayerState, Mode};

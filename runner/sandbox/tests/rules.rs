@@ -3,7 +3,7 @@
 use nix::libc;
 use seccompiler::{BpfProgram, sock_filter};
 
-use super::super::filter::{FILTERS, loaded, loading, refusing};
+use super::super::filter::{filters, loaded, loading, refusing};
 use super::super::syscalls::{Answer, Call, Is, Kind, Phase, Test, calls};
 
 const KILL: u32 = 0x8000_0000;
@@ -71,9 +71,10 @@ fn answer(programs: &[BpfProgram], asked: &Asked) -> u32 {
 
 /// The filters of a worker that has been locked in.
 fn locked(kind: Kind) -> Vec<BpfProgram> {
-    let filters = [loading(kind), refusing(kind), loaded(kind)].map(Result::unwrap);
-    assert_eq!(filters.len(), FILTERS);
-    filters.into()
+    let (first, last) = (loading(kind).unwrap(), loaded(kind).unwrap());
+    let programs: Vec<_> = [first].into_iter().chain(refusing(kind).unwrap()).chain([last]).collect();
+    assert_eq!(programs.len(), filters(kind));
+    programs
 }
 
 fn value_for(is: Is) -> u64 {
