@@ -115,7 +115,7 @@ fn h22_every_command_that_starts_workers_needs_what_is_required() {
     for line in [
         "call primes.wasm count-primes 0 100",
         "inspect primes.wasm",
-        "bench primes.wasm --range 0..100 -j 1 --runs 1 --progress none",
+        "bench primes.wasm --range 0..100 -j 1 --runs 1",
     ] {
         let refused =
             |stderr: &str| stderr.contains("error: a worker is not locked in: seccomp does not hold: ");
