@@ -1,6 +1,8 @@
 //! `--sandbox` and `wasmpool doctor`: what holds around workers on machines of every kind, and what is said where it
 //! does not.
 
+#![expect(clippy::unwrap_used, reason = "a test that cannot look fails")]
+
 use std::fs;
 
 use rustix::process::{Signal, geteuid};
@@ -156,7 +158,7 @@ fn h22_root_without_capabilities_cannot_become_nobody() {
 
 #[test]
 fn h22_where_proc_hides_workers_a_run_says_that_it_has_to_believe_them() {
-    let hidden = |line: &str| Some(wasmpool(line).lacking(Lack::OtherProcesses).by_nobody()?);
+    let hidden = |line: &str| wasmpool(line).lacking(Lack::OtherProcesses).by_nobody();
     let Some(auto) = hidden("run --progress none primes.wasm --range 0..100000 -j 2") else { return };
     let said = |stderr: &str| {
         stderr.lines().count() == 1 && stderr.starts_with("warning: the sandbox cannot be verified: `/proc` ")
@@ -277,6 +279,17 @@ fn a_journal_goes_on_whatever_the_sandbox_was() {
         .stdout("9592\n9592\n")
         .stderr(format!("{OFF}resumed: 1000 items from the journal\n"))
         .check();
+}
+
+#[test]
+fn an_item_is_replayed_in_the_sandbox_of_its_run() {
+    bash(
+        "wasmpool run primes.wasm --range 0..100 --step 50 --each --journal j --sandbox off --progress none &&
+         wasmpool replay j 0",
+    )
+    .stdout_is(|stdout| stdout.lines().count() == 3)
+    .stderr_is(|stderr| stderr.matches(OFF).count() == 2)
+    .check();
 }
 
 #[test]
