@@ -20,7 +20,7 @@ use crate::journal::{Journal, Records};
 use crate::outcome::{Printed, Returns};
 use crate::plan::{self, Bound, HostDir, InputKind, Plan, WINDOW_BYTES};
 use crate::pool::{self, Cancellation, Canceller, Folder, Pauser};
-use crate::report::{self, ReportOptions, Reporter};
+use crate::report::{self, Progress, ReportOptions, Reporter};
 use crate::sandbox::{Access, Mode};
 use crate::sink::{self, Format, OutputFile, Shown, SinkOptions};
 
@@ -180,9 +180,15 @@ fn color_of(stream: &impl anstream::stream::RawStream) -> Color {
 }
 
 /// What a guest offers.
-pub(super) fn describe(guest: &GuestFile) -> Result<Description, Error> {
+pub(super) fn describe(guest: &GuestFile, sandbox: Mode) -> Result<Description, Error> {
     let cache = Cache::of_environment().ok();
-    pool::describe(guest.name(), guest.memory(), None, Mode::Auto, cache.as_ref())
+    let mut reporter = report::for_run(ReportOptions {
+        progress: Progress::None,
+        stats: false,
+        terminal: false,
+        color: color_of(&io::stderr()),
+    });
+    pool::describe(guest.name(), guest.memory(), None, sandbox, cache.as_ref(), reporter.as_mut())
 }
 
 /// This process is a worker.

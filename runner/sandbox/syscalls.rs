@@ -163,6 +163,10 @@ const PRIVATE: Test = masked(
     libc::MAP_PRIVATE.cast_unsigned(),
 );
 
+/// What shares this with its parent is a thread of it, and no process.
+const THREAD: u32 = (libc::CLONE_THREAD | libc::CLONE_SIGHAND | libc::CLONE_VM).cast_unsigned();
+const A_THREAD: Test = masked(0, THREAD, THREAD);
+
 const fn equal(argument: u8, value: u32) -> Test {
     Test { argument, is: Is::Equal(value) }
 }
@@ -266,6 +270,7 @@ pub const CALLS: &[Call] = table! {
     SYS_ftruncate() Loading COMPUTE ALLOW, "the image of the guest's memory";
     SYS_write() Loading COMPUTE ALLOW, "the image of the guest's memory";
     SYS_clone3() Loading EVERY ALLOW, "the compiler's threads; one that a guest waits on";
+    SYS_clone(A_THREAD) Loading EVERY ALLOW, "the same threads, where clone3 is said not to be there, as in containers";
     SYS_set_robust_list() Loading EVERY ALLOW, "a thread starts";
     SYS_rseq() Loading EVERY ALLOW, "a thread starts";
     SYS_prctl() Loading EVERY ALLOW, "a new thread's name; the rest of the jail";
