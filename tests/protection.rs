@@ -156,7 +156,7 @@ fn h22_root_without_capabilities_cannot_become_nobody() {
 
 #[test]
 fn h22_where_proc_hides_workers_a_run_says_that_it_has_to_believe_them() {
-    let hidden = |line: &str| Some(wasmpool(line).lacking(Lack::OtherProcesses).by_nobody()?);
+    let hidden = |line: &str| wasmpool(line).lacking(Lack::OtherProcesses).by_nobody();
     let Some(auto) = hidden("run --progress none primes.wasm --range 0..100000 -j 2") else { return };
     let said = |stderr: &str| {
         stderr.lines().count() == 1 && stderr.starts_with("warning: the sandbox cannot be verified: `/proc` ")
@@ -195,7 +195,8 @@ fn h22_workers_are_found_in_a_proc_that_numbers_them_otherwise() {
 /// What `/proc/PID/status` says of each thread of a process.
 fn statuses(worker: &Worker) -> Vec<String> {
     let threads = fs::read_dir(format!("/proc/{}/task", worker.pid())).expect("it is at work");
-    threads.map(|thread| fs::read_to_string(thread.unwrap().path().join("status")).unwrap()).collect()
+    let status = |thread: fs::DirEntry| fs::read_to_string(thread.path().join("status"));
+    threads.map(|thread| thread.and_then(status).expect("it shows its status")).collect()
 }
 
 fn at_work(job: Wasmpool) -> (Running, Worker) {
@@ -226,7 +227,7 @@ fn check_nobody(job: Wasmpool) {
         ] {
             assert!(status.lines().any(|found| found == line), "{line}\n{status}");
         }
-        let groups = status.lines().find_map(|line| line.strip_prefix("Groups:")).unwrap();
+        let groups = status.lines().find_map(|line| line.strip_prefix("Groups:")).expect("it has groups");
         assert_eq!(groups.trim(), "");
     }
     running.signal(Signal::INT);
