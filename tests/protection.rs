@@ -197,7 +197,8 @@ fn h22_workers_are_found_in_a_proc_that_numbers_them_otherwise() {
 /// What `/proc/PID/status` says of each thread of a process.
 fn statuses(worker: &Worker) -> Vec<String> {
     let threads = fs::read_dir(format!("/proc/{}/task", worker.pid())).expect("it is at work");
-    threads.map(|thread| fs::read_to_string(thread.unwrap().path().join("status")).unwrap()).collect()
+    let status = |thread: fs::DirEntry| fs::read_to_string(thread.path().join("status"));
+    threads.map(|thread| thread.and_then(status).expect("it shows its status")).collect()
 }
 
 fn at_work(job: Wasmpool) -> (Running, Worker) {
@@ -228,7 +229,7 @@ fn check_nobody(job: Wasmpool) {
         ] {
             assert!(status.lines().any(|found| found == line), "{line}\n{status}");
         }
-        let groups = status.lines().find_map(|line| line.strip_prefix("Groups:")).unwrap();
+        let groups = status.lines().find_map(|line| line.strip_prefix("Groups:")).expect("it has groups");
         assert_eq!(groups.trim(), "");
     }
     running.signal(Signal::INT);

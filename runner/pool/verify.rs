@@ -118,6 +118,11 @@ fn is_hidden(error: &io::Error) -> bool {
 
 /// Those of the layers that can be seen.
 fn seen(facts: &Facts, profile: &Profile, layers: &[Layer]) -> Result<Vec<Layer>, String> {
+    // With them, the other layers are worth little, and a worker that is still root by number has them if it could not
+    // give them up.
+    if !facts.has_no_capability() {
+        return Err("it has kept capabilities".to_owned());
+    }
     let mut seen = Vec::new();
     for layer in layers {
         match facts.show(*layer, profile) {

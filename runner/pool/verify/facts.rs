@@ -87,11 +87,14 @@ impl Facts {
         };
         let left_groups = !self.host.is_root
             || self.every("Gid", is_one_of_no_rights) && self.every("Groups", str::is_empty);
-        self.every("Uid", is_one_of_no_rights)
-            && left_groups
-            && ["CapInh", "CapPrm", "CapEff", "CapAmb"]
-                .into_iter()
-                .all(|name| self.every(name, |rights| rights.bytes().all(|digit| digit == b'0')))
+        self.every("Uid", is_one_of_no_rights) && left_groups && self.has_no_capability()
+    }
+
+    /// Whether it could do nothing that only root may do, whoever it is.
+    pub(super) fn has_no_capability(&self) -> bool {
+        ["CapInh", "CapPrm", "CapEff", "CapAmb"]
+            .into_iter()
+            .all(|name| self.every(name, |rights| rights.bytes().all(|digit| digit == b'0')))
     }
 
     fn has_little(&self, profile: &Profile) -> bool {

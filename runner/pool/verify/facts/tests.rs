@@ -151,3 +151,11 @@ fn a_process_that_has_ended_has_no_threads_and_then_no_place() {
     child.wait().unwrap();
     assert_eq!(place(&pidfd).unwrap(), None);
 }
+
+#[test]
+fn a_capability_that_one_thread_has_kept_is_found() {
+    assert!(facts().has_no_capability());
+    let mut facts = facts();
+    facts.threads[1] = STATUS.replace("CapPrm:\t0000", "CapPrm:\t0001");
+    assert!(!facts.has_no_capability());
+}
