@@ -1,8 +1,6 @@
 //! `--sandbox` and `wasmpool doctor`: what holds around workers on machines of every kind, and what is said where it
 //! does not.
 
-#![expect(clippy::unwrap_used, reason = "a test that cannot look fails")]
-
 use std::fs;
 
 use rustix::process::{Signal, geteuid};
