@@ -28,6 +28,8 @@ pub(super) struct Sight {
     pub(super) seen: Vec<Layer>,
     /// Why it could see nothing, if so, as one line.
     pub(super) hidden: Option<String>,
+    /// It may do what only root may, whoever it is.
+    pub(super) privileged: bool,
 }
 
 /// Why a worker is not used.
@@ -85,6 +87,10 @@ pub(super) fn compare(process: &Process, claimed: &[LayerState]) -> Result<Optio
 
 /// Where every layer is required, so is that they can be seen.
 fn judged(sight: Sight, mode: Mode) -> Result<Sight, Unprotected> {
+    // The other layers are worth little then. One that is still root by number is, if it could not give that up.
+    if sight.privileged {
+        return Err(Unprotected { message: "it has kept capabilities".to_owned() });
+    }
     match (sight.hidden, mode) {
         (Some(message), Mode::Strict) => Err(Unprotected { message }),
         (hidden, _) => Ok(Sight { hidden, ..sight }),
@@ -94,7 +100,11 @@ fn judged(sight: Sight, mode: Mode) -> Result<Sight, Unprotected> {
 /// Looks for these layers; none: the process has ended.
 fn look(process: &Process, layers: &[Layer]) -> Result<Option<Sight>, Unprotected> {
     let found = match Facts::read(process) {
-        Ok(Some(facts)) => seen(&facts, &process.start().profile, layers),
+        Ok(Some(facts)) => seen(&facts, &process.start().profile, layers).map(|seen| Sight {
+            seen,
+            hidden: None,
+            privileged: !facts.has_no_capability(),
+        }),
         Ok(None) => return Ok(None),
         Err(error) if is_hidden(&error) && process.ends_within(Duration::ZERO) => return Ok(None),
         Err(error) if is_hidden(&error) => {
@@ -104,7 +114,7 @@ fn look(process: &Process, layers: &[Layer]) -> Result<Option<Sight>, Unprotecte
         Err(error) => Err(format!("it cannot be looked at: {error}")),
     };
     match found {
-        Ok(seen) => Ok(Some(Sight { seen, hidden: None })),
+        Ok(sight) => Ok(Some(sight)),
         // Of one that is about to end, less is shown than of one that lives.
         Err(_) if process.ends_within(LAST_BREATH) => Ok(None),
         Err(message) => Err(Unprotected { message }),
@@ -118,11 +128,6 @@ fn is_hidden(error: &io::Error) -> bool {
 
 /// Those of the layers that can be seen.
 fn seen(facts: &Facts, profile: &Profile, layers: &[Layer]) -> Result<Vec<Layer>, String> {
-    // With them, the other layers are worth little, and a worker that is still root by number has them if it could not
-    // give them up.
-    if !facts.has_no_capability() {
-        return Err("it has kept capabilities".to_owned());
-    }
     let mut seen = Vec::new();
     for layer in layers {
         match facts.show(*layer, profile) {
