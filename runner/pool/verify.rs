@@ -12,6 +12,9 @@ use crate::sandbox::{Layer, LayerState, Mode, Profile};
 /// Longer than the end of a process takes that has begun.
 const LAST_BREATH: Duration = Duration::from_secs(1);
 
+/// What is wrong with a worker that may do what only root may.
+pub(super) const PRIVILEGED: &str = "it has kept capabilities";
+
 /// How the host knows that a layer holds.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Evidence {
@@ -89,7 +92,7 @@ pub(super) fn compare(process: &Process, claimed: &[LayerState]) -> Result<Optio
 fn judged(sight: Sight, mode: Mode) -> Result<Sight, Unprotected> {
     // The other layers are worth little then. One that is still root by number is, if it could not give that up.
     if sight.privileged {
-        return Err(Unprotected { message: "it has kept capabilities".to_owned() });
+        return Err(Unprotected { message: PRIVILEGED.to_owned() });
     }
     match (sight.hidden, mode) {
         (Some(message), Mode::Strict) => Err(Unprotected { message }),
