@@ -156,10 +156,12 @@ const COMPUTE: &[Kind] = &[Kind::Compute];
 const FILES: &[Kind] = &[Kind::Files];
 
 const NO_EXEC: Test = masked(2, libc::PROT_EXEC.cast_unsigned(), 0);
-/// Memory that is shared does not count against the limit.
+/// Memory that is shared, or that grows downwards, does not count against the limit.
 const PRIVATE: Test = masked(
     3,
-    libc::MAP_SHARED.cast_unsigned() | libc::MAP_PRIVATE.cast_unsigned(),
+    libc::MAP_SHARED.cast_unsigned()
+        | libc::MAP_PRIVATE.cast_unsigned()
+        | libc::MAP_GROWSDOWN.cast_unsigned(),
     libc::MAP_PRIVATE.cast_unsigned(),
 );
 
