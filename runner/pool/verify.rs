@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use self::facts::Facts;
 use super::process::Process;
-use crate::sandbox::{Layer, LayerState, Mode, Profile};
+use crate::sandbox::{Layer, LayerState, Mode, Profile, Start};
 
 /// Longer than the end of a process takes that has begun.
 const LAST_BREATH: Duration = Duration::from_secs(1);
@@ -102,11 +102,16 @@ fn judged(sight: Sight, mode: Mode) -> Result<Sight, Unprotected> {
 
 /// Looks for these layers; none: the process has ended.
 fn look(process: &Process, layers: &[Layer]) -> Result<Option<Sight>, Unprotected> {
+    let Start { profile, mode, .. } = process.start();
     let found = match Facts::read(process) {
-        Ok(Some(facts)) => seen(&facts, &process.start().profile, layers).map(|seen| Sight {
-            seen,
-            hidden: None,
-            privileged: !facts.has_no_capability(),
+        Ok(Some(facts)) => seen(&facts, profile, layers).and_then(|seen| {
+            // With them, the other layers are worth little, and a worker that is still root by number has them if it
+            // could not give them up.
+            if *mode == Mode::Off || facts.has_no_capability() {
+                Ok(seen)
+            } else {
+                Err("it has kept capabilities".to_owned())
+            }
         }),
         Ok(None) => return Ok(None),
         Err(error) if is_hidden(&error) && process.ends_within(Duration::ZERO) => return Ok(None),

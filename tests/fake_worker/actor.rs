@@ -165,7 +165,7 @@ impl Actor {
         drop(starts);
         let ready = encoded(&Response::Ready(self.ready()));
         let segment = SegmentMap::new(open(6, OFlags::RDWR).as_fd()).unwrap();
-        if self.script.locked == Locked::All {
+        if matches!(self.script.locked, Locked::All | Locked::AllButRights) {
             jails::lock(Kind::Compute);
         }
         let part = self.script.start;

@@ -24,7 +24,7 @@ use wasmpool::sink::{Accepted, InputEnd, Sink};
 use wasmpool::source::{Range, Source};
 use wasmpool::wire::msg::Serve;
 
-use super::script::Script;
+use super::script::{Locked, Script};
 
 /// When a run counts as hung; it is ended by this signal then.
 const PATIENCE: Duration = Duration::from_secs(300);
@@ -132,6 +132,9 @@ impl Fake {
         fs::write(stage.join("script"), serde_json::to_vec(&script).unwrap()).unwrap();
         if script.mute {
             fs::write(stage.join("mute"), "").unwrap();
+        }
+        if matches!(script.locked, Locked::Compiling | Locked::All) {
+            fs::write(stage.join("bare"), "").unwrap();
         }
         // Fakes lock nothing, unless they are told to.
         Self { stage, cache: None, sandbox: Mode::Off }

@@ -116,6 +116,14 @@ fn w12_a_worker_that_says_that_it_lacks_what_is_required_gets_nothing_to_do() {
 }
 
 #[test]
+fn w12_a_worker_that_has_kept_the_rights_of_root_gets_nothing_to_do() {
+    if geteuid().is_root() {
+        let ran = run(Mode::Auto, Locked::AllButRights, Some(REQUIRED.to_vec()));
+        check_error(ran.error(), "it has kept capabilities");
+    }
+}
+
+#[test]
 fn w12_a_worker_that_says_nothing_of_layers_gets_nothing_to_do() {
     check_found_out(&run(Mode::Auto, Locked::All, None), "it does not say which layers it has");
 }

@@ -45,6 +45,8 @@ pub(crate) enum Locked {
     /// Compile workers alone.
     Compiling,
     All,
+    /// All, with the capabilities of who runs the tests.
+    AllButRights,
 }
 
 /// A compile worker's part.
