@@ -71,9 +71,7 @@ pub fn probe(worker_executable: Option<PathBuf>, sandbox: Mode) -> Result<Protec
                         Ok(None) => return Err(broken(&"it ended")),
                         Err(unprotected) => (Sight::default(), Some(unprotected.message)),
                     };
-                    let Sight { seen, hidden, privileged } = sight;
-                    let kept = (privileged && sandbox != Mode::Off).then(|| verify::PRIVILEGED.to_owned());
-                    let contradiction = contradiction.or(kept);
+                    let Sight { seen, hidden } = sight;
                     return Ok(Protection { layers: ready.layers, seen, contradiction, hidden });
                 }
                 Response::Refused(refused) if refused.about == Refusal::Protection => {

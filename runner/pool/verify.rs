@@ -12,9 +12,6 @@ use crate::sandbox::{Layer, LayerState, Mode, Profile, Start};
 /// Longer than the end of a process takes that has begun.
 const LAST_BREATH: Duration = Duration::from_secs(1);
 
-/// What is wrong with a worker that may do what only root may.
-pub(super) const PRIVILEGED: &str = "it has kept capabilities";
-
 /// How the host knows that a layer holds.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Evidence {
@@ -31,8 +28,6 @@ pub(super) struct Sight {
     pub(super) seen: Vec<Layer>,
     /// Why it could see nothing, if so, as one line.
     pub(super) hidden: Option<String>,
-    /// It may do what only root may, whoever it is.
-    pub(super) privileged: bool,
 }
 
 /// Why a worker is not used.
@@ -90,10 +85,6 @@ pub(super) fn compare(process: &Process, claimed: &[LayerState]) -> Result<Optio
 
 /// Where every layer is required, so is that they can be seen.
 fn judged(sight: Sight, mode: Mode) -> Result<Sight, Unprotected> {
-    // The other layers are worth little then. One that is still root by number is, if it could not give that up.
-    if sight.privileged {
-        return Err(Unprotected { message: PRIVILEGED.to_owned() });
-    }
     match (sight.hidden, mode) {
         (Some(message), Mode::Strict) => Err(Unprotected { message }),
         (hidden, _) => Ok(Sight { hidden, ..sight }),
@@ -122,7 +113,7 @@ fn look(process: &Process, layers: &[Layer]) -> Result<Option<Sight>, Unprotecte
         Err(error) => Err(format!("it cannot be looked at: {error}")),
     };
     match found {
-        Ok(sight) => Ok(Some(sight)),
+        Ok(seen) => Ok(Some(Sight { seen, hidden: None })),
         // Of one that is about to end, less is shown than of one that lives.
         Err(_) if process.ends_within(LAST_BREATH) => Ok(None),
         Err(message) => Err(Unprotected { message }),
