@@ -13,6 +13,7 @@ mod chaos;
 mod compiling;
 mod deaths;
 mod fake;
+mod jails;
 mod lies;
 mod pages;
 mod pipes;
@@ -23,7 +24,7 @@ mod steps;
 
 pub(crate) use self::fake::{Fake, Ran, alone, job, numbers};
 pub(crate) use self::script::{
-    Compiler, Death, Fault, Lie, Misdeed, Page, Results, Script, Start, Step, When,
+    Compiler, Death, Fault, Lie, Locked, Misdeed, Page, Results, Script, Start, Step, When,
 };
 
 /// Names the folder of the test that started this process as a worker.

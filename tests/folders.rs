@@ -336,3 +336,16 @@ fn an_item_is_replayed_with_its_folders() {
         .stderr_is(|_| true)
         .check();
 }
+
+#[test]
+fn what_shows_the_kernel_is_not_given_to_be_written_to() {
+    for folder in ["/proc", "/proc/sys/kernel", "/sys"] {
+        call(&format!("files.wasm count-lines x --dir {folder}:rw")).refused(
+            2,
+            &format!(
+                "error: `{folder}` shows the kernel, whose settings would be a guest's to change\n\n\
+                 hint: leave out `:rw`\n"
+            ),
+        );
+    }
+}

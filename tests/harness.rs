@@ -7,6 +7,7 @@
 mod folder;
 mod processes;
 mod running;
+mod surrounding;
 
 use std::ffi::OsString;
 use std::os::unix::fs::PermissionsExt;
@@ -19,6 +20,7 @@ use folder::Folder;
 pub(crate) use folder::{checkout, guest};
 pub(crate) use processes::{Chaos, Worker, wait_until_stopped};
 pub(crate) use running::{Ended, Running, without_word_of_root};
+pub(crate) use surrounding::Lack;
 
 /// How long anything may take that takes no time worth mentioning. Machines that run tests are busy.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(60);
@@ -34,6 +36,8 @@ pub(crate) struct Wasmpool {
     arguments: Vec<String>,
     stdin: Input,
     setting: Setting,
+    /// What is missing around the command.
+    lacks: Vec<Lack>,
     /// Where compiled guests are kept: nowhere, so that every test compiles its own, unless it is told otherwise.
     cache: OsString,
     stdout: Option<PathBuf>,
@@ -90,6 +94,7 @@ pub(crate) fn wasmpool(line: &str) -> Wasmpool {
         arguments: line.split_whitespace().map(str::to_owned).collect(),
         stdin: Input::Nothing,
         setting: Setting::default(),
+        lacks: Vec::new(),
         cache: "off".into(),
         stdout: None,
         expectation: Expectation {
@@ -200,6 +205,12 @@ impl Wasmpool {
         self
     }
 
+    /// On a machine that lacks this, too.
+    pub(crate) fn lacking(mut self, lack: Lack) -> Self {
+        self.lacks.push(lack);
+        self
+    }
+
     /// With its standard output in this file.
     pub(crate) fn stdout_to(mut self, path: &str) -> Self {
         self.stdout = Some(path.into());
@@ -267,8 +278,11 @@ impl Wasmpool {
     /// Starts it; [`Running::check`] compares its end with what is expected.
     pub(crate) fn start(self) -> Running {
         let mut command = self.command();
+        command.args(&self.arguments);
+        if !self.lacks.is_empty() {
+            command = surrounding::without(&self.lacks, &command);
+        }
         command
-            .args(&self.arguments)
             .current_dir(self.folder.path())
             .stdin(if matches!(self.stdin, Input::Nothing) { Stdio::null() } else { Stdio::piped() })
             .stdout(self.stdout.as_deref().map_or_else(Stdio::piped, to_file))

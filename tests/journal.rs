@@ -545,3 +545,23 @@ fn an_item_of_a_guest_that_is_another_is_not_replayed() {
     let message = "`g.wasm` is not the file that it was when the journal was written";
     check_replay_after("cp guests/hello.wasm g.wasm", 3, message);
 }
+
+#[test]
+fn a_journal_is_for_nobody_but_who_wrote_it() {
+    bash("wasmpool run guests/primes.wasm --range 0..10 --journal j --progress none; stat -c %a j")
+        .stdout("4\n600\n")
+        .check();
+}
+
+#[test]
+fn the_command_in_a_journal_of_another_user_is_not_run() {
+    // Only root can give a file away.
+    if !rustix::process::geteuid().is_root() {
+        return;
+    }
+    let script = "wasmpool run guests/primes.wasm --range 0..10 --journal j --progress none; chown 65534 j; \
+                  wasmpool replay j 0";
+    let message = "error: the journal `j` belongs to another user, and its command would be run as yours\n\n\
+                   hint: copy the journal, if you trust who wrote it\n";
+    bash(script).stdout("4\n").stderr(message).code(2).check();
+}

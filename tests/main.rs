@@ -12,6 +12,7 @@
 //! | `inspect.rs` | `wasmpool inspect`: what a guest offers |
 //! | `faults.rs` | guests that misbehave, workers that die: what becomes of their items |
 //! | `modules.rs` | guests that are made to hurt whoever compiles or loads them |
+//! | `protection.rs` | `--sandbox` and `wasmpool doctor`, on machines and in containers that lack what the jail is made of |
 //! | `promises.rs` | what breaks other pools: killed workers and hosts, slow readers, and that it does not break this one |
 //! | `policies.rs` | items that are run again or cancelled, ends of runs that were asked for, bounds of the host's memory |
 //! | `limits.rs` | memory, output and fuel: items up to their limits and beyond; runs that are the same every time |
@@ -69,6 +70,7 @@ mod pauses;
 mod policies;
 mod pool;
 mod promises;
+mod protection;
 mod run;
 mod signals;
 mod syscalls;

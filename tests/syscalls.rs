@@ -14,7 +14,7 @@ use wasmpool::sandbox::syscalls::{CALLS, Call, Kind, Phase, calls};
 
 use crate::harness::{Wasmpool, is_soak, wasmpool};
 use tracer::{Made, Traced};
-use workload::Scene;
+use workload::Played;
 
 /// Lines that no worker has to need on every machine: the call, its arguments as far as they tell it from its other
 /// lines, the kinds of workers, and why it is in the table all the same.
@@ -109,15 +109,22 @@ fn excused(call: &Call, kind: Kind) -> bool {
 fn workers_call_what_is_in_the_table_and_all_of_it() {
     let mut findings = Findings::default();
     let mut workers = BTreeMap::new();
-    for Scene { name, run } in workload::scenes() {
-        for worker in run() {
+    for scene in workload::scenes() {
+        let name = scene.name.clone();
+        let Played { workers: traced, otherwise } = scene.play();
+        for worker in traced {
             findings.add(&name, &worker);
             *workers.entry(worker.kind.name()).or_insert(0) += 1;
         }
+        findings.wrong.extend(otherwise.map(|ended| format!("{name}: it prints something else\n{ended}")));
     }
     assert_eq!(workers.len(), Kind::ALL.len(), "{workers:?}");
     let wrong: Vec<_> = findings.wrong.into_iter().collect();
-    assert!(wrong.is_empty(), "the table lacks what workers call\n{}", wrong.join("\n"));
+    assert!(
+        wrong.is_empty(),
+        "workers call what the table lacks, or do not do what they are here for\n{}",
+        wrong.join("\n")
+    );
 
     let lines =
         CALLS.iter().enumerate().flat_map(|(at, call)| call.kinds.iter().map(move |kind| (at, call, *kind)));

@@ -167,6 +167,11 @@ impl Cache {
         Ok(())
     }
 
+    /// Whether it looks as if it had been a cache: who tells others to change a directory must be sure of it.
+    fn has_secret(&self) -> bool {
+        self.place.join(secret::FILE).is_file()
+    }
+
     /// Why it is not used, as an error.
     fn error(&self, problem: &Problem) -> Error {
         let place = self.place.display();
@@ -175,7 +180,10 @@ impl Cache {
             Problem::Relative => {
                 Some("`WASMPOOL_CACHE` takes an absolute path, or `off` for no cache".to_owned())
             }
-            Problem::Open => Some(format!("`chmod 700 {place}` closes it, if others have not been in it")),
+            Problem::Open if self.has_secret() => {
+                Some(format!("`chmod 700 {place}` closes it, if others have not been in it"))
+            }
+            Problem::Open => Some("`WASMPOOL_CACHE` names a directory of its own for it".to_owned()),
             Problem::Secret => Some("`wasmpool cache clean` begins anew".to_owned()),
             Problem::NoDirectory | Problem::Foreign | Problem::Occupied => {
                 Some("`WASMPOOL_CACHE` names another directory".to_owned())

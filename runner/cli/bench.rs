@@ -220,6 +220,7 @@ impl Reporter for NoSummary {
             RunEvent::SharedInstance
             | RunEvent::NoSandbox
             | RunEvent::LayerMissing { .. }
+            | RunEvent::SandboxHidden { .. }
             | RunEvent::Note { .. }
                 if self.is_first =>
             {
@@ -228,6 +229,7 @@ impl Reporter for NoSummary {
             RunEvent::SharedInstance
             | RunEvent::NoSandbox
             | RunEvent::LayerMissing { .. }
+            | RunEvent::SandboxHidden { .. }
             | RunEvent::Note { .. }
             | RunEvent::Finished { .. } => {}
         }

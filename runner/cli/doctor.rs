@@ -1,17 +1,20 @@
 //! `wasmpool doctor`: which protection layers hold around workers on this machine.
 
 use std::fmt::Write as _;
-use std::io::{self, Write as _};
+use std::fs;
+use std::io::Write as _;
 
 use clap::Args;
+use serde::Serialize;
 
-use super::exit;
+use super::figures::Format;
 use super::protection::ProtectionArgs;
+use super::{exit, surroundings};
 use crate::error::{Error, ExitCode};
 use crate::pool::{self, Evidence, Protection};
 use crate::record::escaped;
 use crate::sandbox::syscalls::{Answer, Kind, Phase, calls};
-use crate::sandbox::{LayerState, Mode};
+use crate::sandbox::{Layer, LayerState, Mode};
 
 /// Tell which protection layers hold on this machine
 ///
@@ -21,75 +24,183 @@ use crate::sandbox::{LayerState, Mode};
 #[command(after_help = "\
 Examples:
   wasmpool doctor
-  wasmpool doctor --sandbox strict")]
+  wasmpool doctor --format json")]
 pub(super) struct DoctorArgs {
     #[command(flatten)]
     protection: ProtectionArgs,
+
+    /// How the layers are printed
+    #[arg(long, value_name = "FORMAT", value_enum, default_value = "text", help_heading = "Output")]
+    format: Format,
+}
+
+/// What was found, and by what it is judged.
+struct Findings {
+    protection: Protection,
+    mode: Mode,
+    /// The version of the kernel, if it tells.
+    kernel: Option<String>,
+}
+
+/// [`Findings`] as JSON.
+#[derive(Serialize)]
+struct Object<'f> {
+    v: u32,
+    kernel: Option<&'f str>,
+    sandbox: &'static str,
+    /// Whether everything holds that has to.
+    holds: bool,
+    layers: Vec<Row<'f>>,
+    /// How many system calls a worker may make; none: any.
+    system_calls: Option<SystemCalls>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    contradiction: Option<&'f str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    hidden: Option<&'f str>,
+}
+
+/// A layer as JSON.
+#[derive(Serialize)]
+struct Row<'f> {
+    layer: &'static str,
+    /// Whether the host saw it, or the worker says so; none: it does not hold.
+    holds: Option<&'static str>,
+    required: bool,
+    stops: &'static str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    absent: Option<&'f str>,
+}
+
+/// How many of them each profile has.
+#[derive(Clone, Copy, Serialize)]
+struct SystemCalls {
+    compile: usize,
+    compute: usize,
+    files: usize,
 }
 
 impl DoctorArgs {
     pub(super) fn execute(self) -> Result<ExitCode, Error> {
-        // Every layer is told, so none is required before that.
         let mode = self.protection.mode();
-        let protection = match mode {
-            Mode::Auto | Mode::Strict => pool::probe(None, Mode::Auto),
-            Mode::Off => pool::probe(None, Mode::Off),
-        }?;
-        let mut stdout = io::stdout().lock();
-        stdout.write_all(text(&protection, mode).as_bytes()).map_err(exit::cannot_write)?;
-        Ok(if lacking(&protection, mode) { ExitCode::PROTECTION } else { ExitCode::SUCCESS })
+        let findings = Findings {
+            protection: pool::probe(None, mode)?,
+            mode,
+            kernel: fs::read_to_string("/proc/sys/kernel/osrelease").ok(),
+        };
+        let text = match self.format {
+            Format::Text => findings.text(),
+            Format::Json => findings.json(),
+        };
+        surroundings::standard_output()?.write_all(text.as_bytes()).map_err(exit::cannot_write)?;
+        Ok(if findings.holds() { ExitCode::SUCCESS } else { ExitCode::PROTECTION })
     }
 }
 
-fn lacking(protection: &Protection, mode: Mode) -> bool {
-    let lacks = |state: &LayerState| state.absent.is_some() && mode.requires(state.layer);
-    protection.contradiction.is_some() || protection.layers.iter().any(lacks)
-}
-
-fn text(protection: &Protection, mode: Mode) -> String {
-    let mut text = String::from("layer               holds  stops\n");
-    for state in &protection.layers {
-        let holds = match protection.evidence(state) {
-            Some(Evidence::Seen) => "seen",
-            Some(Evidence::Claimed) => "yes",
-            None => "no",
+impl Findings {
+    /// Whether everything holds that has to.
+    fn holds(&self) -> bool {
+        let Self { protection: Protection { layers, contradiction, hidden, .. }, mode, .. } = self;
+        let lacks = |state: &LayerState| state.absent.is_some() && mode.requires(state.layer);
+        let may_be_hidden = match mode {
+            Mode::Auto | Mode::Off => true,
+            Mode::Strict => hidden.is_none(),
         };
-        let _ = writeln!(text, "{:<20}{holds:<7}{}", state.layer.name(), state.layer.stops());
-        if let Some(why) = &state.absent {
-            let required = if mode.requires(state.layer) { ", and it is required" } else { "" };
-            let _ = writeln!(text, "{:<27}it does not hold: {}{required}", "", escaped(why));
+        may_be_hidden && contradiction.is_none() && !layers.iter().any(lacks)
+    }
+
+    fn text(&self) -> String {
+        let protection = &self.protection;
+        let mut text = String::from("layer               holds  stops\n");
+        for state in &protection.layers {
+            let holds = protection.evidence(state).map_or("no", word);
+            let _ = writeln!(text, "{:<20}{holds:<7}{}", state.layer.name(), state.layer.stops());
+            if let Some(why) = &state.absent {
+                let required = if self.mode.requires(state.layer) { ", and it is required" } else { "" };
+                let _ = writeln!(text, "{:<27}it does not hold: {}{required}", "", escaped(why));
+            }
+        }
+        text.push('\n');
+        if let Some(contradiction) = &protection.contradiction {
+            let _ = writeln!(text, "What the worker says is not so: {}.", escaped(contradiction));
+        }
+        if let Some(hidden) = &protection.hidden {
+            let _ = writeln!(text, "What the worker says is not verified: {}.", escaped(hidden));
+        }
+        let _ = writeln!(text, "{}", self.calls_in_words());
+        if let Some(kernel) = self.kernel() {
+            let _ = writeln!(text, "The kernel is Linux {}.", escaped(kernel));
+        }
+        text + "\"seen\" is what the host found in /proc; of \"yes\" the worker's word is all there is.\n"
+    }
+
+    fn calls_in_words(&self) -> String {
+        match self.system_calls() {
+            Some(SystemCalls { compile, compute, files }) => format!(
+                "A worker may make {compute} kinds of system calls, with folders {files}; one that compiles, {compile}."
+            ),
+            None => "A worker may make any system call.".to_owned(),
         }
     }
-    if let Some(contradiction) = &protection.contradiction {
-        let _ = writeln!(text, "\n{}", escaped(contradiction));
+
+    fn json(&self) -> String {
+        let Protection { layers, contradiction, hidden, .. } = &self.protection;
+        let object = Object {
+            v: 1,
+            kernel: self.kernel(),
+            sandbox: self.mode.name(),
+            holds: self.holds(),
+            layers: layers.iter().map(|state| self.row(state)).collect(),
+            system_calls: self.system_calls(),
+            contradiction: contradiction.as_deref(),
+            hidden: hidden.as_deref(),
+        };
+        serde_json::to_string(&object).expect("layers are text") + "\n"
     }
-    let _ = writeln!(text, "\n{}", system_calls());
-    let seen = "\"seen\" is what the host found in /proc; of \"yes\" the worker's word is all there is.";
-    let _ = writeln!(text, "{seen}");
-    text
+
+    fn row<'f>(&self, state: &'f LayerState) -> Row<'f> {
+        Row {
+            layer: state.layer.name(),
+            holds: self.protection.evidence(state).map(word),
+            required: self.mode.requires(state.layer),
+            stops: state.layer.stops(),
+            absent: state.absent.as_deref(),
+        }
+    }
+
+    fn kernel(&self) -> Option<&str> {
+        self.kernel.as_deref().map(str::trim)
+    }
+
+    /// How many system calls the table leaves workers, if they have the filter that is made of it.
+    fn system_calls(&self) -> Option<SystemCalls> {
+        let is_filtered = |state: &LayerState| state.layer == Layer::Seccomp && state.absent.is_none();
+        let [compile, compute, files] = Kind::ALL.map(allowed);
+        self.protection.layers.iter().any(is_filtered).then_some(SystemCalls { compile, compute, files })
+    }
 }
 
-/// How many system calls the table leaves a worker.
-fn system_calls() -> String {
-    let count = |kind| {
-        let answered = calls(kind, Phase::Always).filter(|call| call.answer == Answer::Allow);
-        let mut numbers: Vec<_> = answered.map(|call| call.number).collect();
-        numbers.sort_unstable();
-        numbers.dedup();
-        numbers.len()
-    };
-    let [compile, compute, files] = Kind::ALL.map(count);
-    format!(
-        "A worker may make {compute} kinds of system calls, with folders {files}; one that compiles, {compile}."
-    )
+/// How it is known that a layer holds, as it is printed.
+fn word(evidence: Evidence) -> &'static str {
+    match evidence {
+        Evidence::Seen => "seen",
+        Evidence::Claimed => "yes",
+    }
+}
+
+/// How many system calls the table leaves a worker of this kind.
+fn allowed(kind: Kind) -> usize {
+    let allowed = calls(kind, Phase::Always).filter(|call| call.answer == Answer::Allow);
+    let mut numbers: Vec<_> = allowed.map(|call| call.number).collect();
+    numbers.sort_unstable();
+    numbers.dedup();
+    numbers.len()
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::sandbox::Layer;
 
-    fn protection(absent: &[Layer]) -> Protection {
+    fn findings(absent: &[Layer], mode: Mode) -> Findings {
         let state = |layer| {
             if absent.contains(&layer) {
                 LayerState::absent(layer, "it is old")
@@ -97,26 +208,72 @@ mod tests {
                 LayerState::holds(layer)
             }
         };
-        Protection { layers: Layer::ALL.map(state).to_vec(), contradiction: None }
+        let protection = Protection {
+            layers: Layer::ALL.map(state).to_vec(),
+            seen: vec![Layer::Rlimits],
+            contradiction: None,
+            hidden: None,
+        };
+        Findings { protection, mode, kernel: Some("6.1.0\n".to_owned()) }
     }
 
     #[test]
     fn each_layer_has_a_line_and_each_that_is_missing_a_reason() {
-        let text = text(&protection(&[Layer::Landlock]), Mode::Strict);
+        let text = findings(&[Layer::Landlock], Mode::Strict).text();
         for layer in Layer::ALL {
             assert!(text.contains(&format!("\n{}", layer.name())), "{text}");
         }
+        assert!(text.contains("\nrlimits             seen   "), "{text}");
+        assert!(text.contains("\nMDWE                yes    "), "{text}");
         assert!(text.contains("it does not hold: it is old, and it is required\n"), "{text}");
+        assert!(text.contains("\nThe kernel is Linux 6.1.0.\n"), "{text}");
+    }
+
+    #[test]
+    fn without_the_filter_no_call_is_refused() {
+        assert!(
+            findings(&[Layer::Seccomp], Mode::Auto).text().contains("\nA worker may make any system call.\n")
+        );
+    }
+
+    #[test]
+    fn programs_get_the_same() {
+        let json = findings(&[Layer::Landlock], Mode::Auto).json();
+        let object: serde_json::Value = serde_json::from_str(&json).unwrap();
+        assert_eq!(object["sandbox"], "auto");
+        assert_eq!(object["holds"], true);
+        assert_eq!(object["layers"].as_array().map(Vec::len), Some(Layer::ALL.len()));
+        let layer = |name: &str| {
+            object["layers"]
+                .as_array()
+                .and_then(|layers| layers.iter().find(|row| row["layer"] == name))
+                .unwrap()
+        };
+        assert_eq!(layer("rlimits")["holds"], "seen");
+        assert_eq!(layer("Landlock")["holds"], serde_json::Value::Null);
+        assert_eq!(layer("Landlock")["absent"], "it is old");
+        assert_eq!(layer("seccomp")["required"], true);
     }
 
     #[test]
     fn what_is_missing_fails_if_it_is_required() {
-        assert!(!lacking(&protection(&[]), Mode::Strict));
-        assert!(!lacking(&protection(&[Layer::Landlock]), Mode::Auto));
-        assert!(lacking(&protection(&[Layer::Landlock]), Mode::Strict));
-        assert!(lacking(&protection(&[Layer::Seccomp]), Mode::Auto));
-        assert!(!lacking(&protection(&[Layer::Seccomp]), Mode::Off));
-        let lying = Protection { contradiction: Some("it lies".to_owned()), ..protection(&[]) };
-        assert!(lacking(&lying, Mode::Auto));
+        assert!(findings(&[], Mode::Strict).holds());
+        assert!(findings(&[Layer::Landlock], Mode::Auto).holds());
+        assert!(!findings(&[Layer::Landlock], Mode::Strict).holds());
+        assert!(!findings(&[Layer::Seccomp], Mode::Auto).holds());
+        assert!(findings(&[Layer::Seccomp], Mode::Off).holds());
+    }
+
+    #[test]
+    fn a_worker_that_lies_fails_and_one_that_is_hidden_where_all_is_required() {
+        let mut lying = findings(&[], Mode::Auto);
+        lying.protection.contradiction = Some("it lies".to_owned());
+        assert!(!lying.holds());
+        assert!(lying.text().contains(": it lies.\n"));
+        for (mode, holds) in [(Mode::Auto, true), (Mode::Strict, false)] {
+            let mut hidden = findings(&[], mode);
+            hidden.protection.hidden = Some("it is dark".to_owned());
+            assert_eq!(hidden.holds(), holds, "{mode:?}");
+        }
     }
 }

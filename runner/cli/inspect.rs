@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 
 use clap::Args;
 
+use super::protection::ProtectionArgs;
 use super::{exit, job, surroundings};
 use crate::error::{Error, ExitCode};
 use crate::guest::{Description, Export, GuestKind, Service, ValueType};
@@ -15,16 +16,19 @@ use crate::record::escaped;
 
 /// List what a guest exports and imports, with a command line for each export
 #[derive(Debug, Args)]
-#[command(override_usage = "wasmpool inspect GUEST")]
+#[command(override_usage = "wasmpool inspect [OPTIONS] GUEST")]
 pub(super) struct InspectArgs {
     /// The guest: a component, or a module
     guest: PathBuf,
+
+    #[command(flatten)]
+    protection: ProtectionArgs,
 }
 
 impl InspectArgs {
     pub(super) fn execute(self) -> Result<ExitCode, Error> {
         let file = GuestFile::open(&self.guest)?;
-        let text = text(file.name(), file.len(), &job::describe(&file)?);
+        let text = text(file.name(), file.len(), &job::describe(&file, self.protection.mode())?);
         surroundings::standard_output()?.write_all(text.as_bytes()).map_err(exit::cannot_write)?;
         Ok(ExitCode::SUCCESS)
     }

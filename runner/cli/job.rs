@@ -5,6 +5,7 @@ use std::ffi::OsString;
 use std::fs::File;
 use std::io::{self, IsTerminal, Write};
 use std::os::fd::AsFd;
+use std::path::Path;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use super::clash;
@@ -19,8 +20,8 @@ use crate::journal::{Journal, Records};
 use crate::outcome::{Printed, Returns};
 use crate::plan::{self, Bound, HostDir, InputKind, Plan, WINDOW_BYTES};
 use crate::pool::{self, Cancellation, Canceller, Folder, Pauser};
-use crate::report::{self, ReportOptions, Reporter};
-use crate::sandbox::Mode;
+use crate::report::{self, Progress, ReportOptions, Reporter};
+use crate::sandbox::{Access, Mode};
 use crate::sink::{self, Format, OutputFile, Shown, SinkOptions};
 
 /// Runs a plan to its end, or until a signal ends it.
@@ -179,9 +180,15 @@ fn color_of(stream: &impl anstream::stream::RawStream) -> Color {
 }
 
 /// What a guest offers.
-pub(super) fn describe(guest: &GuestFile) -> Result<Description, Error> {
+pub(super) fn describe(guest: &GuestFile, sandbox: Mode) -> Result<Description, Error> {
     let cache = Cache::of_environment().ok();
-    pool::describe(guest.name(), guest.memory(), None, Mode::Auto, cache.as_ref())
+    let mut reporter = report::for_run(ReportOptions {
+        progress: Progress::None,
+        stats: false,
+        terminal: false,
+        color: color_of(&io::stderr()),
+    });
+    pool::describe(guest.name(), guest.memory(), None, sandbox, cache.as_ref(), reporter.as_mut())
 }
 
 /// This process is a worker.
@@ -210,6 +217,12 @@ pub(super) fn options(plan: &Plan, pauser: Pauser) -> Result<pool::Options, Erro
 }
 
 fn open_dir(HostDir { host, guest: _, access }: &HostDir) -> Result<Folder, Error> {
+    if *access == Access::Write && is_the_kernels(host) {
+        return Err(Error::usage(
+            format!("`{}` shows the kernel, whose settings would be a guest's to change", host.display()),
+            "leave out `:rw`",
+        ));
+    }
     Folder::open(host, *access).map_err(|source| Error::Input {
         name: format!("the folder `{}`", host.display()),
         hint: match source.kind() {
@@ -221,6 +234,19 @@ fn open_dir(HostDir { host, guest: _, access }: &HostDir) -> Result<Folder, Erro
         },
         source,
     })
+}
+
+/// Whether writing to files there is asking the kernel for something.
+fn is_the_kernels(folder: &Path) -> bool {
+    const CGROUP: i64 = 0x0027_e0eb;
+    const CGROUP2: i64 = 0x6367_7270;
+    const DEBUGFS: i64 = 0x6462_6720;
+    const PROC: i64 = 0x9fa0;
+    const SECURITYFS: i64 = 0x7363_6673;
+    const SYSFS: i64 = 0x6265_6572;
+    const TRACEFS: i64 = 0x7472_6163;
+    let kinds = [CGROUP, CGROUP2, DEBUGFS, PROC, SECURITYFS, SYSFS, TRACEFS];
+    rustix::fs::statfs(folder).is_ok_and(|system| kinds.contains(&system.f_type))
 }
 
 /// How the results of a plan are printed.

@@ -179,7 +179,7 @@ mod tests {
             "`GUEST` and `EXPORT` are missing",
             "write `wasmpool call [OPTIONS] GUEST EXPORT [ARG]...`",
         );
-        check("inspect", "`GUEST` is missing", "write `wasmpool inspect GUEST`");
+        check("inspect", "`GUEST` is missing", "write `wasmpool inspect [OPTIONS] GUEST`");
     }
 
     #[test]

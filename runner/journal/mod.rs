@@ -29,7 +29,7 @@ mod tests;
 
 use std::fs::{File, OpenOptions};
 use std::io;
-use std::os::unix::fs::{FileExt, OpenOptionsExt};
+use std::os::unix::fs::{FileExt, MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -287,6 +287,7 @@ pub fn read(path: &Path) -> Result<(Key, Invocation, Past), Error> {
     let file = OpenOptions::new().read(true).custom_flags(flags).open(path);
     let file = file.map_err(|source| cannot_read(&name, source))?;
     let len = check(&file, &name, WRITTEN)?;
+    check_owner(&file, &name)?;
     let file = Arc::new(file);
     match recovery::read(&*file, len, path)? {
         Found::Other(reason) => Err(recovery::no_journal(&name, reason, WRITTEN)),
@@ -305,10 +306,22 @@ fn open_file(path: &Path) -> io::Result<(File, bool)> {
     options.read(true).write(true);
     match options.open(path) {
         Err(error) if error.kind() == io::ErrorKind::NotFound => {
-            Ok((options.create(true).truncate(false).open(path)?, true))
+            // Results are in it, and the command with all its words: they are nobody else's business.
+            Ok((options.create(true).truncate(false).mode(0o600).open(path)?, true))
         }
         opened => Ok((opened?, false)),
     }
+}
+
+/// A journal has a command in it, which may give a guest folders and take the sandbox away: it is run for nobody but who
+/// wrote it.
+fn check_owner(file: &File, name: &str) -> Result<(), Error> {
+    let owner = file.metadata().map_err(|source| cannot_read(name, source))?.uid();
+    if owner == rustix::process::geteuid().as_raw() {
+        return Ok(());
+    }
+    let message = format!("{name} belongs to another user, and its command would be run as yours");
+    Err(Error::usage(message, "copy the journal, if you trust who wrote it"))
 }
 
 /// The length of the file, which must be a regular one.

@@ -230,7 +230,9 @@ impl<'a> Compiling<'a> {
             }
             // It has been locked in since it read the guest.
             Ok(Some(Step::Described(description))) => match verify_required(&self.process) {
-                Ok(()) => Ok(Some(Step::Described(description))),
+                Ok(Some(_)) => Ok(Some(Step::Described(description))),
+                // Nobody knows what it was that said so.
+                Ok(None) => self.ended().map(Some),
                 Err(Unprotected { message }) => Err(Error::protection(message)),
             },
             Ok(step) => Ok(step),

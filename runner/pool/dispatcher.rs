@@ -41,8 +41,8 @@ pub(super) enum Event {
     Missing { worker: u32, reason: String },
     /// A worker says that the guest cannot be used.
     Refused { about: Refusal, message: String, hint: Option<String> },
-    /// A worker is locked in like this.
-    Locked { layers: Vec<LayerState> },
+    /// A worker is locked in like this, as it says itself if `hidden` is why the host cannot see it.
+    Locked { layers: Vec<LayerState>, hidden: Option<String> },
     /// A worker is gone and another takes its place.
     ///
     /// If it broke the protocol, `rule` says how.
@@ -102,6 +102,8 @@ pub(super) struct Dispatcher<'a> {
     pub(super) printed: Printed,
     /// Layers that workers lack, and that have been named.
     pub(super) missing_layers: BTreeSet<Layer>,
+    /// It has been told that workers cannot be looked at.
+    pub(super) hidden_told: bool,
     pub(super) tally: Tally,
     /// What is written down of items before the sink hears of them.
     pub(super) ledger: Ledger,
@@ -134,6 +136,13 @@ impl Dispatcher<'_> {
         }
         self.sink.flush()?;
         input_error.map_or(Ok(()), Err)
+    }
+
+    /// Tells that workers cannot be looked at, once.
+    fn tell_hidden(&mut self, why: &str) {
+        if !std::mem::replace(&mut self.hidden_told, true) {
+            self.reporter.report(RunEvent::SandboxHidden { why });
+        }
     }
 
     /// Names each layer that a worker lacks, once.
@@ -282,7 +291,10 @@ impl Dispatcher<'_> {
             Event::Refused { about: Refusal::Protection, message, hint: _ } => {
                 return Err(Error::protection(message));
             }
-            Event::Locked { layers } => self.name_missing(&layers),
+            Event::Locked { layers, hidden } => {
+                self.name_missing(&layers);
+                hidden.iter().for_each(|why| self.tell_hidden(why));
+            }
             Event::Replaced { worker, pid, reason, rule } => {
                 if let Some(rule) = rule {
                     self.tally.broke(rule);

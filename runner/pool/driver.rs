@@ -406,7 +406,9 @@ impl Driver {
         loop {
             match session.hear() {
                 Ok(Heard::Nothing) => return Ok(()),
-                Ok(Heard::Ready { layers }) => self.tell(Event::Locked { layers }),
+                Ok(Heard::Ready { layers, sight }) => {
+                    self.tell(Event::Locked { layers, hidden: sight.hidden });
+                }
                 Ok(Heard::Refused { about, message, hint }) => {
                     self.tell(Event::Refused { about, message, hint });
                     return Err(End::Refused);

@@ -219,7 +219,11 @@ pub fn describe(
     worker_executable: Option<PathBuf>,
     sandbox: Mode,
     cache: Option<&Cache>,
+    reporter: &mut dyn Reporter,
 ) -> Result<Description, Error> {
+    if sandbox == Mode::Off {
+        reporter.report(RunEvent::NoSandbox);
+    }
     let wanted =
         Wanted { describe_only: true, code: CodeOptions::default(), limit: Some(DEFAULT_COMPILE), run: None };
     let pauser = Pauser::default();
@@ -329,6 +333,7 @@ impl Opening<'_> {
             admitted: None,
             printed: job.printed,
             missing_layers: BTreeSet::new(),
+            hidden_told: false,
             tally: Tally::new(workers),
             ledger,
             held_bytes: 0,

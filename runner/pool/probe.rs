@@ -13,9 +13,9 @@ use rustix::io::Errno;
 use super::link::{Link, Received};
 use super::roster::Roster;
 use super::spawn::Launcher;
-use super::verify::{self, Evidence, evidence};
+use super::verify::{self, Evidence, Sight};
 use crate::error::Error;
-use crate::sandbox::{LayerState, Mode};
+use crate::sandbox::{Layer, LayerState, Mode};
 use crate::wire::msg::{Load, Refusal, Request, Response};
 
 /// Longer than any machine takes to start a process.
@@ -29,22 +29,30 @@ const MAX_MESSAGE: usize = 1 << 16;
 pub struct Protection {
     /// Each layer, and whether it holds.
     pub layers: Vec<LayerState>,
+    /// Those of them that the host saw to hold.
+    pub seen: Vec<Layer>,
     /// What the host found that contradicts that, if anything.
     pub contradiction: Option<String>,
+    /// Why the host could see nothing, if so.
+    pub hidden: Option<String>,
 }
 
 impl Protection {
     /// How the host knows that a layer holds; none if it does not.
     #[must_use]
     pub fn evidence(&self, state: &LayerState) -> Option<Evidence> {
-        state.absent.is_none().then(|| evidence(state.layer))
+        state
+            .absent
+            .is_none()
+            .then(|| if self.seen.contains(&state.layer) { Evidence::Seen } else { Evidence::Claimed })
     }
 }
 
-/// Starts a worker that locks itself in, and looks at it.
+/// Starts a worker that locks itself in as far as it can, unless layers are switched off, and looks at it. What it
+/// lacks is told, whatever `sandbox` requires.
 ///
 /// # Errors
-/// If it cannot be started, or lacks a layer that is required.
+/// If it cannot be started, or does not answer.
 pub fn probe(worker_executable: Option<PathBuf>, sandbox: Mode) -> Result<Protection, Error> {
     // It lives on the thread that starts it, which is this one.
     let launcher = Launcher::new(worker_executable, Arc::<Roster>::default(), sandbox, Vec::new());
@@ -57,9 +65,14 @@ pub fn probe(worker_executable: Option<PathBuf>, sandbox: Mode) -> Result<Protec
             match Response::parse(message).map_err(|error| broken(&error))? {
                 Response::Hello(_) => {}
                 Response::Ready(ready) => {
-                    let seen = verify::verify(&process, &ready.layers);
-                    let contradiction = seen.err().map(|unprotected| unprotected.message);
-                    return Ok(Protection { layers: ready.layers, contradiction });
+                    let looked = verify::compare(&process, &ready.layers);
+                    let (sight, contradiction) = match looked {
+                        Ok(Some(sight)) => (sight, None),
+                        Ok(None) => return Err(broken(&"it ended")),
+                        Err(unprotected) => (Sight::default(), Some(unprotected.message)),
+                    };
+                    let Sight { seen, hidden } = sight;
+                    return Ok(Protection { layers: ready.layers, seen, contradiction, hidden });
                 }
                 Response::Refused(refused) if refused.about == Refusal::Protection => {
                     return Err(Error::protection(refused.message));

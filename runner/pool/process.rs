@@ -1,10 +1,11 @@
 //! One worker process, as the host holds it: its pipes, its segment, and a descriptor that names it for good.
 
 use std::io;
-use std::os::fd::{AsFd, OwnedFd};
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::sync::Arc;
 use std::time::Duration;
 
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::io::Errno;
 use rustix::process::{Pid, Signal, WaitId, WaitIdOptions, pidfd_send_signal, waitid};
 
@@ -31,7 +32,7 @@ pub(crate) struct Process {
     /// What it was started with.
     start: Start,
     /// While it is open, the process has a host.
-    _lifeline: OwnedFd,
+    lifeline: OwnedFd,
     reaped: bool,
     _place: Place,
 }
@@ -65,7 +66,7 @@ impl Process {
             stderr,
             segment,
             start,
-            _lifeline: lifeline,
+            lifeline,
             reaped: false,
             _place: place,
         })
@@ -84,6 +85,17 @@ impl Process {
     /// Becomes readable when the process has ended.
     pub(crate) fn pidfd(&self) -> &OwnedFd {
         &self.pidfd
+    }
+
+    /// This side's ends of the pipes between it and its host.
+    pub(super) fn pipes(&self) -> impl Iterator<Item = BorrowedFd<'_>> {
+        [&self.requests, &self.results, &self.stderr, &self.lifeline].into_iter().map(AsFd::as_fd)
+    }
+
+    /// Whether it has ended before the time is over.
+    pub(super) fn ends_within(&self, time: Duration) -> bool {
+        let timeout = Timespec::try_from(time).ok();
+        poll(&mut [PollFd::new(&*self.pidfd, PollFlags::IN)], timeout.as_ref()).is_ok_and(|ready| ready > 0)
     }
 
     /// Sends SIGKILL. The process may take a while to be gone: see [`Process::wait`].

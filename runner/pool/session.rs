@@ -9,7 +9,7 @@ use super::max_message;
 use super::process::Process;
 use super::state::{Cause, Hint, Kind, Nanos, Rules, Violation, WorkerState};
 use super::talk::Talk;
-use super::verify::{Unprotected, verify};
+use super::verify::{Sight, Unprotected, verify};
 use crate::chunk::Chunk;
 use crate::item::ItemIndex;
 use crate::outcome::Completion;
@@ -46,6 +46,7 @@ pub(super) enum Heard {
     /// It is locked in like this.
     Ready {
         layers: Vec<LayerState>,
+        sight: Sight,
     },
     /// It is not locked in as it says, or as it must be.
     Unprotected {
@@ -104,10 +105,11 @@ impl Session {
                 }
                 Response::Ready(ready) => {
                     self.state.ready()?;
-                    return Ok(match verify(&self.process, &ready.layers) {
-                        Ok(()) => Heard::Ready { layers: ready.layers },
-                        Err(Unprotected { message }) => Heard::Unprotected { message },
-                    });
+                    match verify(&self.process, &ready.layers) {
+                        Ok(Some(sight)) => return Ok(Heard::Ready { layers: ready.layers, sight }),
+                        Ok(None) => self.hung_up = true,
+                        Err(Unprotected { message }) => return Ok(Heard::Unprotected { message }),
+                    }
                 }
                 Response::Refused(refused) => {
                     self.state.may_refuse()?;

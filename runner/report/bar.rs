@@ -56,6 +56,7 @@ impl<W: Write> Bar<W> {
             | RunEvent::SharedInstance
             | RunEvent::NoSandbox
             | RunEvent::LayerMissing { .. }
+            | RunEvent::SandboxHidden { .. }
             | RunEvent::Note { .. }
             | RunEvent::InputRemark { .. } => {
                 if let Some(line) = self.lines.about(event) {

@@ -70,6 +70,9 @@ impl Lines {
             RunEvent::LayerMissing { layer, why } => {
                 Some(warning(color, &format!("the sandbox lacks {layer}: {}", escaped(why))))
             }
+            RunEvent::SandboxHidden { why } => {
+                Some(warning(color, &format!("the sandbox cannot be verified: {}", escaped(why))))
+            }
             RunEvent::Note { line } => Some(escaped(line).into_owned()),
             RunEvent::InputRemark { line } => Some(warning(color, &escaped(line))),
             RunEvent::Started { .. } | RunEvent::Progress { .. } | RunEvent::Finished { .. } => None,

@@ -92,6 +92,11 @@ pub enum RunEvent<'a> {
         /// Why, as one lower-case line.
         why: &'a str,
     },
+    /// What workers say of their layers cannot be verified.
+    SandboxHidden {
+        /// Why, as one lower-case line.
+        why: &'a str,
+    },
     /// What the user should know, most of it before anything runs: one lower-case line.
     Note {
         /// The line.

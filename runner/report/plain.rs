@@ -40,6 +40,7 @@ impl<W: Write> Plain<W> {
             | RunEvent::SharedInstance
             | RunEvent::NoSandbox
             | RunEvent::LayerMissing { .. }
+            | RunEvent::SandboxHidden { .. }
             | RunEvent::Note { .. }
             | RunEvent::InputRemark { .. } => {
                 if let Some(line) = self.lines.about(event) {

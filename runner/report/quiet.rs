@@ -31,6 +31,7 @@ impl<W: Write> Reporter for Quiet<W> {
             | RunEvent::SharedInstance
             | RunEvent::NoSandbox
             | RunEvent::LayerMissing { .. }
+            | RunEvent::SandboxHidden { .. }
             | RunEvent::Note { .. }
             | RunEvent::InputRemark { .. } => {
                 if let Some(line) = self.lines.about(event) {

@@ -92,7 +92,7 @@ impl Jail {
     /// write to; if none are named, as many as before.
     ///
     /// # Errors
-    /// If a layer does not hold that must.
+    /// If the memory cannot be limited.
     pub(super) fn shut(mut self, memory: Option<u64>) -> Result<Enforced, SetupError> {
         let has = self.memory.take();
         let data_limit = memory.map(|more| rlimit::data(more, has)).transpose();
@@ -106,12 +106,12 @@ impl Jail {
             self.put_on(Layer::Seccomp, || filter::finish(profile.kind()));
         }
         self.states.sort_by_key(|state| state.layer);
-        match self.states.iter().find(|state| state.absent.is_some() && self.mode.requires(state.layer)) {
-            Some(LayerState { layer, absent }) => {
-                Err(SetupError::Unprotected { layer: *layer, why: absent.clone().unwrap_or_default() })
-            }
-            None => Ok(Enforced { layers: self.states, data_limit }),
-        }
+        Ok(Enforced { layers: self.states, data_limit })
+    }
+
+    /// Which layers have to hold.
+    pub(super) fn mode(&self) -> Mode {
+        self.mode
     }
 
     fn wants(&self, layer: Layer) -> bool {

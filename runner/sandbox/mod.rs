@@ -29,7 +29,7 @@ pub use self::filter::filters;
 pub(crate) use self::inherited::output_was_closed;
 use self::jail::Jail;
 pub use self::layers::{Layer, LayerState, Mode};
-pub use self::rlimit::OPEN_FILES;
+pub use self::rlimit::{Files, files};
 pub(crate) use self::signals::{heed_children, stop_this_process};
 pub use self::start::{Access, Profile, Start};
 
@@ -129,6 +129,21 @@ impl<T> Loaded<T> {
     /// # Errors
     /// If a layer does not hold that must.
     pub fn lock(self, memory: Option<u64>) -> Result<(T, Enforced), SetupError> {
+        let mode = self.jail.mode();
+        let (loaded, enforced) = self.lock_as_far_as_possible(memory)?;
+        match enforced.layers.iter().find(|state| state.absent.is_some() && mode.requires(state.layer)) {
+            Some(LayerState { layer, absent }) => {
+                Err(SetupError::Unprotected { layer: *layer, why: absent.clone().unwrap_or_default() })
+            }
+            None => Ok((loaded, enforced)),
+        }
+    }
+
+    /// As [`Loaded::lock`], whichever layers hold: for who only wants to know.
+    ///
+    /// # Errors
+    /// If the memory cannot be limited.
+    pub fn lock_as_far_as_possible(self, memory: Option<u64>) -> Result<(T, Enforced), SetupError> {
         let enforced = self.jail.shut(memory)?;
         Ok((self.loaded, enforced))
     }

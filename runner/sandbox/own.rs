@@ -54,10 +54,20 @@ pub(super) fn be_first_to_go() -> io::Result<()> {
 }
 
 /// From here on no memory becomes executable.
-pub(super) fn refuse_new_code() -> io::Result<()> {
+///
+/// # Errors
+/// With what the kernel lacks, or said.
+pub(super) fn refuse_new_code() -> Result<(), String> {
     let refuse = libc::c_ulong::from(libc::PR_MDWE_REFUSE_EXEC_GAIN);
     let unused: libc::c_ulong = 0;
     // SAFETY: the call takes numbers, and changes what later calls are answered.
     let refused = unsafe { libc::prctl(libc::PR_SET_MDWE, refuse, unused, unused, unused) };
-    if refused == -1 { Err(io::Error::last_os_error()) } else { Ok(()) }
+    if refused == 0 {
+        return Ok(());
+    }
+    let error = io::Error::last_os_error();
+    Err(match error.kind() {
+        io::ErrorKind::InvalidInput => "the kernel does not have it: it takes Linux 6.3".to_owned(),
+        _ => error.to_string(),
+    })
 }

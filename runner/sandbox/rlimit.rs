@@ -16,10 +16,29 @@ const UNKNOWN: u64 = 1 << 30;
 
 /// Descriptors of a worker with folders, its own among them: more than a guest needs, less than fills the kernel's
 /// tables.
-pub const OPEN_FILES: u64 = 64;
+const OPEN_FILES: u64 = 64;
 
 /// The longest file that a guest can make, in bytes.
 const MAX_FILE: u64 = 1 << 30;
+
+/// What a worker may have to do with files.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Files {
+    /// How many descriptors, before it can open no more.
+    pub open: u64,
+    /// The longest that it can make, in bytes.
+    pub length: u64,
+}
+
+/// What is left to a worker of this kind, at most.
+#[must_use]
+pub fn files(profile: &Profile) -> Files {
+    match profile {
+        Profile::Compile | Profile::Compute => Files { open: 0, length: 0 },
+        Profile::Files(dirs) if dirs.contains(&Access::Write) => Files { open: OPEN_FILES, length: MAX_FILE },
+        Profile::Files(_) => Files { open: OPEN_FILES, length: 0 },
+    }
+}
 
 /// Leaves the process `more` bytes of writable memory beyond what it has, for good; returns where the limit is now.
 ///
@@ -47,11 +66,7 @@ pub(super) fn forbid_core_dumps() -> io::Result<()> {
 /// Leaves no process or thread to be started, no file to be written and, but for a guest's files, none to be opened.
 /// What is open stays so. None of these limits can be raised again.
 pub(super) fn leave_little(profile: &Profile) -> io::Result<()> {
-    let (open, length) = match profile {
-        Profile::Compile | Profile::Compute => (0, 0),
-        Profile::Files(dirs) if dirs.contains(&Access::Write) => (OPEN_FILES, MAX_FILE),
-        Profile::Files(_) => (OPEN_FILES, 0),
-    };
+    let Files { open, length } = files(profile);
     for (resource, limit) in [
         (Resource::Core, 0),
         (Resource::Nproc, 0),

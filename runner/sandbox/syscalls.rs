@@ -133,10 +133,18 @@ const LISTING: u32 =
 const APPEND: u32 = libc::RWF_APPEND.cast_unsigned();
 
 const NO_EXEC: Test = masked(2, libc::PROT_EXEC.cast_unsigned(), 0);
-/// Memory that is shared does not count against the limit.
-const PRIVATE: Test = masked(3, libc::MAP_TYPE.cast_unsigned(), libc::MAP_PRIVATE.cast_unsigned());
-/// Memory that the kernel may take away again.
-const DROPPABLE: Test = masked(3, libc::MAP_TYPE.cast_unsigned(), 8);
+/// Which kind of mapping it is, of which there are three: shared, private, droppable; or whether it grows downwards.
+const MAPPING: u32 = (libc::MAP_TYPE | libc::MAP_GROWSDOWN).cast_unsigned();
+/// Memory that is shared, or that grows downwards, does not count against the limit.
+const PRIVATE: Test = masked(3, MAPPING, libc::MAP_PRIVATE.cast_unsigned());
+/// Memory that the kernel may take back. It counts.
+const DROPPABLE: Test = masked(3, MAPPING, MAP_DROPPABLE);
+/// Linux 6.11 has it; the C library asks the kernel for its number.
+const MAP_DROPPABLE: u32 = 8;
+
+/// What shares this with its parent is a thread of it, and no process.
+const THREAD: u32 = (libc::CLONE_THREAD | libc::CLONE_SIGHAND | libc::CLONE_VM).cast_unsigned();
+const A_THREAD: Test = masked(0, THREAD, THREAD);
 
 const fn equal(argument: u8, value: u32) -> Test {
     Test { argument, is: Is::Equal(value) }
@@ -166,7 +174,7 @@ const ALLOW: Answer = Answer::Allow;
 /// The table.
 pub const CALLS: &[Call] = table! {
     // Talking with the host.
-    SYS_read(equal(0, REQUESTS.cast_unsigned())) Always SERVING ALLOW, "requests of the host";
+    SYS_read(equal(0, REQUESTS.cast_unsigned())) Always EVERY ALLOW, "requests of the host";
     SYS_write(equal(0, RESULTS.cast_unsigned())) Always EVERY ALLOW, "results for the host";
     SYS_write(equal(0, 2)) Always EVERY ALLOW, "last words: a panic, a lack of memory, an exhausted stack";
     // Memory.
@@ -223,12 +231,12 @@ pub const CALLS: &[Call] = table! {
     SYS_statx() Loading BARE ALLOW, "the length of the guest, or of its code";
     SYS_lseek() Loading SERVING ALLOW, "how much is left to be read of a file in `/proc`";
     SYS_fcntl() Loading EVERY ALLOW, "the seals of the guest, or of its code";
-    SYS_read(equal(0, REQUESTS.cast_unsigned())) Loading COMPILE ALLOW, "the only request of the host";
     SYS_read() Loading SERVING ALLOW, "how many processors there are; what the process has in memory";
     SYS_pread64() Loading COMPILE ALLOW, "the guest";
     SYS_mmap(equal(4, SEGMENT.cast_unsigned()), NO_EXEC) Loading EVERY ALLOW, "the segment, shared with the host";
     SYS_mprotect() Loading SERVING ALLOW, "the code becomes executable";
     SYS_clone3() Loading EVERY ALLOW, "the compiler's threads; one that waits for a guest";
+    SYS_clone(A_THREAD) Loading EVERY ALLOW, "the same threads, where clone3 is said not to be there, as in containers";
     SYS_set_robust_list() Loading EVERY ALLOW, "a thread starts";
     SYS_rseq() Loading EVERY ALLOW, "a thread starts";
     SYS_sched_getaffinity() Loading EVERY ALLOW, "how many processors there are, for threads and for arenas of the C library";

@@ -184,7 +184,9 @@ fn compile<R: Read, W: Write, L: Loader>(
             }
         }
     }
-    host.bye()
+    host.bye()?;
+    // The host looks at this process before it believes it, and then wants no more.
+    host.request().map(|_| End::Bye)
 }
 
 /// The host, as the worker sees it.

@@ -16,7 +16,7 @@ use crate::error::ExitCode;
 use crate::guest::Description;
 use crate::guest_file;
 use crate::item::{Input, ItemIndex};
-use crate::limits::CodeOptions;
+use crate::limits::{CodeOptions, GuestLimits};
 use crate::sandbox::{self, Configured, Descriptors, Enforced, SetupError, Start, fds};
 use crate::shm::segment::{Segment, SegmentMap};
 use crate::wire::msg::{Refusal as About, Report, Serve};
@@ -101,7 +101,10 @@ impl Loader for Process {
 
     fn probe(self) -> Result<Enforced, Refusal> {
         let loaded = self.configured.load(|| Ok(()))?;
-        let ((), enforced) = loaded.lock(None).map_err(cannot_be_locked)?;
+        // As a worker that serves a guest with the usual limits.
+        let usual = GuestLimits::default();
+        let allowance = usual.memory.saturating_add(limits::overhead(&usual));
+        let ((), enforced) = loaded.lock_as_far_as_possible(Some(allowance)).map_err(cannot_be_locked)?;
         Ok(enforced)
     }
 }

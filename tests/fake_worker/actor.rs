@@ -2,12 +2,16 @@
 
 use std::fs::{File, OpenOptions};
 use std::io::{self, Write};
+use std::os::fd::AsFd;
 use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use rustix::fs::{Mode, OFlags};
 use rustix::process::{Resource, Rlimit, Signal};
+use wasmpool::sandbox::syscalls::Kind;
+use wasmpool::sandbox::{Layer, LayerState};
+use wasmpool::shm::segment::SegmentMap;
 use wasmpool::wire::codec::DESCRIPTION_CAP;
 use wasmpool::wire::frame::FRAME_CAP;
 use wasmpool::wire::msg::{CANNOT_BE_LOADED, Call, Hello, Load, Ready, Refusal, Refused, Request, Response};
@@ -15,13 +19,15 @@ use wasmpool::wire::version::{BUILD, PROTOCOL, hello};
 use wasmpool::wire::{Decoder, read_message};
 
 use super::bytes::{GARBAGE, description, encoded, single};
-use super::script::{Compiler, Death, Script, Start};
+use super::jails;
+use super::script::{Compiler, Death, Locked, Script, Start};
 use super::serving::now_ns;
 
 /// Plays a worker in `stage`; returns its exit code.
 pub(super) fn play(stage: &Path) -> i32 {
     let none = Rlimit { current: Some(0), maximum: Some(0) };
     rustix::process::setrlimit(Resource::Core, none).unwrap();
+    jails::close_inherited();
     let script = std::fs::read(stage.join("script")).unwrap();
     let actor = Actor {
         stage: stage.to_owned(),
@@ -109,6 +115,9 @@ impl Actor {
     }
 
     fn compile(mut self, describe_only: bool) -> io::Result<i32> {
+        if self.script.locked != Locked::None {
+            jails::lock(Kind::Compile);
+        }
         let part = self.script.compiler;
         match part {
             Compiler::Exit(code) => return Ok(code),
@@ -134,7 +143,7 @@ impl Actor {
         }
         if describe_only {
             self.send(&Response::Bye)?;
-            return Ok(0);
+            return self.hang();
         }
         if part == Compiler::DescribeTwice {
             self.send(&Response::Description(&description()))?;
@@ -147,13 +156,18 @@ impl Actor {
         }
         self.send(&Response::Code(b"code"))?;
         self.send(&Response::Bye)?;
-        Ok(0)
+        self.hang()
     }
 
     fn start(mut self) -> io::Result<i32> {
         let mut starts = File::options().append(true).create(true).open(self.stage.join("starts"))?;
         writeln!(starts, "{}", now_ns())?;
-        let ready = encoded(&Response::Ready(Ready::default()));
+        drop(starts);
+        let ready = encoded(&Response::Ready(self.ready()));
+        let segment = SegmentMap::new(open(6, OFlags::RDWR).as_fd()).unwrap();
+        if matches!(self.script.locked, Locked::All | Locked::AllButRights) {
+            jails::lock(Kind::Compute);
+        }
         let part = self.script.start;
         match part {
             Start::Exit => return Ok(9),
@@ -193,7 +207,22 @@ impl Actor {
             _ => {}
         }
         self.write(&ready)?;
-        self.serve()
+        self.serve(segment)
+    }
+
+    /// What it says of its layers.
+    fn ready(&self) -> Ready {
+        let state = |layer, claims: &[Layer]| match claims.contains(&layer) {
+            true => LayerState::holds(layer),
+            false => LayerState::absent(layer, "it is a fake"),
+        };
+        let claims = self.script.claims.as_deref();
+        Ready {
+            layers: claims
+                .into_iter()
+                .flat_map(|claims| Layer::ALL.map(|layer| state(layer, claims)))
+                .collect(),
+        }
     }
 }
 

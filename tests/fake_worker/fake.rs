@@ -24,7 +24,7 @@ use wasmpool::sink::{Accepted, InputEnd, Sink};
 use wasmpool::source::{Range, Source};
 use wasmpool::wire::msg::Serve;
 
-use super::script::Script;
+use super::script::{Locked, Script};
 
 /// When a run counts as hung; it is ended by this signal then.
 const PATIENCE: Duration = Duration::from_secs(300);
@@ -37,6 +37,7 @@ pub(crate) const MAX_OUTPUT: u32 = 4 << 20;
 pub(crate) struct Fake {
     stage: PathBuf,
     cache: Option<Cache>,
+    sandbox: Mode,
 }
 
 /// How a run went.
@@ -62,6 +63,8 @@ pub(crate) struct Heard {
     pub(crate) said: Vec<String>,
     /// What the user is to know.
     pub(crate) notes: Vec<String>,
+    /// What the sandbox lacks.
+    pub(crate) sandbox: Vec<String>,
     pub(crate) finished: Option<Summary>,
 }
 
@@ -130,7 +133,17 @@ impl Fake {
         if script.mute {
             fs::write(stage.join("mute"), "").unwrap();
         }
-        Self { stage, cache: None }
+        if matches!(script.locked, Locked::Compiling | Locked::All) {
+            fs::write(stage.join("bare"), "").unwrap();
+        }
+        // Fakes lock nothing, unless they are told to.
+        Self { stage, cache: None, sandbox: Mode::Off }
+    }
+
+    /// With layers of protection that have to hold.
+    pub(crate) fn with_sandbox(mut self, sandbox: Mode) -> Self {
+        self.sandbox = sandbox;
+        self
     }
 
     /// With compiled guests kept in `cache`.
@@ -143,7 +156,9 @@ impl Fake {
     pub(crate) fn describe(&self) -> Result<Description, Error> {
         let worker = self.stage.join("worker");
         let cache = self.cache.as_ref();
-        let description = pool::describe(Path::new("fake.wasm"), &guest(), Some(worker), Mode::Off, cache);
+        let mut heard = Heard::default();
+        let description =
+            pool::describe(Path::new("fake.wasm"), &guest(), Some(worker), self.sandbox, cache, &mut heard);
         self.check_none_left();
         description
     }
@@ -206,8 +221,7 @@ impl Fake {
             cache: self.cache.clone(),
             run_timeout: None,
             pauser: Pauser::default(),
-            // Fakes lock nothing.
-            sandbox: Mode::Off,
+            sandbox: self.sandbox,
             dirs: Vec::new(),
         }
     }
@@ -326,9 +340,10 @@ impl Reporter for Heard {
             | RunEvent::Progress { .. }
             | RunEvent::GuestPrinted { .. }
             | RunEvent::SharedInstance
-            | RunEvent::NoSandbox
-            | RunEvent::LayerMissing { .. }
             | RunEvent::InputRemark { .. } => {}
+            RunEvent::NoSandbox => self.sandbox.push("off".to_owned()),
+            RunEvent::LayerMissing { layer, why } => self.sandbox.push(format!("no {layer}: {why}")),
+            RunEvent::SandboxHidden { why } => self.sandbox.push(format!("hidden: {why}")),
             RunEvent::Note { line } => self.notes.push(line.to_owned()),
             RunEvent::WorkerMissing { reason, .. } => self.missing.push(reason.to_owned()),
             RunEvent::WorkerReplaced { reason, .. } => self.replaced.push(reason.to_owned()),

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 use wasmpool::item::ItemIndex;
+use wasmpool::sandbox::Layer;
 
 /// What every process that a [`Fake`](super::Fake) starts does.
 #[derive(Clone, Debug, Default, Deserialize, Serialize)]
@@ -30,6 +31,22 @@ pub(crate) struct Script {
     pub(crate) mute: bool,
     /// Do not end when asked to.
     pub(crate) stay: bool,
+    /// Which processes have the layers around them that are required, as far as the host can see them.
+    pub(crate) locked: Locked,
+    /// The layers that a serving worker says it has; none: it says nothing of layers.
+    pub(crate) claims: Option<Vec<Layer>>,
+}
+
+/// Which processes are locked in.
+#[derive(Clone, Copy, Debug, Default, Deserialize, PartialEq, Eq, Serialize)]
+pub(crate) enum Locked {
+    #[default]
+    None,
+    /// Compile workers alone.
+    Compiling,
+    All,
+    /// All, with the capabilities of who runs the tests.
+    AllButRights,
 }
 
 /// A compile worker's part.

@@ -45,8 +45,8 @@ struct Held {
 }
 
 impl Actor {
-    pub(super) fn serve(mut self) -> io::Result<i32> {
-        let segment = Segment::new(SegmentMap::new(open(6, OFlags::RDWR).as_fd()).unwrap());
+    pub(super) fn serve(mut self, segment: SegmentMap) -> io::Result<i32> {
+        let segment = Segment::new(segment);
         if let Page::Frozen(item) = self.script.page {
             segment.running(item, 1, now_ns());
         }

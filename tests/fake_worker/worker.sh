@@ -5,4 +5,8 @@ echo $$ >>"$stage/pids"
 if [ -e "$stage/mute" ]; then
 	exec 2>/dev/null
 fi
-WASMPOOL_FAKE=$stage exec "$stage/program" fake_worker::entry --exact --nocapture --test-threads=1 >/dev/null
+rights=
+if [ -e "$stage/bare" ] && [ "$(id -u)" = 0 ]; then
+	rights="setpriv --inh-caps=-all --bounding-set=-all"
+fi
+WASMPOOL_FAKE=$stage exec $rights "$stage/program" fake_worker::entry --exact --nocapture --test-threads=1 >/dev/null

@@ -88,6 +88,18 @@ fn w21_a_locked_process_starts_no_other() {
 }
 
 #[test]
+fn h23_a_locked_process_cannot_become_wasmpool_or_any_other_program() {
+    let attack = ATTACKS.iter().find(|attack| attack.name == "execve").unwrap();
+    for profile in [Profile::Compile, Profile::Compute, Profile::Files(Vec::new())] {
+        for layers in [&[Layer::Seccomp][..], &Layer::ALL] {
+            let targets = Targets { host: victim(&[]), sibling: victim(layers), port: 0 };
+            let fate = attempt(layers, &profile, || (attack.deed)(&targets));
+            assert!(fate.is_filtered(), "{profile:?}, {layers:?}: {fate}");
+        }
+    }
+}
+
+#[test]
 fn w22_a_locked_process_has_no_sockets_and_rings() {
     check("W22");
 }
