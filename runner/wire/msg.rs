@@ -143,8 +143,8 @@ pub struct Call {
 /// What a worker is when it is ready.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Ready {
-    /// What it says of each layer of protection, in the order of [`Layer::ALL`]. The host does not believe it; it is
-    /// for comparing.
+    /// What it says of each layer of protection, in the order of [`ALL`](crate::sandbox::Layer::ALL). The host
+    /// does not believe it; it is for comparing.
     pub layers: Vec<LayerState>,
 }
 
