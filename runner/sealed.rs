@@ -26,8 +26,19 @@ pub(crate) fn create(name: &str) -> io::Result<File> {
 
 /// From now on nobody can change it, this process included.
 pub(crate) fn seal(memory: &File) -> io::Result<()> {
+    /// The kernel waits 150 ms each time.
+    const ATTEMPTS: usize = 20;
     let seals = SealFlags::WRITE | SealFlags::GROW | SealFlags::SHRINK | SealFlags::SEAL;
-    Ok(fcntl_add_seals(memory, seals)?)
+    let seal = || fcntl_add_seals(memory, seals);
+    // Who moves pages about in memory, as the kernel does on a busy machine, could still write to them.
+    let mut sealed = seal();
+    for _ in 1..ATTEMPTS {
+        if sealed != Err(Errno::BUSY) {
+            break;
+        }
+        sealed = seal();
+    }
+    Ok(sealed?)
 }
 
 /// Passes all of it on, piece by piece, wherever who shares it has read up to; returns how long it is.

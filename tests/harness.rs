@@ -77,6 +77,8 @@ enum Setting {
     Nobody,
     /// A shell runs it.
     Bash,
+    /// It waits for SIGCONT before its first instruction.
+    Stopped,
 }
 
 /// What a stream must hold.
@@ -188,6 +190,12 @@ impl Wasmpool {
     /// With its standard input closed.
     pub(crate) fn with_closed_stdin(mut self) -> Self {
         self.setting = Setting::ClosedInput;
+        self
+    }
+
+    /// It stops itself before it does anything else, and somebody has to continue it.
+    pub(crate) fn stopped(mut self) -> Self {
+        self.setting = Setting::Stopped;
         self
     }
 
@@ -306,6 +314,11 @@ impl Wasmpool {
             Setting::ClosedInput => {
                 let mut command = Command::new("sh");
                 command.args(["-c", "exec \"$0\" \"$@\" <&-"]).arg(binary);
+                command
+            }
+            Setting::Stopped => {
+                let mut command = Command::new("sh");
+                command.args(["-c", "kill -STOP $$; exec \"$0\" \"$@\""]).arg(binary);
                 command
             }
             Setting::Bash => {

@@ -326,7 +326,7 @@ fn g9_a_worker_has_a_limit_of_memory_as_a_process_too() {
 }
 
 /// Lowers the limit of a worker. One that root has started is nobody, and only nobody may do that.
-fn set_data_limit(worker: Pid, bytes: u64) {
+pub(crate) fn set_data_limit(worker: Pid, bytes: u64) {
     let limit = Rlimit { current: Some(bytes), maximum: Some(bytes) };
     if prlimit(Some(worker), Resource::Data, limit).is_ok() {
         return;

@@ -32,6 +32,7 @@
 //! | `documents.rs` | the documents: their transcripts are run, their guest is built |
 //! | `fake_worker.rs` | the pool against worker processes that misbehave in every way there is |
 //! | `pool.rs` | runs as a program starts them: sources and sinks that are slow, endless or broken, and ends from outside |
+//! | `syscalls.rs` | the table of system calls: what workers really call, and that nothing in it is for nobody |
 //! | `values.rs` | typed values of every kind, there and back, and what is said about wrong ones |
 //! | `catalogue.rs` | the catalogue of faults: each case has tests, each of them a case |
 //! | `tidy.rs` | what must hold for the text of the project: who may name what, what every file has, what documents say |
@@ -72,5 +73,6 @@ mod promises;
 mod protection;
 mod run;
 mod signals;
+mod syscalls;
 mod tidy;
 mod values;

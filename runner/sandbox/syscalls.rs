@@ -6,6 +6,8 @@ use std::fmt::Write as _;
 
 use nix::libc;
 
+use rustix::fs::OFlags;
+
 use super::fds::{REQUESTS, RESULTS, SEGMENT};
 use super::start::Profile;
 
@@ -53,19 +55,9 @@ pub enum Kind {
 pub enum Answer {
     /// The kernel's answer.
     Allow,
-    /// That it failed like this; after loading, for until then the kernel answers.
-    Fail(Errno),
-}
-
-/// How a call fails that is answered by the filter.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Errno {
-    /// `EACCES`.
-    Access,
-    /// `ENOTTY`.
-    NoTerminal,
-    /// `EPERM`.
-    Permission,
+    /// `EACCES`, without asking the kernel; after loading, for until then the kernel answers. One error is enough for all
+    /// that can be done without, and each would take a filter of its own.
+    Refuse,
 }
 
 /// A test of an argument.
@@ -122,48 +114,33 @@ impl Kind {
     }
 }
 
-impl Errno {
-    /// All of them.
-    pub const ALL: [Self; 3] = [Self::Access, Self::NoTerminal, Self::Permission];
-
-    /// Its number.
-    #[must_use]
-    pub fn number(self) -> u32 {
-        let number = match self {
-            Self::Access => libc::EACCES,
-            Self::NoTerminal => libc::ENOTTY,
-            Self::Permission => libc::EPERM,
-        };
-        number.unsigned_abs()
-    }
-
-    fn name(self) -> &'static str {
-        match self {
-            Self::Access => "EACCES",
-            Self::NoTerminal => "ENOTTY",
-            Self::Permission => "EPERM",
-        }
-    }
-}
-
 /// What the runtime asks `/proc/self/pagemap`: which pages have been written to.
 const PAGEMAP_SCAN: u32 = 0xc060_6610;
 
 const EVERY: &[Kind] = &Kind::ALL;
 const SERVING: &[Kind] = &[Kind::Compute, Kind::Files];
 const BARE: &[Kind] = &[Kind::Compile, Kind::Compute];
+const COMPILE: &[Kind] = &[Kind::Compile];
 const COMPUTE: &[Kind] = &[Kind::Compute];
 const FILES: &[Kind] = &[Kind::Files];
 
+/// The only flags with which the runtime opens a folder to list it. Those with which it would walk a path, where the
+/// kernel will not do it below a folder, are others.
+const LISTING: u32 =
+    OFlags::DIRECTORY.union(OFlags::NOFOLLOW).union(OFlags::CLOEXEC).union(OFlags::LARGEFILE).bits();
+
+/// Write at the end of the file.
+const APPEND: u32 = libc::RWF_APPEND.cast_unsigned();
+
 const NO_EXEC: Test = masked(2, libc::PROT_EXEC.cast_unsigned(), 0);
+/// Which kind of mapping it is, of which there are three: shared, private, droppable; or whether it grows downwards.
+const MAPPING: u32 = (libc::MAP_TYPE | libc::MAP_GROWSDOWN).cast_unsigned();
 /// Memory that is shared, or that grows downwards, does not count against the limit.
-const PRIVATE: Test = masked(
-    3,
-    libc::MAP_SHARED.cast_unsigned()
-        | libc::MAP_PRIVATE.cast_unsigned()
-        | libc::MAP_GROWSDOWN.cast_unsigned(),
-    libc::MAP_PRIVATE.cast_unsigned(),
-);
+const PRIVATE: Test = masked(3, MAPPING, libc::MAP_PRIVATE.cast_unsigned());
+/// Memory that the kernel may take back. It counts.
+const DROPPABLE: Test = masked(3, MAPPING, MAP_DROPPABLE);
+/// Linux 6.11 has it; the C library asks the kernel for its number.
+const MAP_DROPPABLE: u32 = 8;
 
 /// What shares this with its parent is a thread of it, and no process.
 const THREAD: u32 = (libc::CLONE_THREAD | libc::CLONE_SIGHAND | libc::CLONE_VM).cast_unsigned();
@@ -197,59 +174,50 @@ const ALLOW: Answer = Answer::Allow;
 /// The table.
 pub const CALLS: &[Call] = table! {
     // Talking with the host.
-    SYS_read(equal(0, REQUESTS.cast_unsigned())) Always BARE ALLOW, "requests of the host";
-    SYS_write(equal(0, RESULTS.cast_unsigned())) Always BARE ALLOW, "results for the host";
-    SYS_write(equal(0, 2)) Always BARE ALLOW, "last words: a panic, a lack of memory, an exhausted stack";
+    SYS_read(equal(0, REQUESTS.cast_unsigned())) Always EVERY ALLOW, "requests of the host";
+    SYS_write(equal(0, RESULTS.cast_unsigned())) Always EVERY ALLOW, "results for the host";
+    SYS_write(equal(0, 2)) Always EVERY ALLOW, "last words: a panic, a lack of memory, an exhausted stack";
     // Memory.
-    SYS_mmap(NO_EXEC, PRIVATE) Always EVERY ALLOW, "memory of the allocator and of the guest; never code, never shared";
+    SYS_mmap(NO_EXEC, PRIVATE) Always EVERY ALLOW, "memory of the allocator and of the guest, the guest's image; never code, never shared";
+    SYS_mmap(NO_EXEC, DROPPABLE) Always EVERY ALLOW, "the C library's random numbers, from glibc 2.41 on";
     SYS_mprotect(NO_EXEC) Always EVERY ALLOW, "memory that grows, guard pages; never code";
     SYS_munmap() Always EVERY ALLOW, "memory given back";
     SYS_mremap() Always EVERY ALLOW, "large allocations that grow";
-    SYS_madvise() Always EVERY ALLOW, "memory of an item, made fresh for the next";
+    SYS_madvise() Always EVERY ALLOW, "memory of an item, made fresh for the next; an arena of the C library that shrinks";
     SYS_brk() Always EVERY ALLOW, "the heap of the C library";
     SYS_ioctl(equal(1, PAGEMAP_SCAN)) Always SERVING ALLOW, "which pages an item has written to, of the page map opened at the start";
     // Threads that were there before, and time.
-    SYS_futex() Always EVERY ALLOW, "locks between threads that were started before";
-    SYS_sched_yield() Always EVERY ALLOW, "threads of the compiler that look for work";
-    SYS_clock_nanosleep() Always SERVING ALLOW, "a guest that sleeps";
-    SYS_clock_gettime() Always EVERY ALLOW, "CPU time of an item; all clocks where the kernel's page for that has none";
-    SYS_restart_syscall() Always EVERY ALLOW, "the kernel goes on with a wait after a stop";
+    SYS_futex() Always EVERY ALLOW, "locks between threads that were started before; a guest that sleeps";
+    SYS_sched_yield() Always COMPILE ALLOW, "threads of the compiler that look for work";
+    SYS_clock_gettime() Always EVERY ALLOW, "CPU time of an item; all clocks where the kernel's page for them has none";
+    SYS_restart_syscall() Always SERVING ALLOW, "a guest that sleeps is stopped, and goes on";
     // Signals of its own, and the end.
-    SYS_rt_sigreturn() Always EVERY ALLOW, "back from the handler of a guest's trap";
+    SYS_rt_sigreturn() Always EVERY ALLOW, "back from the handler of a guest's trap, or of a fault that is none";
+    SYS_rt_sigaction() Always EVERY ALLOW, "the compiler's handlers; a fault that is no trap is handed on to the handler before, or to the default";
     SYS_rt_sigprocmask() Always EVERY ALLOW, "signals are held back while the process aborts";
-    SYS_rt_sigaction() Always EVERY ALLOW, "a fault that is no trap is handed on to the handler before, or to the default";
-    SYS_sigaltstack() Always EVERY ALLOW, "a stack for the handler is given back when a thread ends";
-    SYS_tgkill(Test { argument: 0, is: Is::OwnPid }) Always EVERY ALLOW, "abort: a signal to itself";
     SYS_getpid() Always EVERY ALLOW, "to whom the signal of an abort goes";
     SYS_gettid() Always EVERY ALLOW, "to whom the signal of an abort goes";
+    SYS_tgkill(Test { argument: 0, is: Is::OwnPid }) Always EVERY ALLOW, "abort: a signal to itself";
+    SYS_sigaltstack() Always EVERY ALLOW, "the stack for the handler is given back at the end";
     SYS_close() Always EVERY ALLOW, "descriptors, at the end and after loading; files of the guest";
-    SYS_exit() Always EVERY ALLOW, "the end of a thread";
     SYS_exit_group() Always EVERY ALLOW, "the process ends";
     SYS_getrandom() Always EVERY ALLOW, "random numbers, of the guest and of hash maps";
-    // What some library asks and can do without.
-    SYS_ioctl(Test { argument: 1, is: Is::NotEqual(PAGEMAP_SCAN) }) Always EVERY Answer::Fail(Errno::NoTerminal), "whether a stream is a terminal";
-    SYS_openat() Always BARE Answer::Fail(Errno::Access), "the code and the page map, while it loads; afterwards the C library asks for the overcommit mode when an arena shrinks";
-    SYS_sched_getaffinity() Always EVERY Answer::Fail(Errno::Permission), "how many threads there may be; the C library asks how many arenas it should have";
-    SYS_process_madvise() Always SERVING Answer::Fail(Errno::Permission), "the runtime tries it first, and does with madvise";
+    // What a library asks and can do without.
+    SYS_openat() Always COMPILE Answer::Refuse, "the C library asks for the overcommit mode when an arena shrinks";
     // Files below the folders of the guest.
-    SYS_openat() Always FILES ALLOW, "the guest's folders, for each item anew; Landlock says which";
-    SYS_openat2() Always FILES ALLOW, "files below them, which the kernel itself keeps below them";
+    SYS_openat(equal(2, LISTING)) Always FILES ALLOW, "a folder once more, to list it";
+    SYS_openat(Test { argument: 2, is: Is::NotEqual(LISTING) }) Always FILES Answer::Refuse, "the code, the page map and the folders, while it loads; afterwards the overcommit mode, and paths that the runtime would walk by itself where the kernel does not";
+    SYS_openat2() Always FILES ALLOW, "files below the folders: the kernel itself keeps them below";
     SYS_statx() Always FILES ALLOW, "what they are";
-    SYS_newfstatat() Always FILES ALLOW, "what they are";
-    SYS_fstat() Always FILES ALLOW, "what they are";
     SYS_pread64() Always FILES ALLOW, "reading them";
-    SYS_preadv() Always FILES ALLOW, "reading them";
     SYS_pwrite64() Always FILES ALLOW, "writing them";
-    SYS_pwritev2() Always FILES ALLOW, "writing at their end";
-    SYS_write() Always FILES ALLOW, "results for the host; writing at the end of files; last words";
-    SYS_read() Always FILES ALLOW, "requests of the host";
+    SYS_pwritev2(equal(5, APPEND)) Always FILES ALLOW, "writing at their end";
     SYS_getdents64() Always FILES ALLOW, "listing folders";
-    SYS_lseek() Always FILES ALLOW, "places in files, and in listings";
-    SYS_fcntl() Always FILES ALLOW, "modes of open files, second descriptors";
+    SYS_fcntl(equal(1, libc::F_GETFL.cast_unsigned())) Always FILES ALLOW, "in which mode they are open";
     SYS_ftruncate() Always FILES ALLOW, "their length";
     SYS_fadvise64() Always FILES ALLOW, "how they will be read";
     SYS_fsync() Always FILES ALLOW, "they are written to the disk";
-    SYS_fdatasync() Always FILES ALLOW, "they are written to the disk";
+    SYS_fdatasync() Always FILES ALLOW, "they are written to the disk, without their times";
     SYS_utimensat() Always FILES ALLOW, "their times";
     SYS_mkdirat() Always FILES ALLOW, "new folders";
     SYS_unlinkat() Always FILES ALLOW, "removing them";
@@ -258,25 +226,22 @@ pub const CALLS: &[Call] = table! {
     SYS_symlinkat() Always FILES ALLOW, "symbolic links";
     SYS_readlinkat() Always FILES ALLOW, "where they lead";
     // Loading: opening and mapping the sealed code, starting what threads there are, putting on the rest of the jail.
-    SYS_fstat() Loading BARE ALLOW, "the length of the code";
-    SYS_statx() Loading BARE ALLOW, "the length of the code";
-    SYS_newfstatat() Loading BARE ALLOW, "the length of the code";
-    SYS_lseek() Loading BARE ALLOW, "the length of the code";
-    SYS_fcntl() Loading BARE ALLOW, "seals of the code; a second descriptor of it; the image of the guest's memory is sealed";
-    SYS_read() Loading BARE ALLOW, "the head of the code; what the process has in memory";
-    SYS_pread64() Loading BARE ALLOW, "the guest, for the compiler; what the process has in memory";
-    SYS_mmap(PRIVATE) Loading EVERY ALLOW, "the code, mapped";
+    SYS_openat() Loading COMPUTE ALLOW, "the code, the page map, how many processors there are";
+    SYS_fstat() Loading EVERY ALLOW, "the length of the segment";
+    SYS_statx() Loading BARE ALLOW, "the length of the guest, or of its code";
+    SYS_lseek() Loading SERVING ALLOW, "how much is left to be read of a file in `/proc`";
+    SYS_fcntl() Loading EVERY ALLOW, "the seals of the guest, or of its code";
+    SYS_read() Loading SERVING ALLOW, "how many processors there are; what the process has in memory";
+    SYS_pread64() Loading COMPILE ALLOW, "the guest";
     SYS_mmap(equal(4, SEGMENT.cast_unsigned()), NO_EXEC) Loading EVERY ALLOW, "the segment, shared with the host";
-    SYS_mprotect() Loading EVERY ALLOW, "the code becomes executable";
-    SYS_memfd_create() Loading SERVING ALLOW, "the image of the guest's memory";
-    SYS_ftruncate() Loading COMPUTE ALLOW, "the image of the guest's memory";
-    SYS_write() Loading COMPUTE ALLOW, "the image of the guest's memory";
-    SYS_clone3() Loading EVERY ALLOW, "the compiler's threads; one that a guest waits on";
+    SYS_mprotect() Loading SERVING ALLOW, "the code becomes executable";
+    SYS_clone3() Loading EVERY ALLOW, "the compiler's threads; one that waits for a guest";
     SYS_clone(A_THREAD) Loading EVERY ALLOW, "the same threads, where clone3 is said not to be there, as in containers";
     SYS_set_robust_list() Loading EVERY ALLOW, "a thread starts";
     SYS_rseq() Loading EVERY ALLOW, "a thread starts";
-    SYS_prctl() Loading EVERY ALLOW, "a new thread's name; the rest of the jail";
-    SYS_prlimit64() Loading EVERY ALLOW, "a new thread's stack; the rest of the jail";
+    SYS_sched_getaffinity() Loading EVERY ALLOW, "how many processors there are, for threads and for arenas of the C library";
+    SYS_prctl() Loading EVERY ALLOW, "names of threads and of memory; the rest of the jail";
+    SYS_prlimit64() Loading EVERY ALLOW, "the rest of the jail";
     SYS_seccomp() Loading EVERY ALLOW, "the rest of the jail";
 };
 
@@ -285,6 +250,23 @@ pub fn calls(kind: Kind, phase: Phase) -> impl Iterator<Item = &'static Call> {
     CALLS.iter().filter(move |call| {
         call.kinds.contains(&kind) && (call.phase == Phase::Always || phase == Phase::Loading)
     })
+}
+
+impl Call {
+    /// Whether this line is about such a call of this process.
+    #[must_use]
+    pub fn is_about(&self, number: i64, arguments: &[u64; 6], process: u32) -> bool {
+        let fits = |test: &Test| {
+            let low = arguments[usize::from(test.argument)] & u64::from(u32::MAX);
+            match test.is {
+                Is::Equal(value) => low == u64::from(value),
+                Is::NotEqual(value) => low != u64::from(value),
+                Is::Masked { mask, value } => low & u64::from(mask) == u64::from(value),
+                Is::OwnPid => low == u64::from(process),
+            }
+        };
+        number == self.number && self.tests.iter().all(fits)
+    }
 }
 
 /// `SYSCALLS.md`.
@@ -328,7 +310,7 @@ impl Call {
         let kinds: Vec<_> = self.kinds.iter().map(|kind| kind.name()).collect();
         let answer = match self.answer {
             Answer::Allow => "the kernel's",
-            Answer::Fail(errno) => errno.name(),
+            Answer::Refuse => "`EACCES`",
         };
         let (tests, kinds) = (tests.join(", "), kinds.join(", "));
         format!("| `{}` | {tests} | {kinds} | {answer} | {} |", self.name, self.why)

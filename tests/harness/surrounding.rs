@@ -23,6 +23,8 @@ pub(crate) enum Lack {
     Mdwe,
     /// As in a kernel that was built without it.
     Seccomp,
+    /// As in containers whose filter does not know it.
+    Clone3,
     /// The capabilities and calls that Docker takes from a container, unless it is told otherwise.
     Docker,
     /// As in a container from which all capabilities were taken.
@@ -97,7 +99,7 @@ impl Lack {
     /// What has to be started before the command, and starts it.
     fn wrapper(self) -> &'static [&'static str] {
         match self {
-            Self::Landlock | Self::Mdwe | Self::Seccomp => &[],
+            Self::Landlock | Self::Mdwe | Self::Seccomp | Self::Clone3 => &[],
             Self::Docker => &["setpriv", DOCKER_CAPABILITIES],
             Self::Capabilities => &["setpriv", "--bounding-set=-all"],
             Self::OtherProcesses => {
@@ -118,6 +120,7 @@ impl Lack {
                 vec![(libc::EINVAL, [(libc::SYS_prctl, vec![first_is(SeccompCmpOp::Eq, which)])].into())]
             }
             Self::Seccomp => vec![(libc::ENOSYS, [any(libc::SYS_seccomp)].into())],
+            Self::Clone3 => vec![(libc::ENOSYS, [any(libc::SYS_clone3)].into())],
             Self::Docker => vec![
                 // What libraries take for a kernel that is too old for it.
                 (libc::ENOSYS, [any(libc::SYS_clone3)].into()),

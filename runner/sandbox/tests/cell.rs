@@ -122,6 +122,8 @@ impl Drop for Victim {
 
 /// Locks this process in as workers do, but for the limit of its memory.
 fn lock_in(layers: &[Layer], profile: &Profile, dirs: &[OwnedFd]) -> Option<()> {
+    // A worker's standard error is a pipe. Where it is a file, a word there would be the end by another limit.
+    rustix::stdio::dup2_stderr(std::fs::File::options().write(true).open("/dev/null").ok()?).ok()?;
     // Every cell is an ordinary user's: root has no business in a worker.
     let named_root = matches!(profile, Profile::Files(_)) && layers.contains(&Layer::Unprivileged);
     if !named_root {

@@ -1,4 +1,4 @@
-//! How a worker ends with its host, by its pipe alone.
+//! How a worker ends: with its host, by its pipe alone; and by itself, with the filters around it.
 
 use std::io;
 use std::os::fd::AsFd;
@@ -6,8 +6,8 @@ use std::os::fd::AsFd;
 use nix::libc;
 use rustix::process::{WaitOptions, waitpid};
 
-use super::super::own;
-use super::cell::{Fate, fate, fork};
+use super::super::{Layer, Profile, own};
+use super::cell::{Fate, attempt, fate, fork};
 
 #[test]
 fn h8_a_process_that_computes_ends_when_the_other_end_of_its_lifeline_is_closed() {
@@ -42,4 +42,51 @@ fn h8_a_process_whose_host_is_gone_already_is_not_armed() {
     });
     let (_, status) = waitpid(Some(child), WaitOptions::empty()).unwrap().expect("it was waited for");
     assert!(matches!(fate(status), Fate::Worked | Fate::Killed(libc::SIGIO)), "{}", fate(status));
+}
+
+/// A worker of each kind that does this in its jail comes to this end, which is not the filter's.
+#[track_caller]
+fn check_end(deed: fn(), end: Fate) {
+    for profile in [Profile::Compile, Profile::Compute, Profile::Files(Vec::new())] {
+        let fate = attempt(&Layer::ALL, &profile, || {
+            // Workers have no environment. With this, a panic would look for the program's symbols.
+            // SAFETY: this copy of the process has one thread.
+            unsafe { std::env::remove_var("RUST_BACKTRACE") };
+            deed();
+            Ok(())
+        });
+        assert_eq!(fate, end, "{profile:?}: {fate}");
+    }
+}
+
+#[test]
+fn a_worker_that_panics_can_say_so_and_go_on() {
+    let panics = || {
+        let panicked = std::panic::catch_unwind(|| panic!("on purpose"));
+        assert!(panicked.is_err());
+    };
+    check_end(panics, Fate::Worked);
+}
+
+#[test]
+fn a_worker_that_aborts_ends_by_its_own_signal() {
+    check_end(|| std::process::abort(), Fate::Killed(libc::SIGABRT));
+}
+
+#[test]
+fn a_worker_without_memory_ends_by_its_own_signal() {
+    let lacks = || std::alloc::handle_alloc_error(std::alloc::Layout::new::<u64>());
+    check_end(lacks, Fate::Killed(libc::SIGABRT));
+}
+
+#[test]
+fn a_worker_whose_stack_ends_says_so_and_ends_by_its_own_signal() {
+    fn descend(depth: u64) -> u64 {
+        let frame = std::hint::black_box([depth; 512]);
+        if depth == u64::MAX { 0 } else { descend(depth + 1) ^ frame[1] }
+    }
+    let overflows = || {
+        std::hint::black_box(descend(0));
+    };
+    check_end(overflows, Fate::Killed(libc::SIGABRT));
 }
