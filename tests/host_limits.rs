@@ -45,8 +45,10 @@ fn h16_too_few_open_files_are_told_before_anything_starts() {
 
 #[test]
 fn h16_what_is_proposed_for_few_open_files_works() {
-    bash(&format!("ulimit -n 100; {PRIMES} -j 64 2>&1 | grep -o 'j [0-9]*. fits'; exec {PRIMES} -j 3"))
-        .stdout("j 3` fits\n9592\n")
+    // How many fit depends on how many files are open from the start.
+    let proposed = format!("{PRIMES} -j 64 2>&1 | grep -o 'j [0-9]*. fits' | grep -o '[0-9]*'");
+    bash(&format!("ulimit -n 100; workers=$({proposed}) && exec {PRIMES} -j $workers"))
+        .stdout("9592\n")
         .check();
 }
 

@@ -1,12 +1,13 @@
 //! A folder that one test has for itself.
 
 use std::fs;
-use std::os::unix::fs::symlink;
+use std::os::unix::fs::{PermissionsExt as _, symlink};
 use std::path::{Path, PathBuf};
-use std::sync::atomic::{AtomicU64, Ordering};
+
+use tempfile::TempDir;
 
 /// Gone with everything in it when it is dropped.
-pub(super) struct Folder(PathBuf);
+pub(super) struct Folder(TempDir);
 
 impl Folder {
     /// A folder where the guests of this project are.
@@ -14,11 +15,10 @@ impl Folder {
     /// # Panics
     /// If the guests have not been built.
     pub(super) fn with_guests() -> Self {
-        static COUNT: AtomicU64 = AtomicU64::new(0);
-        let count = COUNT.fetch_add(1, Ordering::Relaxed);
-        let path = std::env::temp_dir().join(format!("wasmpool-test-{}-{count}", std::process::id()));
-        fs::create_dir(&path).unwrap_or_else(|error| panic!("{}: {error}", path.display()));
-        let folder = Self(path);
+        // A worker of another user reads it too.
+        let open = fs::Permissions::from_mode(0o755);
+        let folder = tempfile::Builder::new().prefix("wasmpool-test-").permissions(open).tempdir();
+        let folder = Self(folder.expect("a folder can be made where temporary ones are"));
         for name in ["primes.wasm", "text.wasm", "tour.wasm", "hello.wasm", "files.wasm", "hostile.wasm"] {
             folder.link(&guest(name), name);
         }
@@ -26,44 +26,37 @@ impl Folder {
     }
 
     pub(super) fn path(&self) -> &Path {
-        &self.0
+        self.0.path()
     }
 
     /// Writes a file, and makes the folders that it is in.
     pub(super) fn write(&self, name: &str, content: &[u8]) {
-        let path = self.0.join(name);
+        let path = self.path().join(name);
         fs::create_dir_all(path.parent().expect("it is in the folder")).expect("the folder is ours");
         fs::write(path, content).expect("the folder is ours");
     }
 
     /// A link to what is elsewhere.
     pub(super) fn link(&self, target: &Path, name: &str) {
-        symlink(target, self.0.join(name)).unwrap_or_else(|error| panic!("{name}: {error}"));
+        symlink(target, self.path().join(name)).unwrap_or_else(|error| panic!("{name}: {error}"));
     }
 
     /// Copies a file into it; returns the path of the copy.
     pub(super) fn copy(&self, file: &Path, name: &str) -> PathBuf {
-        let copy = self.0.join(name);
+        let copy = self.path().join(name);
         fs::copy(file, &copy).unwrap_or_else(|error| panic!("{}: {error}", file.display()));
         copy
     }
 
     /// Copies the guests themselves to where only their links are.
     pub(super) fn unlink_guests(&self) {
-        for entry in fs::read_dir(&self.0).expect("the folder is ours") {
+        for entry in fs::read_dir(self.path()).expect("the folder is ours") {
             let link = entry.expect("the folder is ours").path();
             if let Ok(guest) = fs::read_link(&link) {
                 fs::remove_file(&link).expect("the folder is ours");
                 fs::copy(guest, link).expect("the guest has been found");
             }
         }
-    }
-}
-
-impl Drop for Folder {
-    fn drop(&mut self) {
-        // What is left lies where it is cleaned up some day.
-        let _ = fs::remove_dir_all(&self.0);
     }
 }
 
