@@ -12,7 +12,7 @@ use rustix::fs::{MemfdFlags, ftruncate, memfd_create};
 use rustix::mm::{MapFlags, ProtFlags, mmap, munmap};
 
 use super::super::{Access, Layer, Profile};
-use super::attacks::{ATTACKS, Attack, FOLDER_ATTACKS, PAGE, Targets, call};
+use super::attacks::{ATTACKS, Attack, FOLDER_ATTACKS, Targets, call};
 use super::cell::{Fate, attempt_while_loading, attempt_with, victim};
 use super::profiles;
 use super::trees::Tree;
@@ -85,7 +85,8 @@ impl Drop for Range {
     }
 }
 
-const LENGTH: usize = PAGE as usize;
+/// That of a page.
+const LENGTH: usize = 4096;
 
 fn rows<'a>(attacks: impl Iterator<Item = &'a Attack>, profile: &Profile) -> Vec<Row<'a>> {
     let range = Range::new();
