@@ -3,6 +3,7 @@
 //! [`open`] takes a guest and starts two things at once: a compile worker, which tells what the guest offers long
 //! before it has compiled it, and the workers that will run the code. [`Opening::run`] then runs a [`Job`].
 
+mod cancelled;
 mod clock;
 mod compile;
 mod dispatcher;
@@ -44,6 +45,7 @@ use std::time::{Duration, Instant};
 
 use nix::sys::resource::{UsageWho, getrusage};
 
+use self::cancelled::Cancelled;
 use self::clock::Clock;
 use self::compile::Wanted;
 use self::dispatcher::{Dispatcher, Event};
@@ -182,6 +184,8 @@ struct Shared {
     staffed: AtomicUsize,
     /// Items to be run again that belong to slots without a worker.
     left_over: Mutex<VecDeque<Retry>>,
+    /// Items that are not wanted any more.
+    cancelled: Cancelled,
     admitted: AtomicU64,
     /// Everything has been emitted.
     over: AtomicBool,
@@ -203,6 +207,13 @@ impl Canceller {
     pub fn cancel(&self, signal: i32) {
         // A run that is over cannot be ended.
         let _ = self.0.send(Event::Cancel { signal });
+    }
+
+    /// Ends these items as [`Cancelled`](crate::outcome::Outcome::Cancelled), those that run at once, unless they have
+    /// ended: `count` from `first` on. The others go on.
+    pub fn cancel_items(&self, first: ItemIndex, count: u64) {
+        // What is over has no items that run.
+        let _ = self.0.send(Event::CancelItems { first, count });
     }
 }
 
@@ -498,6 +509,7 @@ fn share(job: &Job, workers: usize, options: &Options) -> io::Result<Parts> {
         starts: job.records.journal.as_ref().filter(|_| job.policy.at_most_once).map(Journal::start_log),
         staffed: AtomicUsize::new(0),
         left_over: Mutex::default(),
+        cancelled: Cancelled::default(),
         admitted: AtomicU64::new(0),
         over: AtomicBool::new(false),
         draining: AtomicBool::new(false),

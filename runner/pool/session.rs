@@ -33,6 +33,8 @@ pub(super) struct Session {
     pub(super) started: bool,
     /// It runs an item under suspicion, and nothing beside it.
     pub(super) alone: bool,
+    /// It has an item that is not wanted any more: when to look again whether it runs that.
+    pub(super) unwanted: Option<Nanos>,
 }
 
 /// What a worker's messages led to.
@@ -68,6 +70,7 @@ impl Session {
             hung_up: false,
             started: false,
             alone: false,
+            unwanted: None,
         }
     }
 
@@ -143,6 +146,11 @@ impl Session {
         }
     }
 
+    /// When its driver has to look at it.
+    pub(super) fn deadline(&self) -> Option<Nanos> {
+        [self.state.deadline(), self.unwanted].into_iter().flatten().min()
+    }
+
     /// What its status page says; nothing if it cannot be read.
     pub(super) fn hint(&self) -> Hint {
         match self.process.segment.read_status() {
@@ -158,7 +166,7 @@ impl Session {
     /// Takes the results that a killed worker had finished and not yet written.
     pub(super) fn recover_outbox(&mut self, cause: &Cause) {
         match cause {
-            Cause::TimedOut(item) | Cause::OutOfCpu(item) => self.recover_outbox_until(Some(*item)),
+            Cause::TimedOut(item) | Cause::OutOfCpu(item) | Cause::Cancelled(item) => self.recover_outbox_until(Some(*item)),
             Cause::Ended(_) | Cause::OutOfMemory(_) => self.recover_outbox_until(None),
             // A worker that broke the protocol is believed nothing more.
             Cause::Violation(_) => {}
