@@ -224,7 +224,8 @@ impl Inputs {
         })
     }
 
-    fn split_off(&mut self, at: u64) -> Self {
+    /// Cuts them: the first `at` stay, which are fewer than all.
+    pub(crate) fn split_off(&mut self, at: u64) -> Self {
         match self {
             Self::Spans { start, end, step } => {
                 let middle = *start + i128::from(at) * i128::from(*step);

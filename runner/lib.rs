@@ -6,6 +6,8 @@
 #[cfg(not(target_os = "linux"))]
 compile_error!("wasmpool runs on Linux only: its workers are held by Linux's own process limits");
 
+#[doc(hidden)]
+pub mod api;
 pub mod cache;
 pub mod chunk;
 pub mod cli;
@@ -30,3 +32,9 @@ pub mod sink;
 pub mod source;
 pub mod wire;
 pub mod worker;
+
+pub use self::api::{
+    Argument, Arguments, AsCompleted, CallError, Failure, Function, Future, Imap, Mismatch, Parameters, Pool,
+    PoolBuilder, Process, ReturnWhen, Waited, WitType, any, as_completed, wait,
+};
+pub use self::error::Error;

@@ -347,7 +347,8 @@ impl Dispatcher<'_> {
     fn cancel_items(&self, first: ItemIndex, count: u64) {
         let items = first..first.saturating_add(count).min(MERGE_BIT);
         self.shared.cancelled.add(items.filter(|item| self.table.is_open(*item)));
-        self.shared.scheduler.wake_all();
+        // Those that are busy are meant.
+        self.shared.scheduler.rouse_all();
     }
 
     fn tick(&mut self) {

@@ -553,7 +553,8 @@ fn max_message(max_output: u64) -> usize {
     usize::try_from(max_output).unwrap_or(usize::MAX).saturating_add(1 << 20)
 }
 
-fn cannot_start(error: io::Error) -> Error {
+/// Workers cannot be started, for this reason.
+pub(crate) fn cannot_start(error: io::Error) -> Error {
     Launcher::error("workers", &error)
 }
 

@@ -166,7 +166,9 @@ impl Session {
     /// Takes the results that a killed worker had finished and not yet written.
     pub(super) fn recover_outbox(&mut self, cause: &Cause) {
         match cause {
-            Cause::TimedOut(item) | Cause::OutOfCpu(item) | Cause::Cancelled(item) => self.recover_outbox_until(Some(*item)),
+            Cause::TimedOut(item) | Cause::OutOfCpu(item) | Cause::Cancelled(item) => {
+                self.recover_outbox_until(Some(*item))
+            }
             Cause::Ended(_) | Cause::OutOfMemory(_) => self.recover_outbox_until(None),
             // A worker that broke the protocol is believed nothing more.
             Cause::Violation(_) => {}

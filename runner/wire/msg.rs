@@ -112,6 +112,17 @@ pub struct Serve {
     pub dirs: Vec<GuestDir>,
     /// The guest's environment: names and values.
     pub env: Vec<(String, String)>,
+    /// What a new instance runs before its first item.
+    pub init: Option<Init>,
+}
+
+/// A call that prepares an instance for the items to come.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Init {
+    /// Which of [`Serve::exports`].
+    pub export: u32,
+    /// Its arguments, a JSON array.
+    pub arguments: String,
 }
 
 /// A folder that a guest may use.

@@ -69,8 +69,7 @@ impl WorkerState {
     }
 
     fn judge_wall(&mut self, hint: Hint, now: Nanos) -> Judgement {
-        let (Some(limit), Some(bound), Some(front)) =
-            (self.wall_limit(), self.bound(), self.sent.front())
+        let (Some(limit), Some(bound), Some(front)) = (self.wall_limit(), self.bound(), self.sent.front())
         else {
             return Judgement::Wait;
         };

@@ -77,7 +77,17 @@ fn requests() -> impl Strategy<Value = Request<'static>> {
             let exports: Vec<String> = exports.into_iter().map(str::to_owned).collect();
             let dirs = vec![GuestDir { path: ".".to_owned(), access: Access::Read }];
             let env = exports.iter().map(|name| (name.clone(), name.clone())).collect();
-            Request::Load(Load::Serve(Serve { exports, meta, limits, isolation, seed, integers, dirs, env }))
+            Request::Load(Load::Serve(Serve {
+                exports,
+                meta,
+                limits,
+                isolation,
+                seed,
+                integers,
+                dirs,
+                env,
+                init: None,
+            }))
         });
     prop_oneof![
         5 => chunk_requests(),

@@ -180,6 +180,7 @@ fn serve() -> Request<'static> {
         integers: Integers::Signed,
         dirs: Vec::new(),
         env: Vec::new(),
+        init: None,
     }))
 }
 
