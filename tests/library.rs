@@ -1,5 +1,6 @@
 //! The library, as a program uses it: pools whose calls are made one by one.
 
+mod examples;
 mod futures;
 mod parity;
 mod pools;

@@ -1,6 +1,6 @@
 //! The library: pools whose calls are made one by one, as with Python's `concurrent.futures` and `multiprocessing`.
 //!
-//! A [`Pool`] is one run of the engine in [`crate::pool`] for each guest, whose items are calls: [`calls`] is its source
+//! A [`Pool`] is one run of the engine in [`crate::pool`] for each guest, whose items are calls: `calls.rs` is its source
 //! and its sink. Nothing here reads guests or talks to workers.
 
 mod arguments;

@@ -161,7 +161,7 @@ pub fn write_plain<T: serde::Serialize + ?Sized>(value: &T, out: &mut Vec<u8>) {
 }
 
 /// The elements of an array.
-fn elements<'a>(json: &'a RawValue, expected: impl fmt::Display) -> Result<Vec<&'a RawValue>, Mismatch> {
+fn elements(json: &RawValue, expected: impl fmt::Display) -> Result<Vec<&RawValue>, Mismatch> {
     serde_json::from_str(json.get()).map_err(|_| Mismatch::new(expected, json))
 }
 

@@ -15,10 +15,10 @@ static IS_INITIALIZED: AtomicBool = AtomicBool::new(false);
 /// is told so by [`PoolBuilder::build`](crate::PoolBuilder::build), and starts no process.
 ///
 /// ```no_run
-/// fn main() {
-///     wasmpool::worker::init();
-///     // … the program …
-/// }
+/// // The first line of `main`; everything else comes behind it.
+/// wasmpool::worker::init();
+/// let pool = wasmpool::Pool::new("primes.wasm")?;
+/// # Ok::<(), wasmpool::Error>(())
 /// ```
 pub fn init() {
     IS_INITIALIZED.store(true, Ordering::Release);
