@@ -337,6 +337,21 @@ fn an_item_is_replayed_with_its_folders() {
         .check();
 }
 
+/// Whatever there is of the kernel's below it.
+#[test]
+fn a_folder_that_has_such_a_place_in_it_is_not_given_to_be_written_to() {
+    for folder in ["/", "/proc/..", "//"] {
+        let refused = format!("error: `{folder}` has `/");
+        call(&format!("files.wasm count-lines x --dir {folder}::all:rw"))
+            .stderr_is(move |stderr| {
+                stderr.starts_with(&refused)
+                    && stderr.contains("` in it, which shows the kernel, whose settings would be")
+            })
+            .code(2)
+            .check();
+    }
+}
+
 #[test]
 fn what_shows_the_kernel_is_not_given_to_be_written_to() {
     for folder in ["/proc", "/proc/sys/kernel", "/sys"] {

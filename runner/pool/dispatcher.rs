@@ -147,7 +147,7 @@ impl Dispatcher<'_> {
 
     /// Names each layer that a worker lacks, once.
     fn name_missing(&mut self, layers: &[LayerState]) {
-        for LayerState { layer, absent } in layers {
+        for LayerState { layer, absent, .. } in layers {
             if let Some(why) = absent
                 && self.shared.sandbox != Mode::Off
                 && self.missing_layers.insert(*layer)

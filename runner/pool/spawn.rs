@@ -7,6 +7,7 @@
 use std::collections::VecDeque;
 use std::fs::File;
 use std::io;
+use std::num::NonZeroUsize;
 use std::os::fd::{AsFd, AsRawFd, OwnedFd, RawFd};
 use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
@@ -28,9 +29,6 @@ use crate::sandbox::{Access, Mode, Profile, Start, fds};
 use crate::shm::segment::SegmentFile;
 use crate::wire::msg::{Load, Request};
 use crate::wire::{encode_request, version};
-
-/// Tells the pool of threads that the runtime compiles on how many to have.
-const COMPILE_THREADS: &str = "RAYON_NUM_THREADS";
 
 /// The name of the hidden subcommand that makes a process a worker.
 pub const WORKER_ARGUMENT: &str = "__worker";
@@ -108,7 +106,8 @@ impl Launcher {
 
     /// As [`Launcher::start`], a worker that compiles.
     pub(crate) fn start_compiler(&self, guest: &File) -> io::Result<Process> {
-        self.start_as(Profile::Compile, guest)
+        let threads = thread::available_parallelism().unwrap_or(NonZeroUsize::MIN);
+        self.start_as(Profile::Compile(threads), guest)
     }
 
     fn start_as(&self, profile: Profile, guest: &File) -> io::Result<Process> {
@@ -134,13 +133,8 @@ impl Launcher {
         }
         let start = Start { host: std::process::id(), profile, mode: self.sandbox };
 
-        let mut command = Command::new(&self.executable);
-        command.env_clear();
-        if start.profile == Profile::Compile {
-            // The jail hides the files that tell it how many it may use.
-            command.env(COMPILE_THREADS, thread::available_parallelism().map_or(1, usize::from).to_string());
-        }
-        let child = command
+        let child = Command::new(&self.executable)
+            .env_clear()
             .arg0("wasmpool-worker")
             .arg(WORKER_ARGUMENT)
             .args(start.arguments())

@@ -4,6 +4,7 @@
 //! runs guest code.
 
 use std::fmt;
+use std::num::NonZeroUsize;
 
 use wasi_preview1_component_adapter_provider::{
     WASI_SNAPSHOT_PREVIEW1_ADAPTER_NAME as PREVIEW1, WASI_SNAPSHOT_PREVIEW1_REACTOR_ADAPTER as ADAPTER,
@@ -39,9 +40,10 @@ impl fmt::Debug for Prepared {
 ///
 /// # Errors
 /// If the machine cannot have them.
-pub fn start_threads() -> Result<(), Refusal> {
+pub fn start_threads(count: NonZeroUsize) -> Result<(), Refusal> {
     // The runtime compiles on this pool.
     rayon::ThreadPoolBuilder::new()
+        .num_threads(count.get())
         .build_global()
         .map_err(|error| Refusal::new(format!("cannot be compiled on this machine: {error}")))?;
     rayon::broadcast(|_| ());

@@ -9,7 +9,6 @@ use std::process::Command;
 
 use rustix::fs::{Mode, OFlags};
 use rustix::process::{Resource, Rlimit, Signal};
-use wasmpool::sandbox::syscalls::Kind;
 use wasmpool::sandbox::{Layer, LayerState};
 use wasmpool::shm::segment::SegmentMap;
 use wasmpool::wire::codec::DESCRIPTION_CAP;
@@ -116,7 +115,7 @@ impl Actor {
 
     fn compile(mut self, describe_only: bool) -> io::Result<i32> {
         if self.script.locked != Locked::None {
-            jails::lock(Kind::Compile);
+            jails::lock();
         }
         let part = self.script.compiler;
         match part {
@@ -166,7 +165,7 @@ impl Actor {
         let ready = encoded(&Response::Ready(self.ready()));
         let segment = SegmentMap::new(open(6, OFlags::RDWR).as_fd()).unwrap();
         if matches!(self.script.locked, Locked::All | Locked::AllButRights) {
-            jails::lock(Kind::Compute);
+            jails::lock();
         }
         let part = self.script.start;
         match part {
