@@ -15,7 +15,7 @@ use rustix::process::Signal;
 use super::Deadline;
 use super::clock::Clock;
 use super::link::{Link, Received};
-use super::process::Process;
+use super::process::{END_LIMIT, Process};
 use super::roster::Pauser;
 use super::spawn::Launcher;
 use super::state::Nanos;
@@ -152,6 +152,10 @@ impl<'a> Compiling<'a> {
                     file.0.rewind().map_err(keep)?;
                 }
                 Some(Step::Described(_)) if !described => described = true,
+                // Nobody has looked at that process yet.
+                Some(Step::Code(_) | Step::Done) if !described => {
+                    return Err(self.broken("it sent code before a description"));
+                }
                 Some(Step::Code(bytes)) => {
                     length += bytes.len() as u64;
                     if length > MAX_CODE {
@@ -240,8 +244,11 @@ impl<'a> Compiling<'a> {
         }
     }
 
-    /// It ended without having said everything.
+    /// It ended, or closed its pipe, without having said everything.
     fn ended(&mut self) -> Result<Step, Error> {
+        if !self.process.ends_within_on(&self.clock, END_LIMIT) {
+            return Err(self.broken("it closed its pipe and went on"));
+        }
         let end = self.process.wait().map_err(keep)?;
         self.said.extend(self.talk.read(&self.process.stderr));
         if end == WorkerEnd::Signalled(Signal::KILL.as_raw()) && self.killed < OUTSIDE_KILLS {

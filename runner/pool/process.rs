@@ -9,6 +9,7 @@ use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::io::Errno;
 use rustix::process::{Pid, Signal, WaitId, WaitIdOptions, pidfd_send_signal, waitid};
 
+use super::clock::Clock;
 use super::roster::{Place, Roster};
 use crate::outcome::WorkerEnd;
 use crate::sandbox::Start;
@@ -36,6 +37,9 @@ pub(crate) struct Process {
     reaped: bool,
     _place: Place,
 }
+
+/// How long a process may take to end when it was asked to, or has closed its pipe.
+pub(super) const END_LIMIT: Duration = Duration::from_secs(1);
 
 /// Why the end of a child cannot be told.
 const NOT_WAITED_FOR: &str = "this program ignores SIGCHLD, or waits for processes that are not its own";
@@ -92,10 +96,24 @@ impl Process {
         [&self.requests, &self.results, &self.stderr, &self.lifeline].into_iter().map(AsFd::as_fd)
     }
 
-    /// Whether it has ended before the time is over.
+    /// Whether it has ended before so much time is over.
     pub(super) fn ends_within(&self, time: Duration) -> bool {
-        let timeout = Timespec::try_from(time).ok();
-        poll(&mut [PollFd::new(&*self.pidfd, PollFlags::IN)], timeout.as_ref()).is_ok_and(|ready| ready > 0)
+        self.ends_within_on(&Clock::default(), time)
+    }
+
+    /// As that, by a clock that may pause.
+    pub(super) fn ends_within_on(&self, clock: &Clock, time: Duration) -> bool {
+        let deadline = clock.now().after(time);
+        loop {
+            let left = deadline.since(clock.now());
+            let timeout = Timespec::try_from(left).ok();
+            match poll(&mut [PollFd::new(&*self.pidfd, PollFlags::IN)], timeout.as_ref()) {
+                Ok(1..) => return true,
+                // A signal came, or the clock stood still meanwhile.
+                Ok(0) | Err(Errno::INTR) if !left.is_zero() => {}
+                Ok(0) | Err(_) => return false,
+            }
+        }
     }
 
     /// Sends SIGKILL. The process may take a while to be gone: see [`Process::wait`].

@@ -126,7 +126,9 @@ impl Actor {
             Compiler::Ungreeted => {}
             _ => self.send(&Response::Hello(hello()))?,
         }
+        let is_first = matches!(part, Compiler::KilledOnce | Compiler::KilledThenCodeFirst) && self.is_first();
         match part {
+            Compiler::KilledThenCodeFirst if !is_first => self.send(&Response::Code(b"code"))?,
             Compiler::CodeFirst => self.send(&Response::Code(b"code"))?,
             Compiler::LongDescription => self.send(&Response::Description(&vec![0; DESCRIPTION_CAP + 1]))?,
             Compiler::BrokenDescription => self.send(&Response::Description(b"\xff\xff\xff"))?,
@@ -151,7 +153,8 @@ impl Actor {
         self.send(&Response::Code(&[0xc0; FRAME_CAP]))?;
         match part {
             Compiler::ExitMidCode => return Ok(3),
-            Compiler::KilledOnce if self.is_first() => return Ok(die(Death::Signal(Signal::KILL.as_raw()))),
+            Compiler::CloseResults => return Err(stay_without("4>&-")),
+            _ if is_first => return Ok(die(Death::Signal(Signal::KILL.as_raw()))),
             _ => {}
         }
         self.send(&Response::Code(b"code"))?;

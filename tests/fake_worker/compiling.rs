@@ -90,6 +90,16 @@ fn a_kill_in_the_middle_of_the_code_begins_it_anew() {
 }
 
 #[test]
+fn code_before_the_description_of_one_that_begins_anew() {
+    check_broken(Compiler::KilledThenCodeFirst, "it sent code before a description");
+}
+
+#[test]
+fn a_closed_pipe_of_one_that_stays() {
+    check_broken(Compiler::CloseResults, "it closed its pipe and went on");
+}
+
+#[test]
 fn a_refusal_is_told_with_its_hint() {
     let ran = fake(Compiler::Refuse).run(job(numbers(12)));
     check_refused(ran.error(), "is no good");

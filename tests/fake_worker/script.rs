@@ -68,6 +68,10 @@ pub(crate) enum Compiler {
     Ungreeted,
     /// The first process is killed in the middle of the code.
     KilledOnce,
+    /// As that, and the next sends code before its description.
+    KilledThenCodeFirst,
+    /// Describes, closes its pipe and stays.
+    CloseResults,
 }
 
 /// A serving worker's beginning.
