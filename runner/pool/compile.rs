@@ -21,7 +21,7 @@ use super::spawn::Launcher;
 use super::state::Nanos;
 use super::talk::Talk;
 use super::verify::{Unprotected, verify_required};
-use crate::error::Error;
+use crate::error::{Error, no_shared_memory};
 use crate::guest::Description;
 use crate::limits::CodeOptions;
 use crate::outcome::WorkerEnd;
@@ -232,6 +232,9 @@ impl<'a> Compiling<'a> {
             Ok(Some(Step::Refused { about: Refusal::Protection, message, hint: _ })) => {
                 Err(Error::protection(message))
             }
+            Ok(Some(Step::Refused { about: Refusal::Machine, message, hint })) => {
+                Err(Error::Pool { message, hint })
+            }
             // It has been locked in since it read the guest.
             Ok(Some(Step::Described(description))) => match verify_required(&self.process) {
                 Ok(Some(_)) => Ok(Some(Step::Described(description))),
@@ -263,18 +266,18 @@ impl<'a> Compiling<'a> {
     }
 
     fn died(&self, end: WorkerEnd) -> Error {
+        let said = self.said.first().map(|line| format!(" ({})", line.escape_debug())).unwrap_or_default();
         match end {
+            // It has not looked at the guest yet.
+            end if !self.greeted => {
+                let message = format!("the compile worker {end} before it was ready{said}");
+                Error::Pool { message, hint: None }
+            }
             // What an allocation beyond the limit ends in.
             WorkerEnd::Signalled(_) if self.said.iter().any(|line| line.contains("memory allocation")) => {
                 self.refused("needs more than 4 GiB of memory to compile")
             }
-            end => {
-                let said = self.said.first().map(|line| format!(" ({})", line.escape_debug()));
-                self.refused(&format!(
-                    "cannot be compiled: the compile worker {end}{}",
-                    said.unwrap_or_default()
-                ))
-            }
+            end => self.refused(&format!("cannot be compiled: the compile worker {end}{said}")),
         }
     }
 
@@ -348,5 +351,5 @@ fn cannot_start(error: io::Error) -> Error {
 
 /// The code cannot be kept.
 fn keep(error: io::Error) -> Error {
-    Error::Pool { message: format!("the compiled code cannot be kept: {error}"), hint: None }
+    no_shared_memory("the compiled code cannot be kept", &error)
 }

@@ -291,6 +291,9 @@ impl Dispatcher<'_> {
             Event::Refused { about: Refusal::Protection, message, hint: _ } => {
                 return Err(Error::protection(message));
             }
+            Event::Refused { about: Refusal::Machine, message, hint } => {
+                return Err(Error::Pool { message, hint });
+            }
             Event::Locked { layers, hidden } => {
                 self.name_missing(&layers);
                 hidden.iter().for_each(|why| self.tell_hidden(why));

@@ -228,7 +228,9 @@ pub fn describe(
         Wanted { describe_only: true, code: CodeOptions::default(), limit: Some(DEFAULT_COMPILE), run: None };
     let pauser = Pauser::default();
     let launcher = Launcher::new(worker_executable, Arc::clone(pauser.roster()), sandbox, Vec::new());
-    supply::describe(launcher, &pauser, name, wasm, wanted, cache)
+    let description = supply::describe(launcher, &pauser, name, wasm, wanted, cache)?;
+    pauser.roster().check_none_left()?;
+    Ok(description)
 }
 
 /// Starts to compile a guest, unless it is in the cache, and to start its workers; returns when it is known what the
@@ -348,6 +350,7 @@ impl Opening<'_> {
         let admitted = admitted.unwrap_or_else(|| shared.admitted.load(Ordering::Acquire));
         crew.end(if ended.is_ok() { Parting::Asked } else { Parting::Killed });
         drop(self.spawner);
+        let ended = ended.and_then(|()| self.options.pauser.roster().check_none_left());
         if let Some(line) = self.supply.kept() {
             reporter.report(RunEvent::Note { line: &line });
         }

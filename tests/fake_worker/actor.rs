@@ -126,7 +126,8 @@ impl Actor {
             Compiler::Ungreeted => {}
             _ => self.send(&Response::Hello(hello()))?,
         }
-        let is_first = matches!(part, Compiler::KilledOnce | Compiler::KilledThenCodeFirst) && self.is_first();
+        let is_first =
+            matches!(part, Compiler::KilledOnce | Compiler::KilledThenCodeFirst) && self.is_first();
         match part {
             Compiler::KilledThenCodeFirst if !is_first => self.send(&Response::Code(b"code"))?,
             Compiler::CodeFirst => self.send(&Response::Code(b"code"))?,
@@ -140,6 +141,10 @@ impl Actor {
                     message: "is no good",
                     hint,
                 }))?;
+            }
+            Compiler::Unable => {
+                let (message, hint) = ("there is no thread left", Some("end one"));
+                self.send(&Response::Refused(Refused { about: Refusal::Machine, message, hint }))?;
             }
             _ => self.send(&Response::Description(&description()))?,
         }

@@ -64,6 +64,8 @@ pub(crate) enum Compiler {
     DescribeTwice,
     Ready,
     Refuse,
+    /// The machine does not have what it needs.
+    Unable,
     OtherBuild,
     Ungreeted,
     /// The first process is killed in the middle of the code.

@@ -100,7 +100,7 @@ impl Driver {
     }
 
     /// Ends a worker that has answered everything and whose place another takes.
-    pub(super) fn replace(&mut self, session: Session) {
+    pub(super) fn replace(&mut self, mut session: Session) {
         self.hatch.prepare_spare();
         session.process.kill();
         self.dying.push(session.process);
