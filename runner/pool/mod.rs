@@ -15,6 +15,7 @@ mod gate;
 mod gate_tests;
 mod histogram;
 mod link;
+mod names;
 mod probe;
 mod process;
 mod room;
@@ -50,6 +51,7 @@ use self::dispatcher::{Dispatcher, Event};
 use self::driver::Driver;
 use self::feeder::Feeder;
 use self::gate::Gate;
+use self::names::Names;
 use self::run_state::RunState;
 use self::spawn::{Launcher, Spawner};
 use self::state::{Nanos, Retry, Rules};
@@ -183,6 +185,7 @@ struct Shared {
     /// Items to be run again that belong to slots without a worker.
     left_over: Mutex<VecDeque<Retry>>,
     admitted: AtomicU64,
+    names: Names,
     /// Everything has been emitted.
     over: AtomicBool,
     /// Nothing more is sent to workers; what they have may end.
@@ -502,6 +505,7 @@ fn share(job: &Job, workers: usize, options: &Options) -> io::Result<Parts> {
         staffed: AtomicUsize::new(0),
         left_over: Mutex::default(),
         admitted: AtomicU64::new(0),
+        names: Names::default(),
         over: AtomicBool::new(false),
         draining: AtomicBool::new(false),
         stopping: AtomicBool::new(false),
