@@ -174,19 +174,24 @@ fn compile<R: Read, W: Write, L: Loader>(
             prepared
         }
     };
-    if !describe_only {
-        match L::compile(prepared) {
-            Err(refusal) => return host.refuse(&refusal),
-            Ok(code) => {
-                for piece in code.chunks(FRAME_CAP) {
-                    host.send(&Response::Code(piece))?;
-                }
+    let end = if describe_only { host.bye()? } else { send_code::<_, _, L>(host, prepared)? };
+    // The host looks at this process before it believes the description, and then wants no more.
+    host.request().map(|_| end)
+}
+
+fn send_code<R: Read, W: Write, L: Loader>(
+    host: &mut Host<R, W>,
+    prepared: L::Prepared,
+) -> Result<End, Failure> {
+    match L::compile(prepared) {
+        Err(refusal) => host.refuse(&refusal),
+        Ok(code) => {
+            for piece in code.chunks(FRAME_CAP) {
+                host.send(&Response::Code(piece))?;
             }
+            host.bye()
         }
     }
-    host.bye()?;
-    // The host looks at this process before it believes it, and then wants no more.
-    host.request().map(|_| End::Bye)
 }
 
 /// The host, as the worker sees it.

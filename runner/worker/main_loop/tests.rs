@@ -23,21 +23,25 @@ struct Fake {
 }
 
 impl Loader for Fake {
-    type Prepared = ();
+    /// Why it cannot be compiled.
+    type Prepared = Option<Refusal>;
     type Engine = Self;
 
-    fn describe(self, _code: CodeOptions) -> Result<(Description, ()), Refusal> {
+    fn describe(self, code: CodeOptions) -> Result<(Description, Option<Refusal>), Refusal> {
         match self.refusal {
-            Some(refusal) => Err(refusal),
-            None => {
+            // It is the code that it cannot have.
+            Some(refusal) if !code.fuel => Err(refusal),
+            obstacle => {
                 let kind = GuestKind::Module;
-                Ok((Description { kind, exports: Vec::new(), imports: Vec::new(), initial_memory: 0 }, ()))
+                let description =
+                    Description { kind, exports: Vec::new(), imports: Vec::new(), initial_memory: 0 };
+                Ok((description, obstacle))
             }
         }
     }
 
-    fn compile((): ()) -> Result<Vec<u8>, Refusal> {
-        Ok(vec![0xc0; FRAME_CAP + 1])
+    fn compile(obstacle: Option<Refusal>) -> Result<Vec<u8>, Refusal> {
+        obstacle.map_or(Ok(vec![0xc0; FRAME_CAP + 1]), Err)
     }
 
     fn load(mut self, _serve: &Serve) -> Result<(Self, Enforced), Refusal> {
@@ -347,6 +351,20 @@ fn a_guest_that_cannot_be_loaded_is_refused() {
 #[test]
 fn a_guest_that_cannot_be_described_is_refused() {
     check_refused(compile(false));
+}
+
+/// Whoever reads what comes next is still there when the host looks for it.
+#[test]
+fn a_compile_worker_that_has_described_its_guest_stays_until_the_host_has_looked() {
+    let fuel = CodeOptions { fuel: true, ..CodeOptions::default() };
+    for (refusal, said) in [(None, "bye"), (Some(Refusal::new("needs `f`")), "refused: needs `f`")] {
+        let load = Request::Load(Load::Compile { describe_only: false, code: fuel });
+        let requests = [encoded(&[hello(), load]), vec![0; 40]].concat();
+        let conversation = converse_with(&requests, refusal);
+        assert_eq!(conversation.said.last().map(String::as_str), Some(said));
+        let end = conversation.end.unwrap_err().to_string();
+        assert_eq!(end, "the host broke the protocol: bytes that are no frame");
+    }
 }
 
 #[test]
