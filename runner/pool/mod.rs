@@ -15,6 +15,7 @@ mod gate;
 mod gate_tests;
 mod histogram;
 mod link;
+mod names;
 mod probe;
 mod process;
 mod room;
@@ -50,6 +51,7 @@ use self::dispatcher::{Dispatcher, Event};
 use self::driver::Driver;
 use self::feeder::Feeder;
 use self::gate::Gate;
+use self::names::Names;
 use self::run_state::RunState;
 use self::spawn::{Launcher, Spawner};
 use self::state::{Nanos, Retry, Rules};
@@ -183,6 +185,7 @@ struct Shared {
     /// Items to be run again that belong to slots without a worker.
     left_over: Mutex<VecDeque<Retry>>,
     admitted: AtomicU64,
+    names: Names,
     /// Everything has been emitted.
     over: AtomicBool,
     /// Nothing more is sent to workers; what they have may end.
@@ -228,7 +231,9 @@ pub fn describe(
         Wanted { describe_only: true, code: CodeOptions::default(), limit: Some(DEFAULT_COMPILE), run: None };
     let pauser = Pauser::default();
     let launcher = Launcher::new(worker_executable, Arc::clone(pauser.roster()), sandbox, Vec::new());
-    supply::describe(launcher, &pauser, name, wasm, wanted, cache)
+    let description = supply::describe(launcher, &pauser, name, wasm, wanted, cache)?;
+    pauser.roster().check_none_left()?;
+    Ok(description)
 }
 
 /// Starts to compile a guest, unless it is in the cache, and to start its workers; returns when it is known what the
@@ -348,6 +353,7 @@ impl Opening<'_> {
         let admitted = admitted.unwrap_or_else(|| shared.admitted.load(Ordering::Acquire));
         crew.end(if ended.is_ok() { Parting::Asked } else { Parting::Killed });
         drop(self.spawner);
+        let ended = ended.and_then(|()| self.options.pauser.roster().check_none_left());
         if let Some(line) = self.supply.kept() {
             reporter.report(RunEvent::Note { line: &line });
         }
@@ -499,6 +505,7 @@ fn share(job: &Job, workers: usize, options: &Options) -> io::Result<Parts> {
         staffed: AtomicUsize::new(0),
         left_over: Mutex::default(),
         admitted: AtomicU64::new(0),
+        names: Names::default(),
         over: AtomicBool::new(false),
         draining: AtomicBool::new(false),
         stopping: AtomicBool::new(false),

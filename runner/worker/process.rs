@@ -138,7 +138,7 @@ fn cannot_be_locked(error: SetupError) -> Refusal {
             Refusal { about: About::Protection, message: error.to_string(), hint: None }
         }
         SetupError::Orphan | SetupError::System { .. } | SetupError::Descriptor(_) => {
-            Refusal::new(format!("cannot be served by a worker: {error}"))
+            Refusal::machine(format!("a worker cannot lock itself in: {error}"), None)
         }
     }
 }
