@@ -5,8 +5,9 @@ SHELL := bash
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
 
-# Outside the checkout, so that every checkout, and a clean one too, finds wasmtime built.
-CARGO_TARGET_DIR ?= $(HOME)/.cache/wasmpool/target
+# Outside the checkout, so that every checkout, and a clean one too, finds wasmtime built; and outside of the cache of
+# compiled guests, in which there may be nothing else.
+CARGO_TARGET_DIR ?= $(HOME)/.cache/wasmpool-target
 export CARGO_TARGET_DIR
 
 VERSION := $(shell sed -n 's/^version = "\(.*\)"/\1/p' Cargo.toml | head -n 1)

@@ -114,11 +114,11 @@ impl Chunk {
         self.inputs.input(position)
     }
 
-    /// The name of the file that the item `first + position` comes from, if it comes from one.
+    /// The names of the files that the items come from, if they come from files.
     #[must_use]
-    pub fn file(&self, position: u64) -> Option<Box<[u8]>> {
+    pub fn files(&self) -> Option<&Packed> {
         match &self.inputs {
-            Inputs::Files { names, .. } => names.get(position).map(Into::into),
+            Inputs::Files { names, .. } => Some(names),
             Inputs::Spans { .. }
             | Inputs::Numbers { .. }
             | Inputs::Texts(_)
@@ -126,6 +126,12 @@ impl Chunk {
             | Inputs::Json { .. }
             | Inputs::Folds(_) => None,
         }
+    }
+
+    /// The name of the file that the item `first + position` comes from, if it comes from one.
+    #[must_use]
+    pub fn file(&self, position: u64) -> Option<Box<[u8]>> {
+        self.files()?.get(position).map(Into::into)
     }
 
     /// How many bytes of input it holds in memory.

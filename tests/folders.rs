@@ -320,7 +320,7 @@ fn a_journal_goes_on_with_the_same_folders_and_environment_alone() {
     };
     check("--dir data:rw --env A=1 --crash-retries 1", "`--dir` was");
     check("--dir data::other --env A=1", "`--dir` was");
-    check("--dir data --env A=hidden", "the digest of what `--env` gives was");
+    check("--dir data --env A=hidden", ": what `--env` gives is not what it was\n");
     check("--dir data --env A=1 --env B=hidden", "`--env` was `A`, now it is `A; B`");
     let same =
         format!("{first} --dir data --env A=1 > /dev/null; {first} --resume --dir ./data::data --env A=1");
@@ -335,6 +335,21 @@ fn an_item_is_replayed_with_its_folders() {
         .stdout_is(|stdout| stdout.contains("\"status\":\"ok\",\"value\":2"))
         .stderr_is(|_| true)
         .check();
+}
+
+/// Whatever there is of the kernel's below it.
+#[test]
+fn a_folder_that_has_such_a_place_in_it_is_not_given_to_be_written_to() {
+    for folder in ["/", "/proc/..", "//"] {
+        let refused = format!("error: `{folder}` has `/");
+        call(&format!("files.wasm count-lines x --dir {folder}::all:rw"))
+            .stderr_is(move |stderr| {
+                stderr.starts_with(&refused)
+                    && stderr.contains("` in it, which shows the kernel, whose settings would be")
+            })
+            .code(2)
+            .check();
+    }
 }
 
 #[test]

@@ -61,6 +61,36 @@ fn h22_without_landlock_a_run_says_so() {
     check_missing(Lack::Landlock, "Landlock", NO_LANDLOCK);
 }
 
+/// Nothing else keeps a worker in its folders.
+#[test]
+fn h22_without_landlock_no_folder_is_given_unless_it_is_asked_for() {
+    let with_folder = |mode: &str| {
+        by_each(|| {
+            run("files.wasm count-lines --item data/x")
+                .args(mode)
+                .file("data/x", "one\ntwo\n")
+                .lacking(Lack::Landlock)
+        })
+    };
+    let why = NO_LANDLOCK.strip_prefix("Landlock does not hold").expect("it is about the layer");
+    for (mode, whose) in [
+        ("--dir data", ", and `--dir` needs it"),
+        ("--dir data:rw --sandbox auto", ", and `--dir` needs it"),
+        ("--dir data --sandbox strict", ""),
+    ] {
+        for job in with_folder(mode) {
+            let message = format!("error: a worker is not locked in: Landlock does not hold{whose}{why}");
+            job.refused(5, &format!("{message}\n\n{HINT}\n"));
+        }
+    }
+    for job in with_folder("--dir data --sandbox off") {
+        job.stdout_is(|stdout| stdout.contains("\"value\":2")).stderr(OFF).check();
+    }
+    for doctor in by_each(|| wasmpool("doctor").lacking(Lack::Landlock)) {
+        doctor.stdout_is(move |text| text.contains(&format!("{why}, and `--dir` needs it\n")[2..])).check();
+    }
+}
+
 #[test]
 fn h22_without_mdwe_a_run_says_so() {
     check_missing(Lack::Mdwe, "MDWE", NO_MDWE);

@@ -9,7 +9,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use nix::libc;
 use nix::sys::signal::Signal;
-use wasmpool::sandbox::filters;
+use wasmpool::sandbox::FILTERS;
 use wasmpool::sandbox::syscalls::{CALLS, Call, Kind, Phase, calls};
 
 use crate::harness::{Wasmpool, is_soak, wasmpool};
@@ -26,6 +26,7 @@ const NOT_ALWAYS_SEEN: &[(&str, &str, &[Kind], &str)] = &[
         "where the kernel's page has clocks, only a process's own takes a call",
     ),
     ("mmap", "value: 8", &Kind::ALL, "only a C library from glibc 2.41 on asks for it"),
+    ("madvise", "value: 102", &Kind::ALL, "only a C library from glibc 2.42 on asks for it"),
     ("openat", "", &[Kind::Compile], "an arena of the C library shrinks in one compiler of ten"),
     ("madvise", "", &[Kind::Compile], "so does this, and memory for code that is large"),
     ("sigaltstack", "", &[Kind::Compile], "the host has all that it needs, and seldom waits for the end"),
@@ -35,11 +36,11 @@ const NOT_ALWAYS_SEEN: &[(&str, &str, &[Kind], &str)] = &[
 impl Traced {
     /// Its calls since the first filter, with whether the last was there by then.
     fn filtered(&self) -> impl Iterator<Item = (Phase, &Made)> {
-        let (mut put_on, all) = (0, filters(self.kind));
+        let mut put_on = 0;
         self.calls.iter().filter_map(move |made| {
             let phase = match put_on {
                 0 => None,
-                number if number < all => Some(Phase::Loading),
+                number if number < FILTERS => Some(Phase::Loading),
                 _ => Some(Phase::Always),
             };
             put_on += usize::from(made.number == libc::SYS_seccomp);
@@ -93,7 +94,8 @@ fn deed(kind: Kind) -> &'static str {
     match kind {
         Kind::Compile => "compiles",
         Kind::Compute => "has no folders",
-        Kind::Files => "has folders",
+        Kind::Reading => "has folders to read",
+        Kind::Writing => "has a folder to write to",
     }
 }
 

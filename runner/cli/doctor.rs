@@ -14,7 +14,7 @@ use crate::error::{Error, ExitCode};
 use crate::pool::{self, Evidence, Protection};
 use crate::record::escaped;
 use crate::sandbox::syscalls::{Answer, Kind, Phase, calls};
-use crate::sandbox::{Layer, LayerState, Mode};
+use crate::sandbox::{Access, Layer, LayerState, Mode, Profile};
 
 /// Tell which protection layers hold on this machine
 ///
@@ -66,6 +66,8 @@ struct Row<'f> {
     /// Whether the host saw it, or the worker says so; none: it does not hold.
     holds: Option<&'static str>,
     required: bool,
+    /// Whether `--dir` is refused without it.
+    required_for_folders: bool,
     stops: &'static str,
     #[serde(skip_serializing_if = "Option::is_none")]
     absent: Option<&'f str>,
@@ -76,7 +78,8 @@ struct Row<'f> {
 struct SystemCalls {
     compile: usize,
     compute: usize,
-    files: usize,
+    files_ro: usize,
+    files_rw: usize,
 }
 
 impl DoctorArgs {
@@ -100,7 +103,7 @@ impl Findings {
     /// Whether everything holds that has to.
     fn holds(&self) -> bool {
         let Self { protection: Protection { layers, contradiction, hidden, .. }, mode, .. } = self;
-        let lacks = |state: &LayerState| state.absent.is_some() && mode.requires(state.layer);
+        let lacks = |state: &LayerState| !mode.accepts(state, &Profile::Compute);
         let may_be_hidden = match mode {
             Mode::Auto | Mode::Off => true,
             Mode::Strict => hidden.is_none(),
@@ -115,8 +118,8 @@ impl Findings {
             let holds = protection.evidence(state).map_or("no", word);
             let _ = writeln!(text, "{:<20}{holds:<7}{}", state.layer.name(), state.layer.stops());
             if let Some(why) = &state.absent {
-                let required = if self.mode.requires(state.layer) { ", and it is required" } else { "" };
-                let _ = writeln!(text, "{:<27}it does not hold: {}{required}", "", escaped(why));
+                let how = if state.partly { "it holds in part" } else { "it does not hold" };
+                let _ = writeln!(text, "{:<27}{how}: {}{}", "", escaped(why), self.need(state));
             }
         }
         text.push('\n');
@@ -133,10 +136,22 @@ impl Findings {
         text + "\"seen\" is what the host found in /proc; of \"yes\" the worker's word is all there is.\n"
     }
 
+    /// Who needs a layer that is missing.
+    fn need(&self, state: &LayerState) -> &'static str {
+        if self.mode.requires(state.layer, &Profile::Compute) {
+            ", and it is required"
+        } else if !self.mode.accepts(state, &folders()) {
+            ", and `--dir` needs it"
+        } else {
+            ""
+        }
+    }
+
     fn calls_in_words(&self) -> String {
         match self.system_calls() {
-            Some(SystemCalls { compile, compute, files }) => format!(
-                "A worker may make {compute} kinds of system calls, with folders {files}; one that compiles, {compile}."
+            Some(SystemCalls { compile, compute, files_ro, files_rw }) => format!(
+                "A worker may make {compute} kinds of system calls, with folders {files_ro}, with one that is written to \
+                 {files_rw}; one that compiles, {compile}."
             ),
             None => "A worker may make any system call.".to_owned(),
         }
@@ -161,7 +176,8 @@ impl Findings {
         Row {
             layer: state.layer.name(),
             holds: self.protection.evidence(state).map(word),
-            required: self.mode.requires(state.layer),
+            required: self.mode.requires(state.layer, &Profile::Compute),
+            required_for_folders: self.mode.requires(state.layer, &folders()),
             stops: state.layer.stops(),
             absent: state.absent.as_deref(),
         }
@@ -174,9 +190,15 @@ impl Findings {
     /// How many system calls the table leaves workers, if they have the filter that is made of it.
     fn system_calls(&self) -> Option<SystemCalls> {
         let is_filtered = |state: &LayerState| state.layer == Layer::Seccomp && state.absent.is_none();
-        let [compile, compute, files] = Kind::ALL.map(allowed);
-        self.protection.layers.iter().any(is_filtered).then_some(SystemCalls { compile, compute, files })
+        let [compile, compute, files_ro, files_rw] = Kind::ALL.map(allowed);
+        let calls = SystemCalls { compile, compute, files_ro, files_rw };
+        self.protection.layers.iter().any(is_filtered).then_some(calls)
     }
+}
+
+/// The worker of a guest with a folder.
+fn folders() -> Profile {
+    Profile::Files(vec![Access::Read])
 }
 
 /// How it is known that a layer holds, as it is printed.
@@ -230,6 +252,17 @@ mod tests {
     }
 
     #[test]
+    fn who_wants_folders_is_told_what_they_need() {
+        let text = findings(&[Layer::Landlock, Layer::Mdwe], Mode::Auto).text();
+        assert_eq!(text.matches("it is old, and `--dir` needs it\n").count(), 1, "{text}");
+        let mut partial = findings(&[], Mode::Auto);
+        let landlock = partial.protection.layers.iter_mut().find(|state| state.layer == Layer::Landlock);
+        *landlock.unwrap() = LayerState::partial(Layer::Landlock, "it is old");
+        let text = partial.text();
+        assert!(partial.holds() && text.contains("it holds in part: it is old\n"), "{text}");
+    }
+
+    #[test]
     fn without_the_filter_no_call_is_refused() {
         assert!(
             findings(&[Layer::Seccomp], Mode::Auto).text().contains("\nA worker may make any system call.\n")
@@ -253,6 +286,8 @@ mod tests {
         assert_eq!(layer("Landlock")["holds"], serde_json::Value::Null);
         assert_eq!(layer("Landlock")["absent"], "it is old");
         assert_eq!(layer("seccomp")["required"], true);
+        assert_eq!(layer("Landlock")["required"], false);
+        assert_eq!(layer("Landlock")["required_for_folders"], true);
     }
 
     #[test]

@@ -10,7 +10,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use super::clash;
 use super::exit::{self, Ending};
-use super::{journal, signals, surroundings};
+use super::{grants, journal, kernel_files, signals, surroundings};
 use crate::cache::Cache;
 use crate::color::Color;
 use crate::error::{Error, ExitCode};
@@ -216,12 +216,25 @@ pub(super) fn options(plan: &Plan, pauser: Pauser) -> Result<pool::Options, Erro
     })
 }
 
+/// Why a folder is not given to be written to.
+fn shows_the_kernel(folder: &Path, place: &Path) -> Error {
+    let (folder, place) = (folder.display(), place.display());
+    let what = "shows the kernel, whose settings would be a guest's to change";
+    if place.to_string() == folder.to_string() {
+        Error::usage(format!("`{folder}` {what}"), "leave out `:rw`")
+    } else {
+        Error::usage(
+            format!("`{folder}` has `{place}` in it, which {what}"),
+            "name the folder that is to be written to, or leave out `:rw`",
+        )
+    }
+}
+
 fn open_dir(HostDir { host, guest: _, access }: &HostDir) -> Result<Folder, Error> {
-    if *access == Access::Write && is_the_kernels(host) {
-        return Err(Error::usage(
-            format!("`{}` shows the kernel, whose settings would be a guest's to change", host.display()),
-            "leave out `:rw`",
-        ));
+    if *access == Access::Write
+        && let Some(place) = kernel_files::within(host)
+    {
+        return Err(shows_the_kernel(host, &place));
     }
     Folder::open(host, *access).map_err(|source| Error::Input {
         name: format!("the folder `{}`", host.display()),
@@ -229,24 +242,14 @@ fn open_dir(HostDir { host, guest: _, access }: &HostDir) -> Result<Folder, Erro
             io::ErrorKind::NotADirectory => {
                 Some("`--dir` gives a whole folder: name the one that it is in".into())
             }
+            io::ErrorKind::NotFound if host.to_str().is_some_and(grants::looks_like_access) => {
+                Some("an access is `:ro` or `:rw`, and nothing else".into())
+            }
             io::ErrorKind::NotFound => Some("`--dir` makes no folder: make it first".into()),
             _ => None,
         },
         source,
     })
-}
-
-/// Whether writing to files there is asking the kernel for something.
-fn is_the_kernels(folder: &Path) -> bool {
-    const CGROUP: i64 = 0x0027_e0eb;
-    const CGROUP2: i64 = 0x6367_7270;
-    const DEBUGFS: i64 = 0x6462_6720;
-    const PROC: i64 = 0x9fa0;
-    const SECURITYFS: i64 = 0x7363_6673;
-    const SYSFS: i64 = 0x6265_6572;
-    const TRACEFS: i64 = 0x7472_6163;
-    let kinds = [CGROUP, CGROUP2, DEBUGFS, PROC, SECURITYFS, SYSFS, TRACEFS];
-    rustix::fs::statfs(folder).is_ok_and(|system| kinds.contains(&system.f_type))
 }
 
 /// How the results of a plan are printed.

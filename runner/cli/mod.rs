@@ -24,6 +24,7 @@ mod input;
 mod inspect;
 mod job;
 mod journal;
+mod kernel_files;
 mod limits;
 mod man;
 mod parse;

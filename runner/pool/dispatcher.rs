@@ -149,7 +149,7 @@ impl Dispatcher<'_> {
 
     /// Names each layer that a worker lacks, once.
     fn name_missing(&mut self, layers: &[LayerState]) {
-        for LayerState { layer, absent } in layers {
+        for LayerState { layer, absent, .. } in layers {
             if let Some(why) = absent
                 && self.shared.sandbox != Mode::Off
                 && self.missing_layers.insert(*layer)
@@ -266,7 +266,8 @@ impl Dispatcher<'_> {
         let admitted = *self.admitted.insert(self.shared.admitted.load(Ordering::Acquire));
         for item in self.table.open(admitted) {
             let end = self.unfinished.take(item);
-            self.end_item(item, end)?;
+            let file = end.file.or_else(|| self.shared.names.of(item));
+            self.end_item(item, Completion { file, ..end })?;
         }
         Ok(())
     }
@@ -294,7 +295,11 @@ impl Dispatcher<'_> {
             Event::Refused { about: Refusal::Protection, message, hint: _ } => {
                 return Err(Error::protection(message));
             }
+            Event::Refused { about: Refusal::Machine, message, hint } => {
+                return Err(Error::Pool { message, hint });
+            }
             Event::Locked { layers, hidden } => {
+                self.tally.locked(&layers);
                 self.name_missing(&layers);
                 hidden.iter().for_each(|why| self.tell_hidden(why));
             }
@@ -361,6 +366,7 @@ impl Dispatcher<'_> {
         for (item, completion) in items {
             self.end_item(item, completion)?;
         }
+        self.shared.names.forget_below(self.table.first_open());
         self.pass_gate(bytes, held_before);
         self.tick();
         match self.fail_fast.filter(|most| self.state.failed() >= most.get()) {

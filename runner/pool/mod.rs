@@ -16,6 +16,7 @@ mod gate;
 mod gate_tests;
 mod histogram;
 mod link;
+mod names;
 mod probe;
 mod process;
 mod room;
@@ -52,6 +53,7 @@ use self::dispatcher::{Dispatcher, Event};
 use self::driver::Driver;
 use self::feeder::Feeder;
 use self::gate::Gate;
+use self::names::Names;
 use self::run_state::RunState;
 use self::spawn::{Launcher, Spawner};
 use self::state::{Nanos, Retry, Rules};
@@ -187,6 +189,7 @@ struct Shared {
     /// Items that are not wanted any more.
     cancelled: Cancelled,
     admitted: AtomicU64,
+    names: Names,
     /// Everything has been emitted.
     over: AtomicBool,
     /// Nothing more is sent to workers; what they have may end.
@@ -239,7 +242,9 @@ pub fn describe(
         Wanted { describe_only: true, code: CodeOptions::default(), limit: Some(DEFAULT_COMPILE), run: None };
     let pauser = Pauser::default();
     let launcher = Launcher::new(worker_executable, Arc::clone(pauser.roster()), sandbox, Vec::new());
-    supply::describe(launcher, &pauser, name, wasm, wanted, cache)
+    let description = supply::describe(launcher, &pauser, name, wasm, wanted, cache)?;
+    pauser.roster().check_none_left()?;
+    Ok(description)
 }
 
 /// Starts to compile a guest, unless it is in the cache, and to start its workers; returns when it is known what the
@@ -359,6 +364,7 @@ impl Opening<'_> {
         let admitted = admitted.unwrap_or_else(|| shared.admitted.load(Ordering::Acquire));
         crew.end(if ended.is_ok() { Parting::Asked } else { Parting::Killed });
         drop(self.spawner);
+        let ended = ended.and_then(|()| self.options.pauser.roster().check_none_left());
         if let Some(line) = self.supply.kept() {
             reporter.report(RunEvent::Note { line: &line });
         }
@@ -511,6 +517,7 @@ fn share(job: &Job, workers: usize, options: &Options) -> io::Result<Parts> {
         left_over: Mutex::default(),
         cancelled: Cancelled::default(),
         admitted: AtomicU64::new(0),
+        names: Names::default(),
         over: AtomicBool::new(false),
         draining: AtomicBool::new(false),
         stopping: AtomicBool::new(false),

@@ -58,10 +58,10 @@ pub(super) enum Heard {
 
 impl Session {
     /// The conversation with a process that has just been started, for the worker slot `slot`.
-    pub(super) fn new(slot: u32, process: Process, rules: Rules, clock: Arc<Clock>) -> Self {
+    pub(super) fn new(slot: u32, mut process: Process, rules: Rules, clock: Arc<Clock>) -> Self {
         Self {
             state: WorkerState::new(slot, process.pid(), rules, clock.now()),
-            link: Link::new(max_message(rules.guest.output)),
+            link: Link::following(process.take_unsent(), max_message(rules.guest.output)),
             talk: Talk::default(),
             clock,
             process,

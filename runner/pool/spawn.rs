@@ -7,6 +7,7 @@
 use std::collections::VecDeque;
 use std::fs::File;
 use std::io;
+use std::num::NonZeroUsize;
 use std::os::fd::{AsFd, AsRawFd, OwnedFd, RawFd};
 use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
@@ -21,16 +22,13 @@ use rustix::io::Errno;
 use rustix::pipe::{PipeFlags, pipe_with};
 use rustix::process::Pid;
 
-use super::process::{Ends, Process};
+use super::process::{Ends, NoSignals, Process};
 use super::roster::Roster;
-use crate::error::Error;
+use crate::error::{Error, system_hint};
 use crate::sandbox::{Access, Mode, Profile, Start, fds};
 use crate::shm::segment::SegmentFile;
 use crate::wire::msg::{Load, Request};
 use crate::wire::{encode_request, version};
-
-/// Tells the pool of threads that the runtime compiles on how many to have.
-const COMPILE_THREADS: &str = "RAYON_NUM_THREADS";
 
 /// The name of the hidden subcommand that makes a process a worker.
 pub const WORKER_ARGUMENT: &str = "__worker";
@@ -92,7 +90,12 @@ impl Launcher {
                 ),
             };
         }
-        Error::Pool { message: format!("{what} cannot be started: {error}"), hint: None }
+        let no_signals = error.get_ref().is_some_and(|error| error.is::<NoSignals>());
+        let hint = match no_signals {
+            true => Some("Linux has it since 5.1; a container's seccomp profile may refuse it".to_owned()),
+            false => system_hint(error),
+        };
+        Error::Pool { message: format!("{what} cannot be started: {error}"), hint }
     }
 
     /// Starts a worker with `guest` at its place in the descriptor table and sends it the first greeting.
@@ -108,7 +111,8 @@ impl Launcher {
 
     /// As [`Launcher::start`], a worker that compiles.
     pub(crate) fn start_compiler(&self, guest: &File) -> io::Result<Process> {
-        self.start_as(Profile::Compile, guest)
+        let threads = thread::available_parallelism().unwrap_or(NonZeroUsize::MIN);
+        self.start_as(Profile::Compile(threads), guest)
     }
 
     fn start_as(&self, profile: Profile, guest: &File) -> io::Result<Process> {
@@ -134,13 +138,8 @@ impl Launcher {
         }
         let start = Start { host: std::process::id(), profile, mode: self.sandbox };
 
-        let mut command = Command::new(&self.executable);
-        command.env_clear();
-        if start.profile == Profile::Compile {
-            // The jail hides the files that tell it how many it may use.
-            command.env(COMPILE_THREADS, thread::available_parallelism().map_or(1, usize::from).to_string());
-        }
-        let child = command
+        let mut child = Command::new(&self.executable)
+            .env_clear()
             .arg0("wasmpool-worker")
             .arg(WORKER_ARGUMENT)
             .args(start.arguments())
@@ -152,20 +151,23 @@ impl Launcher {
             .fd_mappings(table)
             .map_err(io::Error::other)?
             .spawn()?;
-        let pid = Pid::from_child(&child);
-        // From here on the process is waited for through its pidfd; `Child` would only race with that.
-        drop(child);
-
-        let process =
-            Process::adopt(pid, start, Ends { requests, results, stderr, segment, lifeline }, &self.roster)?;
+        let ends = Ends { requests, results, stderr, segment, lifeline };
+        let process = match Process::adopt(Pid::from_child(&child), start, ends, &self.roster) {
+            // From here on the process is waited for through its pidfd; `Child` would only race with that.
+            Ok(process) => process,
+            Err(error) => {
+                child.kill().and_then(|()| child.wait())?;
+                return Err(error);
+            }
+        };
         process.send_first(&Request::Hello(version::hello()))?;
         Ok(process)
     }
 }
 
 impl Process {
-    /// Sends a message to a process that has been sent next to nothing: it fits into the pipe. That the process is
-    /// dead is no error here: reading from it tells.
+    /// Sends a short message to a process that has been sent next to nothing: it fits into the smallest pipe that there
+    /// is, of one page. That the process is dead is no error here: reading from it tells.
     pub(crate) fn send_first(&self, request: &Request<'_>) -> io::Result<()> {
         let mut frame = Vec::new();
         encode_request(request, &mut frame);
@@ -302,7 +304,8 @@ impl Nursery {
 
     fn load(&mut self, load: Load) {
         let load = self.load.insert(load);
-        self.ready.retain(|process| process.send_first(&Request::Load(load.clone())).is_ok());
+        let load = Request::Load(load.clone());
+        self.ready.iter_mut().for_each(|process| process.send_ahead(&load));
     }
 
     fn take(&mut self) -> io::Result<Process> {
@@ -313,9 +316,9 @@ impl Nursery {
     }
 
     fn start(&self) -> io::Result<Process> {
-        let process = self.launcher.start(&self.code)?;
+        let mut process = self.launcher.start(&self.code)?;
         if let Some(load) = &self.load {
-            process.send_first(&Request::Load(load.clone()))?;
+            process.send_ahead(&Request::Load(load.clone()));
         }
         Ok(process)
     }

@@ -43,17 +43,15 @@ pub(super) struct Unprotected {
 /// # Errors
 /// If it says what is not so, or a layer does not hold that must.
 pub(super) fn verify(process: &Process, claimed: &[LayerState]) -> Result<Option<Sight>, Unprotected> {
-    let mode = process.start().mode;
-    if mode == Mode::Off {
+    let Start { mode, profile, .. } = process.start();
+    if *mode == Mode::Off {
         return Ok(Some(Sight::default()));
     }
     let sight = compare(process, claimed)?;
-    let missing = claimed.iter().find(|state| state.absent.is_some() && mode.requires(state.layer));
-    if let Some(LayerState { layer, absent }) = missing {
-        let why = absent.as_deref().unwrap_or_default();
-        return Err(Unprotected { message: format!("{layer} does not hold: {why}") });
+    if let Some(message) = mode.lacking(claimed, profile) {
+        return Err(Unprotected { message });
     }
-    sight.map(|sight| judged(sight, mode)).transpose()
+    sight.map(|sight| judged(sight, *mode)).transpose()
 }
 
 /// As [`verify`], for a process that does not tell its layers: those that it must have.
@@ -61,12 +59,12 @@ pub(super) fn verify(process: &Process, claimed: &[LayerState]) -> Result<Option
 /// # Errors
 /// If one of them can be seen not to hold.
 pub(super) fn verify_required(process: &Process) -> Result<Option<Sight>, Unprotected> {
-    let mode = process.start().mode;
-    if mode == Mode::Off {
+    let Start { mode, profile, .. } = process.start();
+    if *mode == Mode::Off {
         return Ok(Some(Sight::default()));
     }
-    let required: Vec<_> = Layer::ALL.into_iter().filter(|layer| mode.requires(*layer)).collect();
-    look(process, &required)?.map(|sight| judged(sight, mode)).transpose()
+    let required: Vec<_> = Layer::ALL.into_iter().filter(|layer| mode.requires(*layer, profile)).collect();
+    look(process, &required)?.map(|sight| judged(sight, *mode)).transpose()
 }
 
 /// Compares what a worker says of its layers with what can be seen, whichever have to hold.

@@ -17,6 +17,7 @@
 
 use std::fs::File;
 use std::io;
+use std::mem::ManuallyDrop;
 use std::os::fd::{AsFd, FromRawFd, OwnedFd, RawFd};
 use std::sync::atomic::{AtomicBool, Ordering};
 
@@ -52,8 +53,8 @@ pub struct Descriptors {
     pub guest: File,
     /// The file of the segment.
     pub segment: OwnedFd,
-    /// Ends with the host.
-    pub(super) lifeline: OwnedFd,
+    /// Ends with the host. It is never closed: a process that did so would outlive its host.
+    pub(super) lifeline: ManuallyDrop<OwnedFd>,
     /// The guest's folders.
     pub dirs: Vec<OwnedFd>,
 }
@@ -114,7 +115,7 @@ pub(super) fn take(dirs: usize) -> Result<Descriptors, DescriptorError> {
         check(number, dir, &[FileType::Directory], "folder")?;
     }
     let [requests, results, guest] = [requests, results, guest].map(File::from);
-    Ok(Descriptors { requests, results, guest, segment, lifeline, dirs })
+    Ok(Descriptors { requests, results, guest, segment, lifeline: ManuallyDrop::new(lifeline), dirs })
 }
 
 fn check_open(number: RawFd) -> Result<(), DescriptorError> {

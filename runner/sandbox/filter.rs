@@ -2,13 +2,22 @@
 
 use std::collections::BTreeMap;
 
-use nix::libc;
 use seccompiler::{
     BackendError, BpfProgram, SeccompAction, SeccompCmpArgLen, SeccompCmpOp, SeccompCondition, SeccompFilter,
-    SeccompRule, apply_filter, apply_filter_all_threads,
+    SeccompRule, apply_filter, apply_filter_all_threads, sock_filter,
 };
 
 use super::syscalls::{Answer, Call, Is, Kind, Phase, Test, calls};
+
+/// Instructions of the kernel's filter machine: to end with an answer, to jump ahead.
+const RETURN: u16 = 0x06;
+const JUMP: u16 = 0x05;
+
+/// The answer that lets a call through.
+const ALLOW: u32 = 0x7fff_0000;
+
+/// How many filters a locked process has, for whoever reads that from outside.
+pub const FILTERS: usize = 2;
 
 /// Ends the process at any call that is of no use for loading, or afterwards. For the only thread there is.
 pub(super) fn start(kind: Kind) -> Result<(), seccompiler::Error> {
@@ -16,53 +25,52 @@ pub(super) fn start(kind: Kind) -> Result<(), seccompiler::Error> {
 }
 
 /// Ends the process at any call that is of no use to a loaded worker. For all its threads.
-///
-/// If there are calls that fail, these are two filters, of which the kernel obeys the strictest: one program has one
-/// answer. There are no more than needed, since each costs every call some 35 ns.
 pub(super) fn finish(kind: Kind) -> Result<(), seccompiler::Error> {
-    if let Some(program) = refusing(kind)? {
-        apply_filter_all_threads(&program)?;
-    }
-    // Last, because it forbids the call that puts filters on.
     apply_filter_all_threads(&loaded(kind)?)
 }
 
 /// Lets through what loading needs, and what is needed afterwards.
 pub(super) fn loading(kind: Kind) -> Result<BpfProgram, BackendError> {
-    allowing(calls(kind, Phase::Loading))
+    program(kind, Phase::Loading)
 }
 
 /// Lets through what is needed to the end.
 pub(super) fn loaded(kind: Kind) -> Result<BpfProgram, BackendError> {
-    allowing(calls(kind, Phase::Always))
+    program(kind, Phase::Always)
 }
 
-/// Has calls fail that are refused, if there are such calls.
-pub(super) fn refusing(kind: Kind) -> Result<Option<BpfProgram>, BackendError> {
-    let fail = SeccompAction::Errno(libc::EACCES.unsigned_abs());
-    let mut refused = refused(kind).peekable();
-    if refused.peek().is_none() {
-        return Ok(None);
+/// What holds in this phase: errors first, then what the kernel answers.
+///
+/// One program for all, since each filter costs every call some 35 ns.
+fn program(kind: Kind, phase: Phase) -> Result<BpfProgram, BackendError> {
+    let mut whole = BpfProgram::new();
+    for answer in [Answer::Refuse, Answer::Missing] {
+        let Some(error) = answer.error() else { continue };
+        let failing: Vec<_> =
+            calls(kind, phase).filter(|call| call.phase == phase && call.answer == answer).collect();
+        if !failing.is_empty() {
+            let part = part(failing, SeccompAction::Allow, SeccompAction::Errno(error))?;
+            whole.extend(going_on(part));
+        }
     }
-    program(refused, SeccompAction::Allow, fail).map(Some)
+    whole.extend(part(calls(kind, phase), SeccompAction::KillProcess, SeccompAction::Allow)?);
+    Ok(whole)
 }
 
-fn refused(kind: Kind) -> impl Iterator<Item = &'static Call> {
-    calls(kind, Phase::Always).filter(|call| call.answer == Answer::Refuse)
+/// The same part of a program, which goes on behind its end where it would let a call through.
+fn going_on(part: BpfProgram) -> impl Iterator<Item = sock_filter> {
+    let last = part.len() - 1;
+    part.into_iter().enumerate().map(move |(at, instruction)| {
+        if instruction.code == RETURN && instruction.k == ALLOW {
+            let over = u32::try_from(last - at).expect("a filter is short");
+            sock_filter { code: JUMP, jt: 0, jf: 0, k: over }
+        } else {
+            instruction
+        }
+    })
 }
 
-/// How many filters a locked process has, for whoever reads that from outside.
-#[must_use]
-pub fn filters(kind: Kind) -> usize {
-    let (first, last) = (1, 1);
-    first + usize::from(refused(kind).next().is_some()) + last
-}
-
-fn allowing(calls: impl IntoIterator<Item = &'static Call>) -> Result<BpfProgram, BackendError> {
-    program(calls, SeccompAction::KillProcess, SeccompAction::Allow)
-}
-
-fn program(
+fn part(
     calls: impl IntoIterator<Item = &'static Call>,
     otherwise: SeccompAction,
     action: SeccompAction,
@@ -92,11 +100,14 @@ fn alternatives(rows: &[&[Test]]) -> Result<Vec<SeccompRule>, BackendError> {
 }
 
 fn condition(test: &Test) -> Result<SeccompCondition, BackendError> {
-    let (operator, value) = match test.is {
-        Is::Equal(value) => (SeccompCmpOp::Eq, value),
-        Is::NotEqual(value) => (SeccompCmpOp::Ne, value),
-        Is::Masked { mask, value } => (SeccompCmpOp::MaskedEq(mask.into()), value),
-        Is::OwnPid => (SeccompCmpOp::Eq, std::process::id()),
+    use SeccompCmpArgLen::{Dword, Qword};
+    let (length, operator, value) = match test.is {
+        Is::Equal(value) => (Dword, SeccompCmpOp::Eq, value),
+        Is::NotEqual(value) => (Dword, SeccompCmpOp::Ne, value),
+        Is::Masked { mask, value } => (Dword, SeccompCmpOp::MaskedEq(mask.into()), value),
+        Is::OwnPid => (Dword, SeccompCmpOp::Eq, std::process::id()),
+        Is::Null => (Qword, SeccompCmpOp::Eq, 0),
+        Is::NotNull => (Qword, SeccompCmpOp::Ne, 0),
     };
-    SeccompCondition::new(test.argument, SeccompCmpArgLen::Dword, operator, value.into())
+    SeccompCondition::new(test.argument, length, operator, value.into())
 }

@@ -62,7 +62,7 @@ impl Jail {
     ) -> Result<(), SetupError> {
         self.put_on(Layer::OomScore, own::be_first_to_go);
         let root = match self.profile {
-            Profile::Compile | Profile::Compute => Root::Leaves,
+            Profile::Compile(_) | Profile::Compute => Root::Leaves,
             Profile::Files(_) => Root::Stays,
         };
         self.put_on(Layer::Unprivileged, || identity::give_up_rights(root));
@@ -73,9 +73,9 @@ impl Jail {
         self.put_on(Layer::NoNewPrivs, || rustix::thread::set_no_new_privs(true));
         if self.wants(Layer::Landlock) {
             let dirs = dirs.iter().map(AsFd::as_fd).zip(accesses(&self.profile));
-            let (kept, confined) = landlock::confine(dirs);
+            let (kept, state) = landlock::confine(dirs);
             self.kept = Some(kept);
-            self.put_on(Layer::Landlock, || confined);
+            self.states.push(state);
         } else {
             self.leave_out(Layer::Landlock);
         }
@@ -109,9 +109,9 @@ impl Jail {
         Ok(Enforced { layers: self.states, data_limit })
     }
 
-    /// Which layers have to hold.
-    pub(super) fn mode(&self) -> Mode {
-        self.mode
+    /// Which layers have to hold, and for whom.
+    pub(super) fn requirements(&self) -> (Mode, Profile) {
+        (self.mode, self.profile.clone())
     }
 
     fn wants(&self, layer: Layer) -> bool {
@@ -140,7 +140,7 @@ impl Jail {
 
 fn accesses(profile: &Profile) -> impl Iterator<Item = Access> {
     match profile {
-        Profile::Compile | Profile::Compute => &[][..],
+        Profile::Compile(_) | Profile::Compute => &[][..],
         Profile::Files(dirs) => dirs,
     }
     .iter()

@@ -7,6 +7,7 @@ use landlock::{
     RulesetCreatedAttr as _, RulesetError, RulesetStatus, Scope, make_bitflags,
 };
 
+use super::layers::{Layer, LayerState};
 use super::start::Access;
 
 /// The first that knows all we ask for: the newest of these is about signals and abstract sockets (Linux 6.12).
@@ -30,25 +31,27 @@ pub(super) struct Kept {
     pagemap: Option<PathFd>,
 }
 
-/// Confines this thread, and those that it will start. `dirs` are the folders that it can reach.
-///
-/// # Errors
-/// With what the kernel lacks, or said. What it does have is put on all the same.
-pub(super) fn confine<'a>(
-    dirs: impl Iterator<Item = (BorrowedFd<'a>, Access)>,
-) -> (Kept, Result<(), String>) {
+/// Confines this thread, and those that it will start, as far as the kernel can. `dirs` are the folders that it can reach.
+pub(super) fn confine<'a>(dirs: impl Iterator<Item = (BorrowedFd<'a>, Access)>) -> (Kept, LayerState) {
     let kept = Kept { pagemap: PathFd::new(PAGEMAP).ok() };
-    let confined = restrict(dirs, &kept).map_err(|error| error.to_string()).and_then(judge);
-    (kept, confined)
+    let state = match restrict(dirs, &kept) {
+        Ok(status) => judge(status),
+        Err(error) => LayerState::absent(Layer::Landlock, error.to_string()),
+    };
+    (kept, state)
 }
 
-fn judge(status: RulesetStatus) -> Result<(), String> {
+/// Every kernel that has a part of it has the one about files.
+fn judge(status: RulesetStatus) -> LayerState {
     match status {
-        RulesetStatus::FullyEnforced => Ok(()),
-        RulesetStatus::PartiallyEnforced => {
-            Err("the kernel knows only a part of it: all of it takes Linux 6.12".to_owned())
+        RulesetStatus::FullyEnforced => LayerState::holds(Layer::Landlock),
+        RulesetStatus::PartiallyEnforced => LayerState::partial(
+            Layer::Landlock,
+            "the kernel knows only a part of it, which is about files: all of it takes Linux 6.12",
+        ),
+        RulesetStatus::NotEnforced => {
+            LayerState::absent(Layer::Landlock, "the kernel does not have it, or it is switched off")
         }
-        RulesetStatus::NotEnforced => Err("the kernel does not have it, or it is switched off".to_owned()),
     }
 }
 
@@ -72,4 +75,17 @@ fn restrict<'a>(
         rules = rules.add_rule(PathBeneath::new(pagemap, AccessFs::ReadFile))?;
     }
     Ok(rules.restrict_self()?.ruleset)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_part_of_it_is_less_than_all_and_more_than_nothing() {
+        assert_eq!(judge(RulesetStatus::FullyEnforced), LayerState::holds(Layer::Landlock));
+        assert!(judge(RulesetStatus::PartiallyEnforced).partly);
+        let nothing = judge(RulesetStatus::NotEnforced);
+        assert!(nothing.absent.is_some() && !nothing.partly);
+    }
 }

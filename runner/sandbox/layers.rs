@@ -4,6 +4,8 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
+use super::start::Profile;
+
 /// One protection around a worker process. It holds without any other.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub enum Layer {
@@ -46,8 +48,10 @@ pub enum Mode {
 pub struct LayerState {
     /// The layer.
     pub layer: Layer,
-    /// Why it does not hold, as one lower-case line; none: it holds.
+    /// Why it does not hold as a whole, as one lower-case line; none: it does.
     pub absent: Option<String>,
+    /// Whether the kernel has the part of it that came first, and lacks what came later.
+    pub partly: bool,
 }
 
 impl Layer {
@@ -99,17 +103,16 @@ impl Layer {
         }
     }
 
-    /// Whether [`Mode::Auto`] cannot do without it.
+    /// Whether [`Mode::Auto`] cannot do without it, for a worker of this profile.
+    ///
+    /// One with folders may open files, by paths that no filter of system calls can look at: nothing but Landlock keeps
+    /// it in its folders.
     #[must_use]
-    pub fn is_required(self) -> bool {
+    pub fn is_required(self, profile: &Profile) -> bool {
         match self {
             Self::NoNewPrivs | Self::Rlimits | Self::Descriptors | Self::Seccomp => true,
-            Self::Unprivileged
-            | Self::Landlock
-            | Self::Mdwe
-            | Self::OomScore
-            | Self::Lifeline
-            | Self::Undumpable => false,
+            Self::Landlock => matches!(profile, Profile::Files(_)),
+            Self::Unprivileged | Self::Mdwe | Self::OomScore | Self::Lifeline | Self::Undumpable => false,
         }
     }
 }
@@ -131,14 +134,35 @@ impl Mode {
         }
     }
 
-    /// Whether a worker without this layer is of no use.
+    /// Whether a worker of this profile without this layer is of no use.
     #[must_use]
-    pub fn requires(self, layer: Layer) -> bool {
+    pub fn requires(self, layer: Layer, profile: &Profile) -> bool {
         match self {
-            Self::Auto => layer.is_required(),
+            Self::Auto => layer.is_required(profile),
             Self::Strict => true,
             Self::Off => false,
         }
+    }
+
+    /// Whether a worker of this profile, with the layer in this state, is of use.
+    ///
+    /// What is first of Landlock is about files, which is what it is required for.
+    #[must_use]
+    pub fn accepts(self, state: &LayerState, profile: &Profile) -> bool {
+        state.absent.is_none() || state.partly && self == Self::Auto || !self.requires(state.layer, profile)
+    }
+
+    /// The first layer that a worker of this profile must have and lacks, as one line.
+    #[must_use]
+    pub fn lacking(self, layers: &[LayerState], profile: &Profile) -> Option<String> {
+        let LayerState { layer, absent, .. } = layers.iter().find(|state| !self.accepts(state, profile))?;
+        let why = absent.as_deref().unwrap_or_default();
+        let whose = if self == Self::Auto && !layer.is_required(&Profile::Compute) {
+            ", and `--dir` needs it"
+        } else {
+            ""
+        };
+        Some(format!("{layer} does not hold{whose}: {why}"))
     }
 }
 
@@ -146,12 +170,62 @@ impl LayerState {
     /// It holds.
     #[must_use]
     pub fn holds(layer: Layer) -> Self {
-        Self { layer, absent: None }
+        Self { layer, absent: None, partly: false }
     }
 
     /// It does not, and why.
     #[must_use]
     pub fn absent(layer: Layer, why: impl Into<String>) -> Self {
-        Self { layer, absent: Some(why.into()) }
+        Self { layer, absent: Some(why.into()), partly: false }
+    }
+
+    /// It holds in part, and why not as a whole.
+    #[must_use]
+    pub fn partial(layer: Layer, why: impl Into<String>) -> Self {
+        Self { partly: true, ..Self::absent(layer, why) }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::num::NonZeroUsize;
+
+    use super::super::start::Access;
+    use super::*;
+
+    fn files() -> Profile {
+        Profile::Files(vec![Access::Read])
+    }
+
+    #[track_caller]
+    fn check(mode: Mode, state: LayerState, profile: &Profile, lacking: Option<&str>) {
+        let layers = [LayerState::holds(Layer::NoNewPrivs), state];
+        assert_eq!(mode.lacking(&layers, profile).as_deref(), lacking);
+    }
+
+    #[test]
+    fn folders_are_given_only_where_landlock_is() {
+        let absent = || LayerState::absent(Layer::Landlock, "it is old");
+        check(Mode::Auto, absent(), &Profile::Compute, None);
+        check(Mode::Auto, absent(), &Profile::Compile(NonZeroUsize::MIN), None);
+        let why = "Landlock does not hold, and `--dir` needs it: it is old";
+        check(Mode::Auto, absent(), &files(), Some(why));
+        check(Mode::Strict, absent(), &files(), Some("Landlock does not hold: it is old"));
+        check(Mode::Off, absent(), &files(), None);
+    }
+
+    #[test]
+    fn what_landlock_first_was_is_enough_for_folders_unless_all_is_required() {
+        let partial = || LayerState::partial(Layer::Landlock, "it is old");
+        for profile in [Profile::Compute, files()] {
+            check(Mode::Auto, partial(), &profile, None);
+            check(Mode::Strict, partial(), &profile, Some("Landlock does not hold: it is old"));
+        }
+    }
+
+    #[test]
+    fn what_every_worker_needs_folders_need_too() {
+        let absent = LayerState::absent(Layer::Seccomp, "it is old");
+        check(Mode::Auto, absent, &files(), Some("seccomp does not hold: it is old"));
     }
 }

@@ -25,11 +25,11 @@ pub mod syscalls;
 use std::io;
 
 pub use self::fds::{DescriptorError, Descriptors};
-pub use self::filter::filters;
+pub use self::filter::FILTERS;
 pub(crate) use self::inherited::output_was_closed;
 use self::jail::Jail;
 pub use self::layers::{Layer, LayerState, Mode};
-pub use self::rlimit::{Files, files};
+pub use self::rlimit::{Files, STACK, files};
 pub(crate) use self::signals::{heed_children, stop_this_process};
 pub use self::start::{Access, Profile, Start};
 
@@ -50,14 +50,9 @@ pub enum SetupError {
         /// What the system said.
         source: io::Error,
     },
-    /// A layer of protection does not hold that has to.
-    #[error("{layer} does not hold: {why}")]
-    Unprotected {
-        /// The layer.
-        layer: Layer,
-        /// Why not.
-        why: String,
-    },
+    /// A layer of protection does not hold that has to: which, and why not.
+    #[error("{0}")]
+    Unprotected(String),
     /// A descriptor is not what the table says.
     #[error(transparent)]
     Descriptor(#[from] DescriptorError),
@@ -94,11 +89,11 @@ pub fn configure(start: &Start) -> Result<(Configured, Descriptors), SetupError>
     signals::reset().map_err(SetupError::system("reset signals"))?;
     rlimit::forbid_core_dumps().map_err(SetupError::system("forbid core dumps"))?;
     let dirs = match &start.profile {
-        Profile::Compile | Profile::Compute => 0,
+        Profile::Compile(_) | Profile::Compute => 0,
         Profile::Files(dirs) => dirs.len(),
     };
     let descriptors = fds::take(dirs)?;
-    if start.profile == Profile::Compile {
+    if let Profile::Compile(_) = start.profile {
         rlimit::set_data(COMPILE_MEMORY).map_err(SetupError::system("limit its memory"))?;
     }
     let mut jail = Jail::new(start);
@@ -129,12 +124,10 @@ impl<T> Loaded<T> {
     /// # Errors
     /// If a layer does not hold that must.
     pub fn lock(self, memory: Option<u64>) -> Result<(T, Enforced), SetupError> {
-        let mode = self.jail.mode();
+        let (mode, profile) = self.jail.requirements();
         let (loaded, enforced) = self.lock_as_far_as_possible(memory)?;
-        match enforced.layers.iter().find(|state| state.absent.is_some() && mode.requires(state.layer)) {
-            Some(LayerState { layer, absent }) => {
-                Err(SetupError::Unprotected { layer: *layer, why: absent.clone().unwrap_or_default() })
-            }
+        match mode.lacking(&enforced.layers, &profile) {
+            Some(lacking) => Err(SetupError::Unprotected(lacking)),
             None => Ok((loaded, enforced)),
         }
     }

@@ -12,6 +12,9 @@ use rustix::process::{DumpableBehavior, Pid, Signal, getppid, set_dumpable_behav
 
 use super::SetupError;
 
+/// Which signal tells that something happens to a descriptor; Linux alone has it.
+const F_SETSIG: libc::c_int = 10;
+
 /// Has the kernel kill this process when its parent, `host`, ends. A change of user undoes it.
 ///
 /// # Errors
@@ -33,7 +36,13 @@ pub(super) fn end_with(lifeline: BorrowedFd<'_>) -> io::Result<()> {
     if owned == -1 {
         return Err(io::Error::last_os_error());
     }
-    // SIGIO ends a process by default. Nobody writes to the pipe, so it comes with the end and not before.
+    // The signal would be SIGIO, which a process can ignore or hold back.
+    // SAFETY: the call reads two numbers, of which one is an open descriptor.
+    let chosen = unsafe { libc::fcntl(lifeline.as_raw_fd(), F_SETSIG, libc::SIGKILL) };
+    if chosen == -1 {
+        return Err(io::Error::last_os_error());
+    }
+    // Nobody writes to the pipe, so it comes with the end and not before.
     rustix::fs::fcntl_setfl(lifeline.as_fd(), OFlags::ASYNC | OFlags::NONBLOCK)?;
     // The end may have come before.
     match rustix::io::read(lifeline, &mut [0]) {

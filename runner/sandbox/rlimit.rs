@@ -21,6 +21,11 @@ const OPEN_FILES: u64 = 64;
 /// The longest file that a guest can make, in bytes.
 const MAX_FILE: u64 = 1 << 30;
 
+/// How far memory may grow downwards by itself, in bytes: the stack of the first thread does, and so would a mapping that
+/// asks for it. None of it counts against the limit of memory. It is what systems leave a process, unless they are told
+/// otherwise.
+pub const STACK: u64 = 8 << 20;
+
 /// What a worker may have to do with files.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Files {
@@ -34,7 +39,7 @@ pub struct Files {
 #[must_use]
 pub fn files(profile: &Profile) -> Files {
     match profile {
-        Profile::Compile | Profile::Compute => Files { open: 0, length: 0 },
+        Profile::Compile(_) | Profile::Compute => Files { open: 0, length: 0 },
         Profile::Files(dirs) if dirs.contains(&Access::Write) => Files { open: OPEN_FILES, length: MAX_FILE },
         Profile::Files(_) => Files { open: OPEN_FILES, length: 0 },
     }
@@ -60,7 +65,7 @@ pub(super) fn status() -> Option<File> {
 
 /// Leaves no core dumps: they would have guests' data in them.
 pub(super) fn forbid_core_dumps() -> io::Result<()> {
-    set(Resource::Core, 0)
+    set(Resource::Core, 0).map(drop)
 }
 
 /// Leaves no process or thread to be started, no file to be written and, but for a guest's files, none to be opened.
@@ -69,6 +74,7 @@ pub(super) fn leave_little(profile: &Profile) -> io::Result<()> {
     let Files { open, length } = files(profile);
     for (resource, limit) in [
         (Resource::Core, 0),
+        (Resource::Stack, STACK),
         (Resource::Nproc, 0),
         (Resource::Nofile, open),
         (Resource::Fsize, length),
@@ -83,19 +89,18 @@ pub(super) fn leave_little(profile: &Profile) -> io::Result<()> {
     Ok(())
 }
 
-/// Leaves this much, or what there is if that is less.
-fn set(resource: Resource, limit: u64) -> io::Result<()> {
-    let limit = getrlimit(resource).maximum.map_or(limit, |maximum| maximum.min(limit));
-    Ok(setrlimit(resource, Rlimit { current: Some(limit), maximum: Some(limit) })?)
+/// Leaves this much for good, or what there is if that is less; returns which.
+fn set(resource: Resource, limit: u64) -> io::Result<u64> {
+    let Rlimit { current, maximum } = getrlimit(resource);
+    let limit = [current, maximum].into_iter().flatten().fold(limit, u64::min);
+    setrlimit(resource, Rlimit { current: Some(limit), maximum: Some(limit) })?;
+    Ok(limit)
 }
 
 /// Leaves the process `bytes` of writable memory in all, for good; returns where the limit is now. A limit that is lower
 /// already stays.
 pub(super) fn set_data(bytes: u64) -> io::Result<u64> {
-    let Rlimit { current, maximum } = getrlimit(Resource::Data);
-    let limit = [current, maximum].into_iter().flatten().fold(bytes, u64::min);
-    setrlimit(Resource::Data, Rlimit { current: Some(limit), maximum: Some(limit) })?;
-    Ok(limit)
+    set(Resource::Data, bytes)
 }
 
 /// What `/proc/PID/status` says of private memory that can be written, in bytes.

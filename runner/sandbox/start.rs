@@ -1,6 +1,7 @@
 //! What a worker process is told when it is started, before it reads a byte: the arguments of its program.
 
 use std::ffi::{OsStr, OsString};
+use std::num::NonZeroUsize;
 
 use super::layers::Mode;
 use serde::{Deserialize, Serialize};
@@ -8,8 +9,9 @@ use serde::{Deserialize, Serialize};
 /// What a worker is for, and so what its lock leaves it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Profile {
-    /// Compiling one guest: the processor, threads that were started before, 4 GiB of memory.
-    Compile,
+    /// Compiling one guest: the processor, 4 GiB of memory, and so many threads, started before. The host says how many:
+    /// the jail hides the files that tell it.
+    Compile(NonZeroUsize),
     /// Serving a guest without files: the processor, its own memory and the descriptors it was started with.
     Compute,
     /// Serving a guest with files below these folders, which stand in its descriptor table in this order.
@@ -63,7 +65,7 @@ impl Start {
         let Self { host, profile, mode } = self;
         let mut arguments = vec![PARENT.into(), host.to_string(), SANDBOX.into(), mode.name().into()];
         match profile {
-            Profile::Compile => arguments.push(COMPILE.into()),
+            Profile::Compile(threads) => arguments.extend([COMPILE.into(), threads.to_string()]),
             Profile::Compute => {}
             Profile::Files(dirs) => {
                 arguments.extend(dirs.iter().flat_map(|access| [DIR.into(), access.name().into()]));
@@ -83,7 +85,7 @@ impl Start {
         let mode = [Mode::Auto, Mode::Strict, Mode::Off].into_iter().find(|known| mode == known.name())?;
         let profile = match rest {
             [] => Profile::Compute,
-            [compile] if compile == COMPILE => Profile::Compile,
+            [compile, threads] if compile == COMPILE => Profile::Compile(threads.to_str()?.parse().ok()?),
             dirs => Profile::Files(dirs.chunks(2).map(parse_dir).collect::<Option<_>>()?),
         };
         Some(Self { host, profile, mode })
@@ -112,7 +114,7 @@ mod tests {
     #[test]
     fn what_was_said_is_understood() {
         check(Profile::Compute, Mode::Auto, "--parent 7 --sandbox auto");
-        check(Profile::Compile, Mode::Strict, "--parent 7 --sandbox strict --compile");
+        check(Profile::Compile(NonZeroUsize::MIN), Mode::Strict, "--parent 7 --sandbox strict --compile 1");
         let files = Profile::Files(vec![Access::Read, Access::Write]);
         check(files, Mode::Off, "--parent 7 --sandbox off --dir ro --dir rw");
     }
@@ -128,7 +130,9 @@ mod tests {
             "--parent 7 --sandbox none",
             "--parent 7 --sandbox auto --dir",
             "--parent 7 --sandbox auto --dir wo",
-            "--parent 7 --sandbox auto --compile --dir ro",
+            "--parent 7 --sandbox auto --compile",
+            "--parent 7 --sandbox auto --compile 0",
+            "--parent 7 --sandbox auto --compile 2 --dir ro",
             "--parent 7 --sandbox auto --compile --compile",
         ] {
             let arguments: Vec<_> = text.split_whitespace().map(OsString::from).collect();

@@ -8,8 +8,8 @@ use nix::libc;
 
 use rustix::fs::OFlags;
 
-use super::fds::{REQUESTS, RESULTS, SEGMENT};
-use super::start::Profile;
+use super::fds::{LIFELINE, REQUESTS, RESULTS, SEGMENT};
+use super::start::{Access, Profile};
 
 /// A line of the table.
 #[derive(Clone, Copy, Debug)]
@@ -46,8 +46,10 @@ pub enum Kind {
     Compile,
     /// [`Profile::Compute`].
     Compute,
-    /// [`Profile::Files`].
-    Files,
+    /// [`Profile::Files`], with folders that can only be read.
+    Reading,
+    /// [`Profile::Files`], with one at least that can be written to.
+    Writing,
 }
 
 /// What a worker is answered.
@@ -55,15 +57,18 @@ pub enum Kind {
 pub enum Answer {
     /// The kernel's answer.
     Allow,
-    /// `EACCES`, without asking the kernel; after loading, for until then the kernel answers. One error is enough for all
-    /// that can be done without, and each would take a filter of its own.
+    /// `EACCES`, without asking the kernel. A line that holds to the end begins to after loading: until then the kernel
+    /// answers.
     Refuse,
+    /// `ENOSYS`, likewise: what a kernel says that does not have the call.
+    Missing,
 }
 
 /// A test of an argument.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Test {
-    /// Which argument, from 0. Its lower 32 bits are looked at: all of these are of that size, or have no meaning above.
+    /// Which argument, from 0. Its lower 32 bits are looked at, unless it is an address: all others are of that size, or
+    /// have no meaning above.
     pub argument: u8,
     /// What it has to be.
     pub is: Is,
@@ -85,6 +90,10 @@ pub enum Is {
     },
     /// The number of the process itself.
     OwnPid,
+    /// The address of nothing.
+    Null,
+    /// The address of something.
+    NotNull,
 }
 
 impl Profile {
@@ -92,16 +101,17 @@ impl Profile {
     #[must_use]
     pub fn kind(&self) -> Kind {
         match self {
-            Self::Compile => Kind::Compile,
+            Self::Compile(_) => Kind::Compile,
             Self::Compute => Kind::Compute,
-            Self::Files(_) => Kind::Files,
+            Self::Files(dirs) if dirs.contains(&Access::Write) => Kind::Writing,
+            Self::Files(_) => Kind::Reading,
         }
     }
 }
 
 impl Kind {
     /// All of them.
-    pub const ALL: [Self; 3] = [Self::Compile, Self::Compute, Self::Files];
+    pub const ALL: [Self; 4] = [Self::Compile, Self::Compute, Self::Reading, Self::Writing];
 
     /// Its name in the documentation.
     #[must_use]
@@ -109,7 +119,20 @@ impl Kind {
         match self {
             Self::Compile => "compile",
             Self::Compute => "compute",
-            Self::Files => "files",
+            Self::Reading => "files:ro",
+            Self::Writing => "files:rw",
+        }
+    }
+}
+
+impl Answer {
+    /// The error that it is, if it is not the kernel's.
+    #[must_use]
+    pub fn error(self) -> Option<u32> {
+        match self {
+            Self::Allow => None,
+            Self::Refuse => Some(libc::EACCES.unsigned_abs()),
+            Self::Missing => Some(libc::ENOSYS.unsigned_abs()),
         }
     }
 }
@@ -118,11 +141,12 @@ impl Kind {
 const PAGEMAP_SCAN: u32 = 0xc060_6610;
 
 const EVERY: &[Kind] = &Kind::ALL;
-const SERVING: &[Kind] = &[Kind::Compute, Kind::Files];
+const SERVING: &[Kind] = &[Kind::Compute, Kind::Reading, Kind::Writing];
 const BARE: &[Kind] = &[Kind::Compile, Kind::Compute];
 const COMPILE: &[Kind] = &[Kind::Compile];
 const COMPUTE: &[Kind] = &[Kind::Compute];
-const FILES: &[Kind] = &[Kind::Files];
+const FILES: &[Kind] = &[Kind::Reading, Kind::Writing];
+const WRITING: &[Kind] = &[Kind::Writing];
 
 /// The only flags with which the runtime opens a folder to list it. Those with which it would walk a path, where the
 /// kernel will not do it below a folder, are others.
@@ -133,9 +157,11 @@ const LISTING: u32 =
 const APPEND: u32 = libc::RWF_APPEND.cast_unsigned();
 
 const NO_EXEC: Test = masked(2, libc::PROT_EXEC.cast_unsigned(), 0);
-/// Which kind of mapping it is, of which there are three: shared, private, droppable; or whether it grows downwards.
-const MAPPING: u32 = (libc::MAP_TYPE | libc::MAP_GROWSDOWN).cast_unsigned();
-/// Memory that is shared, or that grows downwards, does not count against the limit.
+/// Which kind of mapping it is, of which there are three: shared, private, droppable; whether it grows downwards, and
+/// whether it is of huge pages.
+const MAPPING: u32 = (libc::MAP_TYPE | libc::MAP_GROWSDOWN | libc::MAP_HUGETLB).cast_unsigned();
+/// Memory that is shared, or that grows downwards, does not count against the limit. Of huge pages a machine has few, and
+/// has set them aside for somebody.
 const PRIVATE: Test = masked(3, MAPPING, libc::MAP_PRIVATE.cast_unsigned());
 /// Memory that the kernel may take back. It counts.
 const DROPPABLE: Test = masked(3, MAPPING, MAP_DROPPABLE);
@@ -145,6 +171,18 @@ const MAP_DROPPABLE: u32 = 8;
 /// What shares this with its parent is a thread of it, and no process.
 const THREAD: u32 = (libc::CLONE_THREAD | libc::CLONE_SIGHAND | libc::CLONE_VM).cast_unsigned();
 const A_THREAD: Test = masked(0, THREAD, THREAD);
+
+/// The operations on a futex that locks and channels are made of: to wait and to wake, in the process alone or not, by
+/// either clock. The others hand waiters on, or lend priorities.
+const WAIT_OR_WAKE: Test = masked(1, !(FUTEX_OPTIONS | 1), 0);
+const WAIT_UNTIL: Test = masked(1, !FUTEX_OPTIONS, libc::FUTEX_WAIT_BITSET.cast_unsigned());
+const FUTEX_OPTIONS: u32 = (libc::FUTEX_PRIVATE_FLAG | libc::FUTEX_CLOCK_REALTIME).cast_unsigned();
+
+/// Linux 6.13 has it.
+const GUARD_INSTALL: u32 = 102;
+
+const AN_OPEN_FILE: Test = Test { argument: 1, is: Is::Null };
+const A_PATH: Test = Test { argument: 1, is: Is::NotNull };
 
 const fn equal(argument: u8, value: u32) -> Test {
     Test { argument, is: Is::Equal(value) }
@@ -182,12 +220,13 @@ pub const CALLS: &[Call] = table! {
     SYS_mmap(NO_EXEC, DROPPABLE) Always EVERY ALLOW, "the C library's random numbers, from glibc 2.41 on";
     SYS_mprotect(NO_EXEC) Always EVERY ALLOW, "memory that grows, guard pages; never code";
     SYS_munmap() Always EVERY ALLOW, "memory given back";
-    SYS_mremap() Always EVERY ALLOW, "large allocations that grow";
-    SYS_madvise() Always EVERY ALLOW, "memory of an item, made fresh for the next; an arena of the C library that shrinks";
+    SYS_mremap() Always EVERY Answer::Refuse, "large allocations that grow are copied instead: a mapping of code that grows has what stands behind it in its file for code";
+    SYS_madvise(equal(2, libc::MADV_DONTNEED.cast_unsigned())) Always EVERY ALLOW, "memory of an item, made fresh for the next; an arena of the C library that shrinks";
     SYS_brk() Always EVERY ALLOW, "the heap of the C library";
     SYS_ioctl(equal(1, PAGEMAP_SCAN)) Always SERVING ALLOW, "which pages an item has written to, of the page map opened at the start";
     // Threads that were there before, and time.
-    SYS_futex() Always EVERY ALLOW, "locks between threads that were started before; a guest that sleeps";
+    SYS_futex(WAIT_OR_WAKE) Always EVERY ALLOW, "locks between threads that were started before";
+    SYS_futex(WAIT_UNTIL) Always EVERY ALLOW, "the same with a deadline; a guest that sleeps";
     SYS_sched_yield() Always COMPILE ALLOW, "threads of the compiler that look for work";
     SYS_clock_gettime() Always EVERY ALLOW, "CPU time of an item; all clocks where the kernel's page for them has none";
     SYS_restart_syscall() Always SERVING ALLOW, "a guest that sleeps is stopped, and goes on";
@@ -199,7 +238,7 @@ pub const CALLS: &[Call] = table! {
     SYS_gettid() Always EVERY ALLOW, "to whom the signal of an abort goes";
     SYS_tgkill(Test { argument: 0, is: Is::OwnPid }) Always EVERY ALLOW, "abort: a signal to itself";
     SYS_sigaltstack() Always EVERY ALLOW, "the stack for the handler is given back at the end";
-    SYS_close() Always EVERY ALLOW, "descriptors, at the end and after loading; files of the guest";
+    SYS_close(Test { argument: 0, is: Is::NotEqual(LIFELINE.cast_unsigned()) }) Always EVERY ALLOW, "descriptors, at the end and after loading; files of the guest";
     SYS_exit_group() Always EVERY ALLOW, "the process ends";
     SYS_getrandom() Always EVERY ALLOW, "random numbers, of the guest and of hash maps";
     // What a library asks and can do without.
@@ -210,20 +249,21 @@ pub const CALLS: &[Call] = table! {
     SYS_openat2() Always FILES ALLOW, "files below the folders: the kernel itself keeps them below";
     SYS_statx() Always FILES ALLOW, "what they are";
     SYS_pread64() Always FILES ALLOW, "reading them";
-    SYS_pwrite64() Always FILES ALLOW, "writing them";
-    SYS_pwritev2(equal(5, APPEND)) Always FILES ALLOW, "writing at their end";
+    SYS_pwrite64() Always WRITING ALLOW, "writing them";
+    SYS_pwritev2(equal(5, APPEND)) Always WRITING ALLOW, "writing at their end";
     SYS_getdents64() Always FILES ALLOW, "listing folders";
     SYS_fcntl(equal(1, libc::F_GETFL.cast_unsigned())) Always FILES ALLOW, "in which mode they are open";
-    SYS_ftruncate() Always FILES ALLOW, "their length";
+    SYS_ftruncate() Always WRITING ALLOW, "their length";
     SYS_fadvise64() Always FILES ALLOW, "how they will be read";
-    SYS_fsync() Always FILES ALLOW, "they are written to the disk";
+    SYS_fsync() Always FILES ALLOW, "they are written to the disk, which one that reads may ask for, too";
     SYS_fdatasync() Always FILES ALLOW, "they are written to the disk, without their times";
-    SYS_utimensat() Always FILES ALLOW, "their times";
-    SYS_mkdirat() Always FILES ALLOW, "new folders";
-    SYS_unlinkat() Always FILES ALLOW, "removing them";
-    SYS_renameat() Always FILES ALLOW, "moving them";
-    SYS_linkat() Always FILES ALLOW, "hard links";
-    SYS_symlinkat() Always FILES ALLOW, "symbolic links";
+    SYS_utimensat(AN_OPEN_FILE) Always WRITING ALLOW, "their times, of what is open";
+    SYS_utimensat(A_PATH) Always WRITING Answer::Refuse, "those of a link itself: Landlock would not keep it in the folders";
+    SYS_mkdirat() Always WRITING ALLOW, "new folders";
+    SYS_unlinkat() Always WRITING ALLOW, "removing them";
+    SYS_renameat() Always WRITING ALLOW, "moving them";
+    SYS_linkat(equal(4, 0)) Always WRITING ALLOW, "hard links";
+    SYS_symlinkat() Always WRITING ALLOW, "symbolic links";
     SYS_readlinkat() Always FILES ALLOW, "where they lead";
     // Loading: opening and mapping the sealed code, starting what threads there are, putting on the rest of the jail.
     SYS_openat() Loading COMPUTE ALLOW, "the code, the page map, how many processors there are";
@@ -235,8 +275,9 @@ pub const CALLS: &[Call] = table! {
     SYS_pread64() Loading COMPILE ALLOW, "the guest";
     SYS_mmap(equal(4, SEGMENT.cast_unsigned()), NO_EXEC) Loading EVERY ALLOW, "the segment, shared with the host";
     SYS_mprotect() Loading SERVING ALLOW, "the code becomes executable";
-    SYS_clone3() Loading EVERY ALLOW, "the compiler's threads; one that waits for a guest";
-    SYS_clone(A_THREAD) Loading EVERY ALLOW, "the same threads, where clone3 is said not to be there, as in containers";
+    SYS_madvise(equal(2, GUARD_INSTALL)) Loading EVERY ALLOW, "guard pages of a thread's stack, from glibc 2.42 on";
+    SYS_clone3() Loading EVERY Answer::Missing, "the C library asks for threads by it first, and takes clone then: no filter sees whether it would be a process";
+    SYS_clone(A_THREAD) Loading EVERY ALLOW, "the compiler's threads; one that waits for a guest";
     SYS_set_robust_list() Loading EVERY ALLOW, "a thread starts";
     SYS_rseq() Loading EVERY ALLOW, "a thread starts";
     SYS_sched_getaffinity() Loading EVERY ALLOW, "how many processors there are, for threads and for arenas of the C library";
@@ -263,6 +304,8 @@ impl Call {
                 Is::NotEqual(value) => low != u64::from(value),
                 Is::Masked { mask, value } => low & u64::from(mask) == u64::from(value),
                 Is::OwnPid => low == u64::from(process),
+                Is::Null => arguments[usize::from(test.argument)] == 0,
+                Is::NotNull => arguments[usize::from(test.argument)] != 0,
             }
         };
         number == self.number && self.tests.iter().all(fits)
@@ -294,8 +337,8 @@ What a worker may ask of the kernel. The filter is made of this table, which is 
 this page. A call that is not here, or with other arguments, ends the process (`SECCOMP_RET_KILL_PROCESS`); so do calls
 of another architecture and of the x32 table.
 
-There are three kinds of workers: one that compiles a guest, one that serves a guest without files, and one that serves
-a guest with folders (`--dir`).
+There are four kinds of workers: one that compiles a guest, one that serves a guest without files, one that serves a guest
+with folders (`--dir`) that it may read, and one that serves a guest with a folder that it may write to.
 ";
 
 const TO_THE_END: &str = "\
@@ -311,6 +354,7 @@ impl Call {
         let answer = match self.answer {
             Answer::Allow => "the kernel's",
             Answer::Refuse => "`EACCES`",
+            Answer::Missing => "`ENOSYS`",
         };
         let (tests, kinds) = (tests.join(", "), kinds.join(", "));
         format!("| `{}` | {tests} | {kinds} | {answer} | {} |", self.name, self.why)
@@ -325,6 +369,8 @@ impl Test {
             Is::NotEqual(value) => format!("{argument}: not {value:#x}"),
             Is::Masked { mask, value } => format!("{argument}: {value:#x} in the bits {mask:#x}"),
             Is::OwnPid => format!("{argument}: its own number"),
+            Is::Null => format!("{argument}: none"),
+            Is::NotNull => format!("{argument}: any but none"),
         }
     }
 }

@@ -166,6 +166,8 @@ pub enum Refusal {
     Guest,
     /// The machine, which does not have a layer of protection that must hold.
     Protection,
+    /// The machine, which does not have what a worker needs.
+    Machine,
 }
 
 /// How [`Refused::message`] begins where a worker cannot load the code that it was given.
@@ -176,7 +178,8 @@ pub const CANNOT_BE_LOADED: &str = "cannot be loaded";
 pub struct Refused<'a> {
     /// What it is about.
     pub about: Refusal,
-    /// To be read after the guest's name, `is not a valid module: …`; of protection, which layer does not hold and why.
+    /// To be read after the guest's name, `is not a valid module: …`; of protection, which layer does not hold and why;
+    /// of the machine, what cannot be had.
     pub message: &'a str,
     /// What to do about it.
     pub hint: Option<&'a str>,

@@ -49,6 +49,11 @@ impl Refusal {
         Self { about: About::Guest, message: message.into(), hint: None }
     }
 
+    /// What the machine does not have.
+    fn machine(message: impl Into<String>, hint: Option<String>) -> Self {
+        Self { about: About::Machine, message: message.into(), hint }
+    }
+
     fn with_hint(message: impl Into<String>, hint: impl Into<String>) -> Self {
         Self { about: About::Guest, message: message.into(), hint: Some(hint.into()) }
     }

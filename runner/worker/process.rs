@@ -17,7 +17,7 @@ use crate::guest::Description;
 use crate::guest_file;
 use crate::item::{Input, ItemIndex};
 use crate::limits::{CodeOptions, GuestLimits};
-use crate::sandbox::{self, Configured, Descriptors, Enforced, SetupError, Start, fds};
+use crate::sandbox::{self, Configured, Descriptors, Enforced, Profile, SetupError, Start, fds};
 use crate::shm::segment::{Segment, SegmentMap};
 use crate::wire::msg::{Refusal as About, Report, Serve};
 
@@ -50,13 +50,14 @@ fn serve(arguments: &[OsString]) -> Result<main_loop::End, Failure> {
     let (configured, descriptors) = sandbox::configure(&start)?;
     let Descriptors { requests, results, guest, segment, dirs, .. } = descriptors;
     let segment = SegmentMap::new(segment.as_fd()).map_err(Failure::Segment)?;
-    let loader = Process { configured, guest, dirs };
+    let loader = Process { configured, profile: start.profile, guest, dirs };
     Ok(main_loop::run(requests, results, Segment::new(segment), monotonic_ns, loader)?)
 }
 
 /// A worker that has not been told what to be.
 struct Process {
     configured: Configured,
+    profile: Profile,
     guest: File,
     /// The guest's folders.
     dirs: Vec<OwnedFd>,
@@ -73,10 +74,13 @@ impl Loader for Process {
     type Engine = Serving;
 
     fn describe(self, code: CodeOptions) -> Result<(Description, Prepared), Refusal> {
-        let Self { configured, guest, dirs: _ } = self;
+        let Self { configured, profile, guest, dirs: _ } = self;
+        let Profile::Compile(threads) = profile else {
+            return Err(Refusal::new("cannot be compiled by a worker that serves".to_owned()));
+        };
         // The bytes are hostile, so they are parsed behind the lock.
         let load = || {
-            compile::start_threads()?;
+            compile::start_threads(threads)?;
             read(&guest)
         };
         // The host has given this process its limits: nobody knows them before the guest has been read.
@@ -89,7 +93,7 @@ impl Loader for Process {
     }
 
     fn load(self, serve: &Serve) -> Result<(Serving, Enforced), Refusal> {
-        let Self { configured, guest, dirs } = self;
+        let Self { configured, guest, dirs, .. } = self;
         fds::check_sealed(&guest).map_err(cannot_be_read)?;
         // No instance is made ahead of the first item: its start function is the guest's code, and belongs to items and
         // their limits.
@@ -130,11 +134,11 @@ fn read(guest: &File) -> Result<Vec<u8>, Refusal> {
 
 fn cannot_be_locked(error: SetupError) -> Refusal {
     match error {
-        SetupError::Unprotected { .. } => {
+        SetupError::Unprotected(_) => {
             Refusal { about: About::Protection, message: error.to_string(), hint: None }
         }
         SetupError::Orphan | SetupError::System { .. } | SetupError::Descriptor(_) => {
-            Refusal::new(format!("cannot be served by a worker: {error}"))
+            Refusal::machine(format!("a worker cannot lock itself in: {error}"), None)
         }
     }
 }

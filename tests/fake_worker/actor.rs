@@ -9,7 +9,6 @@ use std::process::Command;
 
 use rustix::fs::{Mode, OFlags};
 use rustix::process::{Resource, Rlimit, Signal};
-use wasmpool::sandbox::syscalls::Kind;
 use wasmpool::sandbox::{Layer, LayerState};
 use wasmpool::shm::segment::SegmentMap;
 use wasmpool::wire::codec::DESCRIPTION_CAP;
@@ -116,7 +115,7 @@ impl Actor {
 
     fn compile(mut self, describe_only: bool) -> io::Result<i32> {
         if self.script.locked != Locked::None {
-            jails::lock(Kind::Compile);
+            jails::lock();
         }
         let part = self.script.compiler;
         match part {
@@ -126,7 +125,10 @@ impl Actor {
             Compiler::Ungreeted => {}
             _ => self.send(&Response::Hello(hello()))?,
         }
+        let is_first =
+            matches!(part, Compiler::KilledOnce | Compiler::KilledThenCodeFirst) && self.is_first();
         match part {
+            Compiler::KilledThenCodeFirst if !is_first => self.send(&Response::Code(b"code"))?,
             Compiler::CodeFirst => self.send(&Response::Code(b"code"))?,
             Compiler::LongDescription => self.send(&Response::Description(&vec![0; DESCRIPTION_CAP + 1]))?,
             Compiler::BrokenDescription => self.send(&Response::Description(b"\xff\xff\xff"))?,
@@ -138,6 +140,10 @@ impl Actor {
                     message: "is no good",
                     hint,
                 }))?;
+            }
+            Compiler::Unable => {
+                let (message, hint) = ("there is no thread left", Some("end one"));
+                self.send(&Response::Refused(Refused { about: Refusal::Machine, message, hint }))?;
             }
             _ => self.send(&Response::Description(&description()))?,
         }
@@ -151,7 +157,8 @@ impl Actor {
         self.send(&Response::Code(&[0xc0; FRAME_CAP]))?;
         match part {
             Compiler::ExitMidCode => return Ok(3),
-            Compiler::KilledOnce if self.is_first() => return Ok(die(Death::Signal(Signal::KILL.as_raw()))),
+            Compiler::CloseResults => return Err(stay_without("4>&-")),
+            _ if is_first => return Ok(die(Death::Signal(Signal::KILL.as_raw()))),
             _ => {}
         }
         self.send(&Response::Code(b"code"))?;
@@ -166,7 +173,7 @@ impl Actor {
         let ready = encoded(&Response::Ready(self.ready()));
         let segment = SegmentMap::new(open(6, OFlags::RDWR).as_fd()).unwrap();
         if matches!(self.script.locked, Locked::All | Locked::AllButRights) {
-            jails::lock(Kind::Compute);
+            jails::lock();
         }
         let part = self.script.start;
         match part {

@@ -7,8 +7,7 @@ use rustix::process::{Resource, Rlimit, geteuid, setrlimit};
 use seccompiler::{BpfProgram, SeccompAction, SeccompFilter, apply_filter_all_threads};
 use wasmpool::error::{Error, ExitCode};
 use wasmpool::sandbox::fds::FIRST_DIR;
-use wasmpool::sandbox::syscalls::Kind;
-use wasmpool::sandbox::{Layer, Mode, filters};
+use wasmpool::sandbox::{FILTERS, Layer, Mode, STACK};
 
 use super::{Fake, Locked, Ran, Script, Start, job, numbers};
 
@@ -26,17 +25,18 @@ pub(super) fn close_inherited() {
 }
 
 /// Puts on what is required, as far as it can be seen: the filters let everything through.
-pub(super) fn lock(kind: Kind) {
+pub(super) fn lock() {
     for resource in [Resource::Core, Resource::Nproc, Resource::Nofile, Resource::Fsize] {
         setrlimit(resource, Rlimit { current: Some(0), maximum: Some(0) }).unwrap();
     }
+    setrlimit(Resource::Stack, Rlimit { current: Some(STACK), maximum: Some(STACK) }).unwrap();
     let much = Some(8 << 30);
     setrlimit(Resource::Data, Rlimit { current: much, maximum: much }).unwrap();
     let arch = std::env::consts::ARCH.try_into().unwrap();
     let filter =
         SeccompFilter::new(BTreeMap::new(), SeccompAction::Allow, SeccompAction::KillProcess, arch).unwrap();
     let program = BpfProgram::try_from(filter).unwrap();
-    for _ in 0..filters(kind) {
+    for _ in 0..FILTERS {
         // That is also where this process gives up new privileges.
         apply_filter_all_threads(&program).unwrap();
     }

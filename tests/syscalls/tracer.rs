@@ -201,7 +201,8 @@ fn kind(process: Pid) -> Option<Kind> {
     Some(if arguments.contains(&"--compile") {
         Kind::Compile
     } else if arguments.contains(&"--dir") {
-        Kind::Files
+        let writes = arguments.windows(2).any(|pair| pair == ["--dir", "rw"]);
+        if writes { Kind::Writing } else { Kind::Reading }
     } else {
         Kind::Compute
     })

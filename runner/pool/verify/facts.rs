@@ -68,7 +68,7 @@ impl Facts {
             Layer::NoNewPrivs => Some(self.every("NoNewPrivs", |value| value == "1")),
             Layer::Rlimits => Some(self.has_little(profile)),
             Layer::Descriptors => self.open.as_deref().map(|open| self.are_of_the_table(open, profile)),
-            Layer::Seccomp => self.is_filtered(profile),
+            Layer::Seccomp => self.is_filtered(),
             Layer::OomScore => Some(self.oom_score_adj.trim() == "1000"),
             Layer::Undumpable => self.is_undumpable(),
             Layer::Landlock | Layer::Mdwe | Layer::Lifeline => None,
@@ -101,6 +101,7 @@ impl Facts {
         let files = sandbox::files(profile);
         let most = [
             ("Max core file size", 0),
+            ("Max stack size", sandbox::STACK),
             ("Max processes", 0),
             ("Max open files", files.open),
             ("Max file size", files.length),
@@ -118,7 +119,7 @@ impl Facts {
 
     fn are_of_the_table(&self, open: &[PathBuf], profile: &Profile) -> bool {
         let dirs = match profile {
-            Profile::Compile | Profile::Compute => 0,
+            Profile::Compile(_) | Profile::Compute => 0,
             Profile::Files(dirs) => dirs.len(),
         };
         let is_known = |place: &&PathBuf| {
@@ -132,7 +133,7 @@ impl Facts {
         open.iter().filter(|place| !is_known(place)).count() <= dirs
     }
 
-    fn is_filtered(&self, profile: &Profile) -> Option<bool> {
+    fn is_filtered(&self) -> Option<bool> {
         if !self.every("Seccomp", |mode| mode == "2") {
             return Some(false);
         }
@@ -141,7 +142,7 @@ impl Facts {
             // Kernels before 5.9 do not count. Then it may be the host's own filter that is seen.
             return self.host.is_free.then_some(true);
         };
-        let least = self.host.filters.unwrap_or_default() + sandbox::filters(profile.kind());
+        let least = self.host.filters.unwrap_or_default() + sandbox::FILTERS;
         Some(counts.into_iter().all(|count| count.parse().is_ok_and(|count: usize| count >= least)))
     }
 

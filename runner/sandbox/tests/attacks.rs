@@ -1,5 +1,6 @@
 //! What code that has taken over a worker would try.
 
+use std::ffi::{CStr, CString};
 use std::io;
 
 use nix::libc;
@@ -22,6 +23,13 @@ pub(super) struct Targets {
     pub(super) sibling: Victim,
     /// A port on this machine that takes connections.
     pub(super) port: u16,
+    /// Where one page of a file is mapped as code, with another behind it in the file.
+    pub(super) code: i64,
+    /// A file that anybody may change, and a link.
+    pub(super) file: CString,
+    pub(super) link: CString,
+    /// The worker's folder, in which anybody may do anything, with a `file` in it.
+    pub(super) dir: i64,
 }
 
 macro_rules! attacks {
@@ -57,9 +65,23 @@ pub(super) const ATTACKS: &[Attack] = attacks! {
         done(call(libc::SYS_io_uring_setup, [4, address(&parameters), 0, 0, 0, 0]))
     };
     "W23" "read /etc/passwd" |_| open(c"/etc/passwd", libc::O_RDONLY);
+    "W23" "read /etc/passwd by openat2" |_| {
+        done(open_at(libc::AT_FDCWD.into(), c"/etc/passwd", libc::O_RDONLY))
+    };
     "W23" "list /" |_| open(c"/", libc::O_RDONLY | libc::O_DIRECTORY);
+    "W23" "look at a file" |targets| {
+        let seen = [0_u8; 256];
+        done(call(libc::SYS_statx, [libc::AT_FDCWD.into(), text(&targets.file), 0, 0xfff, address(&seen), 0]))
+    };
+    "W23" "read a link" |targets| {
+        let read = [0_u8; 64];
+        done(call(libc::SYS_readlinkat, [libc::AT_FDCWD.into(), text(&targets.link), address(&read), 64, 0, 0]))
+    };
+    "W23" "change the times of a file" |targets| {
+        done(call(libc::SYS_utimensat, [libc::AT_FDCWD.into(), text(&targets.file), 0, 0, 0, 0]))
+    };
     "W23" "write the memory of the host" |targets| {
-        let path = std::ffi::CString::new(format!("/proc/{}/mem", targets.host.pid()))?;
+        let path = CString::new(format!("/proc/{}/mem", targets.host.pid()))?;
         open(&path, libc::O_RDWR)
     };
     "W23" "write to its own program" |_| open(c"/proc/self/exe", libc::O_WRONLY);
@@ -108,6 +130,9 @@ pub(super) const ATTACKS: &[Attack] = attacks! {
         let _ = call(libc::SYS_shmctl, [segment, libc::IPC_RMID.into(), 0, 0, 0, 0]);
         done(attached)
     };
+    "W26" "run what stands behind its code" |targets| {
+        done(call(libc::SYS_mremap, [targets.code, PAGE, 2 * PAGE, libc::MREMAP_MAYMOVE.into(), 0, 0]))
+    };
     "W26" "map a file of its own as code" |_| {
         let file = call(libc::SYS_memfd_create, [text(c"code"), 0, 0, 0, 0, 0])?;
         call(libc::SYS_write, [file, address(&[0xc3_u8; 8]), 8, 0, 0, 0])?;
@@ -116,6 +141,20 @@ pub(super) const ATTACKS: &[Attack] = attacks! {
     "W27" "raise its limits" |_| {
         let limit = [1_u64 << 40; 2];
         done(call(libc::SYS_prlimit64, [0, libc::RLIMIT_MEMLOCK.into(), address(&limit), 0, 0, 0]))
+    };
+    "W27" "have more memory, as a stack" |_| {
+        raise(libc::RLIMIT_STACK)?;
+        let flags = libc::MAP_PRIVATE | libc::MAP_ANONYMOUS | libc::MAP_GROWSDOWN;
+        let top = call(libc::SYS_mmap, [LONELY, PAGE, DATA, flags.into(), -1, 0])?;
+        for at in 1..GROWTH / PAGE {
+            // A page that is not there yet and cannot be had is the end of the process.
+            touch(top - at * PAGE);
+        }
+        Ok(())
+    };
+    "W27" "take huge pages" |_| {
+        let flags = libc::MAP_PRIVATE | libc::MAP_ANONYMOUS | libc::MAP_HUGETLB | libc::MAP_NORESERVE;
+        done(call(libc::SYS_mmap, [0, HUGE_PAGE, DATA, flags.into(), -1, 0]))
     };
     "W27" "run before others, in real time" |_| {
         let priority = [1_i32];
@@ -131,6 +170,38 @@ pub(super) const ATTACKS: &[Attack] = attacks! {
     "W27" "become root" |_| done(call(libc::SYS_setresuid, [0, 0, 0, 0, 0, 0]));
 };
 
+/// On a worker's folder that is given to be read.
+pub(super) const FOLDER_ATTACKS: &[Attack] = attacks! {
+    "G23" "write to a file" |targets| done(open_at(targets.dir, FILE, libc::O_WRONLY));
+    "G23" "empty a file" |targets| done(open_at(targets.dir, FILE, libc::O_RDONLY | libc::O_TRUNC));
+    "G23" "make a file" |targets| done(open_at(targets.dir, OTHER, libc::O_WRONLY | libc::O_CREAT));
+    "G23" "make a folder" |targets| done(call(libc::SYS_mkdirat, [targets.dir, text(OTHER), 0o700, 0, 0, 0]));
+    "G23" "remove a file" |targets| done(call(libc::SYS_unlinkat, [targets.dir, text(FILE), 0, 0, 0, 0]));
+    "G23" "rename a file" |targets| {
+        done(call(libc::SYS_renameat, [targets.dir, text(FILE), targets.dir, text(OTHER), 0, 0]))
+    };
+    "G23" "link a file" |targets| {
+        done(call(libc::SYS_linkat, [targets.dir, text(FILE), targets.dir, text(OTHER), 0, 0]))
+    };
+    "G23" "make a link" |targets| {
+        done(call(libc::SYS_symlinkat, [text(FILE), targets.dir, text(OTHER), 0, 0, 0]))
+    };
+    "G23" "change the times of a file there" |targets| {
+        let file = open_at(targets.dir, FILE, libc::O_RDONLY)?;
+        done(call(libc::SYS_utimensat, [file, 0, 0, 0, 0, 0]))
+    };
+};
+
+const FILE: &CStr = c"file";
+const OTHER: &CStr = c"other";
+
+pub(super) const PAGE: i64 = 4096;
+const HUGE_PAGE: i64 = 2 << 20;
+/// More than a stack may have.
+const GROWTH: i64 = 64 << 20;
+/// Where nothing else is mapped for far more than that.
+const LONELY: i64 = 0x10_0000_0000;
+const DATA: i64 = (libc::PROT_READ | libc::PROT_WRITE) as i64;
 const CODE: i64 = (libc::PROT_READ | libc::PROT_EXEC) as i64;
 const PTRACE_SEIZE: i64 = 0x4206;
 const READ_IMPLIES_EXEC: i64 = 0x0040_0000;
@@ -159,11 +230,38 @@ fn address<T>(value: &T) -> i64 {
     std::ptr::from_ref(value).addr().cast_signed() as i64
 }
 
-fn text(text: &std::ffi::CStr) -> i64 {
+fn text(text: &CStr) -> i64 {
     text.as_ptr().addr().cast_signed() as i64
 }
 
-fn open(path: &std::ffi::CStr, flags: i32) -> io::Result<()> {
+/// Writes to this place, if it can be.
+fn touch(place: i64) {
+    let byte = std::ptr::without_provenance_mut::<u8>(
+        usize::try_from(place).expect("it is no address of the kernel"),
+    );
+    // SAFETY: the place is below a mapping that grows to have it, where there is nothing else; if it does not, this
+    // process ends, which has been made for it.
+    unsafe { byte.write_volatile(1) }
+}
+
+/// Raises a limit as far as it goes.
+fn raise(resource: libc::__rlimit_resource_t) -> io::Result<()> {
+    let mut limit = [0_u64; 2];
+    call(
+        libc::SYS_prlimit64,
+        [0, resource.into(), 0, std::ptr::from_mut(&mut limit).addr().cast_signed() as i64, 0, 0],
+    )?;
+    limit[0] = limit[1];
+    done(call(libc::SYS_prlimit64, [0, resource.into(), address(&limit), 0, 0, 0]))
+}
+
+fn open_at(dir: i64, path: &CStr, flags: i32) -> io::Result<i64> {
+    let mode = if flags & libc::O_CREAT == 0 { 0 } else { 0o600 };
+    let how = [u64::from(flags.unsigned_abs()), mode, 0];
+    call(libc::SYS_openat2, [dir, text(path), address(&how), 24, 0, 0])
+}
+
+fn open(path: &CStr, flags: i32) -> io::Result<()> {
     done(call(libc::SYS_openat, [libc::AT_FDCWD.into(), text(path), flags.into(), 0o600, 0, 0]))
 }
 

@@ -1,11 +1,13 @@
 //! A cell: a process of its own that locks itself in and then does one thing.
 
-use std::os::fd::OwnedFd;
+use std::os::fd::{IntoRawFd, OwnedFd};
 use std::{fmt, io};
 
 use nix::libc;
+use rustix::io::FdFlags;
 use rustix::process::{Pid, Signal, WaitOptions, WaitStatus, kill_process, waitpid};
 
+use super::super::fds::LIFELINE;
 use super::super::identity::{Root, give_up_rights};
 use super::super::jail::Jail;
 use super::super::{Layer, Mode, Profile, Start};
@@ -65,14 +67,28 @@ pub(super) fn attempt_with(
     dirs: Vec<OwnedFd>,
     deed: impl FnOnce() -> io::Result<()>,
 ) -> Fate {
-    let child = fork(|| {
-        if lock_in(layers, profile, &dirs).is_none() {
-            return BROKEN;
-        }
-        match deed() {
-            Ok(()) => WORKED,
-            Err(error) => error.raw_os_error().unwrap_or(UNKNOWN),
-        }
+    ended(|| {
+        lock_in(layers, profile, &dirs)?;
+        Some(deed())
+    })
+}
+
+/// As [`attempt`], in a process that has put on what there is before anything is loaded, and no more.
+#[track_caller]
+pub(super) fn attempt_while_loading(profile: &Profile, deed: impl FnOnce() -> io::Result<()>) -> Fate {
+    ended(|| {
+        let _jail = close_in(&Layer::ALL, profile, &[])?;
+        Some(deed())
+    })
+}
+
+/// What becomes of a process that does this, none if it could not be locked in.
+#[track_caller]
+fn ended(body: impl FnOnce() -> Option<io::Result<()>>) -> Fate {
+    let child = fork(|| match body() {
+        None => BROKEN,
+        Some(Ok(())) => WORKED,
+        Some(Err(error)) => error.raw_os_error().unwrap_or(UNKNOWN),
     });
     let (_, status) = waitpid(Some(child), WaitOptions::empty()).unwrap().expect("it was waited for");
     fate(status)
@@ -122,8 +138,16 @@ impl Drop for Victim {
 
 /// Locks this process in as workers do, but for the limit of its memory.
 fn lock_in(layers: &[Layer], profile: &Profile, dirs: &[OwnedFd]) -> Option<()> {
+    close_in(layers, profile, dirs)?.shut(None).ok()?;
+    Some(())
+}
+
+/// The first half of that.
+fn close_in(layers: &[Layer], profile: &Profile, dirs: &[OwnedFd]) -> Option<Jail> {
     // A worker's standard error is a pipe. Where it is a file, a word there would be the end by another limit.
     rustix::stdio::dup2_stderr(std::fs::File::options().write(true).open("/dev/null").ok()?).ok()?;
+    // What it opens now is not to have the number of a worker's lifeline, which cannot be closed.
+    while rustix::io::dup(rustix::stdio::stderr()).ok()?.into_raw_fd() < LIFELINE {}
     // Every cell is an ordinary user's: root has no business in a worker.
     let named_root = matches!(profile, Profile::Files(_)) && layers.contains(&Layer::Unprivileged);
     if !named_root {
@@ -132,12 +156,14 @@ fn lock_in(layers: &[Layer], profile: &Profile, dirs: &[OwnedFd]) -> Option<()> 
     let host = rustix::process::getppid()?.as_raw_nonzero().get().unsigned_abs();
     let start = Start { host, profile: profile.clone(), mode: Mode::Off };
     let (lifeline, held) = io::pipe().ok()?;
-    // The cell's own end of it goes with the cell.
+    // The cell's own end of it goes with the cell, whichever program it has become.
+    rustix::io::fcntl_setfd(&held, FdFlags::empty()).ok()?;
     std::mem::forget(held);
     let mut jail = Jail::of(&start, layers.to_vec());
-    jail.close_in(host, &lifeline.into(), dirs).ok()?;
-    jail.shut(None).ok()?;
-    Some(())
+    // Nor does a worker ever close its own.
+    let lifeline = std::mem::ManuallyDrop::new(lifeline.into());
+    jail.close_in(host, &lifeline, dirs).ok()?;
+    Some(jail)
 }
 
 /// Runs `body` in a copy of this process, which ends with its result.

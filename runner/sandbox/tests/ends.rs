@@ -4,13 +4,16 @@ use std::io;
 use std::os::fd::AsFd;
 
 use nix::libc;
+use nix::sys::signal::{SigHandler, SigSet, Signal, signal};
 use rustix::process::{WaitOptions, waitpid};
 
-use super::super::{Layer, Profile, own};
+use super::super::{Layer, own};
 use super::cell::{Fate, attempt, fate, fork};
+use super::profiles;
 
-#[test]
-fn h8_a_process_that_computes_ends_when_the_other_end_of_its_lifeline_is_closed() {
+/// A process that computes, and has done this before, ends when the other end of its lifeline is closed.
+#[track_caller]
+fn check_lifeline(deed: fn()) {
     let (lifeline, held) = io::pipe().unwrap();
     let (ready, told) = io::pipe().unwrap();
     let (mut held, mut told) = (Some(held), Some(told));
@@ -20,6 +23,7 @@ fn h8_a_process_that_computes_ends_when_the_other_end_of_its_lifeline_is_closed(
         if own::end_with(lifeline.as_fd()).is_err() {
             return 1;
         }
+        deed();
         drop(told.take());
         loop {
             std::hint::spin_loop();
@@ -29,7 +33,21 @@ fn h8_a_process_that_computes_ends_when_the_other_end_of_its_lifeline_is_closed(
     drop(io::read_to_string(ready).unwrap());
     drop(held);
     let (_, status) = waitpid(Some(child), WaitOptions::empty()).unwrap().expect("it was waited for");
-    assert_eq!(fate(status), Fate::Killed(libc::SIGIO));
+    assert_eq!(fate(status), Fate::Killed(libc::SIGKILL));
+}
+
+#[test]
+fn h8_a_process_that_computes_ends_when_the_other_end_of_its_lifeline_is_closed() {
+    check_lifeline(|| ());
+}
+
+#[test]
+fn h8_a_process_that_heeds_no_signal_ends_when_the_other_end_of_its_lifeline_is_closed() {
+    check_lifeline(|| {
+        // SAFETY: ignoring a signal runs no code of ours.
+        unsafe { signal(Signal::SIGIO, SigHandler::SigIgn) }.unwrap();
+        SigSet::all().thread_set_mask().unwrap();
+    });
 }
 
 #[test]
@@ -41,13 +59,13 @@ fn h8_a_process_whose_host_is_gone_already_is_not_armed() {
         Err(_) => 0,
     });
     let (_, status) = waitpid(Some(child), WaitOptions::empty()).unwrap().expect("it was waited for");
-    assert!(matches!(fate(status), Fate::Worked | Fate::Killed(libc::SIGIO)), "{}", fate(status));
+    assert!(matches!(fate(status), Fate::Worked | Fate::Killed(libc::SIGKILL)), "{}", fate(status));
 }
 
 /// A worker of each kind that does this in its jail comes to this end, which is not the filter's.
 #[track_caller]
 fn check_end(deed: fn(), end: Fate) {
-    for profile in [Profile::Compile, Profile::Compute, Profile::Files(Vec::new())] {
+    for profile in profiles() {
         let fate = attempt(&Layer::ALL, &profile, || {
             // Workers have no environment. With this, a panic would look for the program's symbols.
             // SAFETY: this copy of the process has one thread.

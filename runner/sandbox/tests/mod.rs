@@ -11,7 +11,15 @@ mod numbers;
 mod rules;
 mod trees;
 
-use super::{SetupError, own};
+use std::num::NonZeroUsize;
+
+use super::{Access, Profile, SetupError, own};
+
+/// One of each kind of worker.
+fn profiles() -> [Profile; 4] {
+    let files = |access| Profile::Files(vec![access]);
+    [Profile::Compile(NonZeroUsize::MIN), Profile::Compute, files(Access::Read), files(Access::Write)]
+}
 
 #[test]
 fn a_process_whose_parent_is_another_is_an_orphan() {

@@ -1,5 +1,6 @@
 //! A folder and everything else, with Landlock alone between them.
 
+use std::ffi::CString;
 use std::fs;
 use std::os::fd::{AsRawFd, OwnedFd};
 use std::os::unix::fs::symlink;
@@ -13,12 +14,12 @@ use super::attacks::call;
 use super::cell::{Fate, attempt_with};
 
 /// A folder that is given, and a secret beside it.
-struct Tree {
+pub(super) struct Tree {
     root: tempfile::TempDir,
 }
 
 impl Tree {
-    fn new() -> Self {
+    pub(super) fn new() -> Self {
         let root = tempfile::tempdir().unwrap();
         let inside = root.path().join("inside");
         fs::create_dir_all(inside.join("d")).unwrap();
@@ -27,6 +28,7 @@ impl Tree {
         fs::write(root.path().join("outside/secret"), "secret").unwrap();
         fs::write(inside.join("file"), "public").unwrap();
         fs::write(inside.join("d/file"), "public").unwrap();
+        symlink("secret", root.path().join("link")).unwrap();
         symlink("/etc", inside.join("etc")).unwrap();
         symlink("../secret", inside.join("up")).unwrap();
         symlink(root.path().join("outside"), inside.join("out")).unwrap();
@@ -49,10 +51,20 @@ impl Tree {
         self.root.path().join("inside")
     }
 
+    /// The folder, as a worker has it.
+    pub(super) fn open_inside(&self) -> OwnedFd {
+        let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC;
+        rustix::fs::open(self.inside(), flags, Mode::empty()).unwrap()
+    }
+
+    /// The path of what is beside the folder.
+    pub(super) fn outside(&self, name: &str) -> CString {
+        CString::new(self.root.path().join(name).as_os_str().as_encoded_bytes()).unwrap()
+    }
+
     /// What this call on the folder comes to, with Landlock alone around the process.
     fn attempt(&self, access: Access, deed: impl FnOnce(i64) -> std::io::Result<i64>) -> Fate {
-        let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC;
-        let dir: OwnedFd = rustix::fs::open(self.inside(), flags, Mode::empty()).unwrap();
+        let dir = self.open_inside();
         let number = dir.as_raw_fd().into();
         attempt_with(&[Layer::Landlock], &Profile::Files(vec![access]), vec![dir], || deed(number).map(drop))
     }

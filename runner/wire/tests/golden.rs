@@ -230,9 +230,9 @@ fn ready() {
     check_response(
         &Response::Ready(Ready { layers: vec![LayerState::absent(Layer::Landlock, "old")] }),
         "
-        7770 01 02 0000 01 00 07000000 56907d78
+        7770 01 02 0000 01 00 08000000 74143cd0
         00000000 00000000 0000000000000000 00000000 00000000
-        010401036f6c64",
+        010401036f6c6400",
     );
 }
 

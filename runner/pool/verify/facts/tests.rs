@@ -14,6 +14,7 @@ const LIMITS: &str = "\
 Limit                     Soft Limit           Hard Limit           Units
 Max file size             0                    0                    bytes
 Max data size             2622373888           2622373888           bytes
+Max stack size            8388608              8388608              bytes
 Max core file size        0                    0                    bytes
 Max processes             0                    0                    processes
 Max open files            0                    0                    files
@@ -64,7 +65,14 @@ fn w12_a_layer_that_one_thread_lacks_is_found_out() {
 fn w12_a_layer_that_the_process_lacks_is_found_out() {
     let lift =
         |line: &'static str| move |facts: &mut Facts| facts.limits = LIMITS.replace(line, "Max nothing");
-    for line in ["Max open files", "Max processes", "Max core file size", "Max file size", "Max data size"] {
+    for line in [
+        "Max open files",
+        "Max processes",
+        "Max core file size",
+        "Max stack size",
+        "Max file size",
+        "Max data size",
+    ] {
         check_found_out(Layer::Rlimits, lift(line));
     }
     let raise = |facts: &mut Facts| facts.limits = LIMITS.replace("0                    files", "9  files");
