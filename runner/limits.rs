@@ -105,6 +105,8 @@ pub struct Terms {
     pub export: u32,
     /// Wall time for each of them; none: as for the job.
     pub wall: Option<Duration>,
+    /// Bytes of memory for each of them, no more than for the job; none: as for the job.
+    pub memory: Option<u64>,
     /// How often each is run again if it fails by itself; none: as for the job.
     pub retries: Option<u32>,
 }

@@ -83,6 +83,14 @@ impl Function {
         self
     }
 
+    /// Bytes of linear memory and tables that each call may have, less than the pool's
+    /// [`memory`](crate::PoolBuilder::memory).
+    #[must_use]
+    pub fn memory(mut self, bytes: u64) -> Self {
+        self.terms.memory = Some(bytes);
+        self
+    }
+
     /// How often a call that fails by itself is made again, in place of the pool's.
     #[must_use]
     pub fn retries(mut self, times: u32) -> Self {
@@ -219,6 +227,13 @@ impl Function {
         receiver: Arc<dyn super::calls::Receive>,
         ticket: Arc<Ticket>,
     ) -> Result<(), Error> {
+        let most = self.group.memory();
+        if let Some(memory) = self.terms.memory.filter(|memory| *memory > most) {
+            return Err(Error::usage(
+                format!("a call cannot have {memory} bytes of memory: the pool's limit is {most}"),
+                "give the pool's builder as much as the largest call needs: `memory`",
+            ));
+        }
         let batch = Batch { inputs: Inputs::Arguments(packed), terms: self.terms, receiver, ticket };
         self.group.calls().make(batch).map_err(|refused| match refused {
             Refused::Closed => Error::usage(

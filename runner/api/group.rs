@@ -24,6 +24,7 @@ pub(super) struct Group {
     name: PathBuf,
     description: Description,
     calls: Arc<Calls>,
+    memory: u64,
     thread: Mutex<Option<JoinHandle<()>>>,
 }
 
@@ -44,7 +45,8 @@ impl Group {
             .spawn(move || run.run(cancellation))
             .map_err(pool::cannot_start)?;
         let description = description.recv().unwrap_or_else(|_| panic!("the thread of the pool panicked"))?;
-        Ok(Self { name: guest.to_owned(), description, calls, thread: Mutex::new(Some(thread)) })
+        let memory = settings.guest_limits.memory;
+        Ok(Self { name: guest.to_owned(), description, calls, memory, thread: Mutex::new(Some(thread)) })
     }
 
     /// The guest's name.
@@ -55,6 +57,11 @@ impl Group {
     /// What the guest offers.
     pub(super) fn description(&self) -> &Description {
         &self.description
+    }
+
+    /// Bytes of memory that a call may have at most.
+    pub(super) fn memory(&self) -> u64 {
+        self.memory
     }
 
     pub(super) fn calls(&self) -> &Arc<Calls> {

@@ -14,7 +14,7 @@ use crate::chunk::Chunk;
 use crate::item::ItemIndex;
 use crate::outcome::Completion;
 use crate::sandbox::LayerState;
-use crate::wire::msg::{Call, Refusal, Request, Response};
+use crate::wire::msg::{Allowance, Call, Refusal, Request, Response};
 use crate::wire::version;
 
 /// One worker process and the conversation with it.
@@ -35,6 +35,8 @@ pub(super) struct Session {
     pub(super) alone: bool,
     /// It has an item that is not wanted any more: when to look again whether it runs that.
     pub(super) unwanted: Option<Nanos>,
+    /// What it was told last of what items may use.
+    allowance: Allowance,
 }
 
 /// What a worker's messages led to.
@@ -71,10 +73,15 @@ impl Session {
             started: false,
             alone: false,
             unwanted: None,
+            allowance: Allowance::default(),
         }
     }
 
     pub(super) fn send(&mut self, call: Call) {
+        let allowance = Allowance { memory: call.chunk.terms().memory };
+        if std::mem::replace(&mut self.allowance, allowance) != allowance {
+            self.link.queue(&Request::Allow(allowance));
+        }
         self.link.queue(&match Kind::of(&call.chunk) {
             Kind::Items => Request::Call(call),
             Kind::Merges => Request::Merge(call),

@@ -413,6 +413,12 @@ impl WorkerState {
         Ok(())
     }
 
+    /// Bytes of memory that the item may have whose result is due.
+    fn memory_limit(&self) -> u64 {
+        let own = self.sent.front().and_then(|front| front.chunk.terms().memory);
+        own.unwrap_or(self.rules.guest.memory)
+    }
+
     fn outcome(&self, report: &Report<'_>) -> Result<Outcome, Violation> {
         self.check_report(report)?;
         let length = report.output_len();
@@ -425,7 +431,7 @@ impl WorkerState {
             }
             CallEnd::Trap { kind, error } => Outcome::Trap { kind, error: error.to_owned() },
             CallEnd::Memory { limit, error } => {
-                Outcome::Memory { limit, bytes: self.rules.guest.memory, error: error.to_owned() }
+                Outcome::Memory { limit, bytes: self.memory_limit(), error: error.to_owned() }
             }
             CallEnd::OutOfFuel => match self.rules.guest.fuel {
                 Some(units) => Outcome::Timeout { limit: TimeLimit::Fuel(units) },

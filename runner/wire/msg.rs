@@ -23,8 +23,8 @@ pub enum Request<'a> {
     Call(Call),
     /// Run a chunk of merges: its inputs are [`Inputs::Folds`](crate::chunk::Inputs::Folds).
     Merge(Call),
-    /// Run an initializer in the worker. Answered as the protocol error it is until initializers exist.
-    Init,
+    /// What the items behind this may use, until the next of these.
+    Allow(Allowance),
     /// Answer [`Response::Drain`] when everything sent before has been answered.
     Drain,
     /// End; answered by [`Response::Bye`] and the end of the process.
@@ -123,6 +123,13 @@ pub struct Init {
     pub export: u32,
     /// Its arguments, a JSON array.
     pub arguments: String,
+}
+
+/// What items may use in place of [`Serve::limits`].
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Allowance {
+    /// Bytes of linear memories and tables together, no more than [`GuestLimits::memory`]; none: as many as that.
+    pub memory: Option<u64>,
 }
 
 /// A folder that a guest may use.

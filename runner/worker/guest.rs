@@ -32,6 +32,8 @@ pub struct Guest {
     grants: Arc<Grants>,
     meta: bool,
     limits: GuestLimits,
+    /// Bytes of memory that items may have, as far as that is less.
+    memory: Option<u64>,
     seed: Option<u64>,
     isolation: Isolation,
     /// What a new instance runs first.
@@ -170,11 +172,21 @@ impl Guest {
             grants: Arc::new(Grants::new(&serve.dirs, dirs, &serve.env)?),
             meta: serve.meta,
             limits: serve.limits,
+            memory: None,
             seed: serve.seed,
             isolation: serve.isolation,
             init: serve.init.clone(),
             kept: None,
         })
+    }
+
+    /// Limits the memory of items to so many bytes, from now on, where that is less than what they may have anyway.
+    pub fn limit_memory(&mut self, bytes: Option<u64>) {
+        self.memory = bytes;
+    }
+
+    fn memory(&self) -> u64 {
+        self.memory.map_or(self.limits.memory, |bytes| bytes.min(self.limits.memory))
     }
 
     /// Runs an item: calls the export at place `export` of [`Serve::exports`].
@@ -209,6 +221,7 @@ impl Guest {
     /// The store that the item before has left, or else a fresh one, for an item with these random numbers.
     fn store(&mut self, chance: Option<Chance>) -> Store<State> {
         let mut store = self.kept.take().unwrap_or_else(|| self.fresh_store());
+        store.data_mut().limiter.set_limit(self.memory());
         store.data_mut().restart(chance);
         if let Some(fuel) = self.limits.fuel {
             store.set_fuel(fuel).expect("the code counts fuel where there is a limit of it");
@@ -217,7 +230,7 @@ impl Guest {
     }
 
     fn fresh_store(&self) -> Store<State> {
-        let limiter = Limiter::new(self.limits.memory);
+        let limiter = Limiter::new(self.memory());
         let state = State::new(Arc::clone(&self.capture), Arc::clone(&self.grants), limiter);
         let mut store = Store::new(&self.engine, state);
         store.limiter(|state| &mut state.limiter);

@@ -194,7 +194,7 @@ fn requests() -> Vec<Vec<u8>> {
         Request::Call(call(Inputs::Arguments(packed()))),
         Request::Call(call(Inputs::Json { line: 12, texts: packed() })),
         Request::Merge(folds),
-        Request::Init,
+        Request::Allow(Allowance { memory: Some(1 << 20) }),
         Request::Drain,
         Request::Bye,
     ];

@@ -153,3 +153,26 @@ fn a_future_can_be_awaited_without_a_runtime_of_its_own() {
     };
     assert_eq!(value, 25 + 168);
 }
+
+#[test]
+fn a_call_has_a_memory_limit_of_its_own() {
+    let guest = Written::new(
+        r#"
+(module
+  (memory 1)
+  (func (export "grow") (param i32) (result i32) (memory.grow (local.get 0)) (if (i32.eq (i32.const -1)) (then (unreachable)))
+    (memory.size)))
+"#,
+    );
+    let pool = guest.builder().workers(1).memory(4 << 20).build().expect("it can be used");
+    let grow = pool.function("grow").expect("it is there");
+    let small = grow.clone().memory(1 << 20);
+    for _ in 0..3 {
+        assert_eq!(grow.call::<i32>((31_i32,)).expect("it fits"), 32);
+        let error = small.call::<i32>((31_i32,)).expect_err("it does not");
+        assert_eq!(error.failure().expect("it failed itself").outcome.status(), "memory");
+        assert_eq!(small.call::<i32>((15_i32,)).expect("it fits"), 16);
+    }
+    let error = grow.memory(8 << 20).submit::<i32>((1_i32,)).expect_err("it is more than there is");
+    assert_eq!(error.to_string(), "a call cannot have 8388608 bytes of memory: the pool's limit is 4194304");
+}

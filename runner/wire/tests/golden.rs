@@ -7,7 +7,7 @@ use crate::item::MERGE_BIT;
 use crate::limits::{CodeOptions, GuestLimits, Isolation};
 use crate::outcome::{MemoryLimit, TrapKind};
 use crate::sandbox::{Access, Layer, LayerState};
-use crate::wire::msg::{GuestDir, Hello, Init, Load, Ready, Refusal, Refused, Serve};
+use crate::wire::msg::{Allowance, GuestDir, Hello, Init, Load, Ready, Refusal, Refused, Serve};
 
 /// Header and payload in hexadecimal, white space between them as one likes.
 fn hex(text: &str) -> Vec<u8> {
@@ -176,9 +176,9 @@ fn merge_of_folds() {
 }
 
 #[test]
-fn init() {
+fn allow() {
     check_request(
-        &Request::Init,
+        &Request::Allow(Allowance { memory: Some(300) }),
         "
         7770 01 07 0000 00 00 00000000 80164c93
         00000000 00000000 0000000000000000 00000000 00000000",
