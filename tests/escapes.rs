@@ -275,23 +275,36 @@ fn g24_files_that_are_left_open_are_closed_for_the_next_item() {
         .check();
 }
 
+/// A plain module with `$open`, which opens `inside.txt`, puts its descriptor at 0 and returns the error.
+fn opening_inside(imports: &str, functions: &str) -> String {
+    format!(
+        r#"(module
+            (import "wasi_snapshot_preview1" "path_open"
+              (func $path_open (param i32 i32 i32 i32 i32 i64 i64 i32 i32) (result i32)))
+            {imports}
+            (memory (export "memory") 1)
+            (data (i32.const 64) "inside.txt")
+            (func $open (result i32)
+              (call $path_open (i32.const 3) (i32.const 1) (i32.const 64) (i32.const 10)
+                (i32.const 0) (i64.const 2) (i64.const 0) (i32.const 0) (i32.const 0)))
+            {functions})"#
+    )
+}
+
 #[test]
 fn g24_files_that_a_plain_module_leaves_open_are_closed_too() {
-    let text = r#"(module
-        (import "wasi_snapshot_preview1" "path_open"
-          (func $open (param i32 i32 i32 i32 i32 i64 i64 i32 i32) (result i32)))
-        (memory (export "memory") 1)
-        (data (i32.const 64) "inside.txt")
-        (func (export "f") (param i32) (result i32) (local $n i32)
+    let text = opening_inside(
+        "",
+        r#"(func (export "f") (param i32) (result i32) (local $n i32)
           (loop $again
             (local.set $n (i32.add (local.get $n) (i32.const 1)))
-            (br_if $again (i32.eqz (call $open (i32.const 3) (i32.const 1) (i32.const 64) (i32.const 10)
-              (i32.const 0) (i64.const 2) (i64.const 0) (i32.const 0) (i32.const 0)))))
-          (local.get $n)))"#;
+            (br_if $again (i32.eqz (call $open))))
+          (local.get $n))"#,
+    );
     let script =
         "ulimit -n 256; wasmpool run many.wasm f --range 0..5 -j 1 --dir data --progress none --format csv |
         tail -n +2 | cut -d, -f3- | uniq | wc -l";
-    bash(script).wat("many.wasm", text).file("data/inside.txt", "inside").stdout("1\n").check();
+    bash(script).wat("many.wasm", &text).file("data/inside.txt", "inside").stdout("1\n").check();
 }
 
 #[test]
@@ -313,25 +326,19 @@ fn g25_a_folder_that_is_closed_twice_is_an_error() {
 /// Far more often than files may be open.
 #[test]
 fn g25_a_file_in_the_place_of_another_closes_it() {
-    let text = r#"(module
-        (import "wasi_snapshot_preview1" "path_open"
-          (func $open (param i32 i32 i32 i32 i32 i64 i64 i32 i32) (result i32)))
-        (import "wasi_snapshot_preview1" "fd_renumber" (func $renumber (param i32 i32) (result i32)))
-        (memory (export "memory") 1)
-        (data (i32.const 64) "inside.txt")
-        (func $one (result i32)
-          (drop (call $open (i32.const 3) (i32.const 1) (i32.const 64) (i32.const 10)
-            (i32.const 0) (i64.const 2) (i64.const 0) (i32.const 0) (i32.const 0)))
-          (i32.load (i32.const 0)))
+    let text = opening_inside(
+        r#"(import "wasi_snapshot_preview1" "fd_renumber" (func $renumber (param i32 i32) (result i32)))"#,
+        r#"(func $one (result i32) (drop (call $open)) (i32.load (i32.const 0)))
         (func (export "f") (param i32) (result i32) (local $n i32) (local $first i32)
           (local.set $first (call $one))
           (loop $again
             (if (call $renumber (call $one) (local.get $first)) (then unreachable))
             (local.set $n (i32.add (local.get $n) (i32.const 1)))
             (br_if $again (i32.lt_u (local.get $n) (i32.const 20000))))
-          (local.get $n)))"#;
+          (local.get $n))"#,
+    );
     run_with_data("renumber.wasm f --range 0..2 -j 1 --dir data")
-        .wat("renumber.wasm", text)
+        .wat("renumber.wasm", &text)
         .stdout_is(|stdout| stdout.matches("\"status\":\"ok\",\"value\":20000").count() == 2)
         .check();
 }

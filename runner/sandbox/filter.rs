@@ -44,7 +44,7 @@ pub(super) fn loaded(kind: Kind) -> Result<BpfProgram, BackendError> {
 /// One program for all, since each filter costs every call some 35 ns.
 fn program(kind: Kind, phase: Phase) -> Result<BpfProgram, BackendError> {
     let mut whole = BpfProgram::new();
-    for answer in [Answer::Refuse, Answer::Missing] {
+    for answer in Answer::ERRORS {
         let Some(error) = answer.error() else { continue };
         let failing: Vec<_> =
             calls(kind, phase).filter(|call| call.phase == phase && call.answer == answer).collect();

@@ -62,6 +62,8 @@ pub enum Answer {
     Refuse,
     /// `ENOSYS`, likewise: what a kernel says that does not have the call.
     Missing,
+    /// `EBADF`, likewise: what it says of a file that is not open for that.
+    NotOpen,
 }
 
 /// A test of an argument.
@@ -126,6 +128,9 @@ impl Kind {
 }
 
 impl Answer {
+    /// All that are errors.
+    pub const ERRORS: [Self; 3] = [Self::Refuse, Self::Missing, Self::NotOpen];
+
     /// The error that it is, if it is not the kernel's.
     #[must_use]
     pub fn error(self) -> Option<u32> {
@@ -133,6 +138,7 @@ impl Answer {
             Self::Allow => None,
             Self::Refuse => Some(libc::EACCES.unsigned_abs()),
             Self::Missing => Some(libc::ENOSYS.unsigned_abs()),
+            Self::NotOpen => Some(libc::EBADF.unsigned_abs()),
         }
     }
 }
@@ -146,6 +152,7 @@ const BARE: &[Kind] = &[Kind::Compile, Kind::Compute];
 const COMPILE: &[Kind] = &[Kind::Compile];
 const COMPUTE: &[Kind] = &[Kind::Compute];
 const FILES: &[Kind] = &[Kind::Reading, Kind::Writing];
+const READING: &[Kind] = &[Kind::Reading];
 const WRITING: &[Kind] = &[Kind::Writing];
 
 /// The only flags with which the runtime opens a folder to list it. Those with which it would walk a path, where the
@@ -251,6 +258,8 @@ pub const CALLS: &[Call] = table! {
     SYS_pread64() Always FILES ALLOW, "reading them";
     SYS_pwrite64() Always WRITING ALLOW, "writing them";
     SYS_pwritev2(equal(5, APPEND)) Always WRITING ALLOW, "writing at their end";
+    SYS_pwrite64() Always READING Answer::NotOpen, "the runtime lets a guest try to write to what it may only read";
+    SYS_pwritev2() Always READING Answer::NotOpen, "likewise, at its end";
     SYS_getdents64() Always FILES ALLOW, "listing folders";
     SYS_fcntl(equal(1, libc::F_GETFL.cast_unsigned())) Always FILES ALLOW, "in which mode they are open";
     SYS_ftruncate() Always WRITING ALLOW, "their length";
@@ -355,6 +364,7 @@ impl Call {
             Answer::Allow => "the kernel's",
             Answer::Refuse => "`EACCES`",
             Answer::Missing => "`ENOSYS`",
+            Answer::NotOpen => "`EBADF`",
         };
         let (tests, kinds) = (tests.join(", "), kinds.join(", "));
         format!("| `{}` | {tests} | {kinds} | {answer} | {} |", self.name, self.why)

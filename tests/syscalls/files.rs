@@ -71,9 +71,23 @@ const CALLS: &[&str] = &[
 /// How many items it has something to do for.
 pub(super) const ITEMS: usize = CALLS.len();
 
+/// The right to write, among those with which a file is opened.
+const WRITE: u32 = 1 << 6;
+
 /// The guest as text. It has one folder, with `inside.txt`, `sub/` and `locked.txt`, which nobody may open. `f` returns
 /// the number of the error.
 pub(super) fn guest() -> String {
+    asking_for(ALL_RIGHTS)
+}
+
+/// The same, which opens files to be read.
+pub(super) fn reader() -> String {
+    asking_for(ALL_RIGHTS & !WRITE)
+}
+
+const ALL_RIGHTS: u32 = 0x1fff_ffff;
+
+fn asking_for(rights: u32) -> String {
     let mut text = "(module\n".to_owned();
     for (name, parameters) in IMPORTS {
         // Writing to a string cannot fail.
@@ -89,7 +103,7 @@ pub(super) fn guest() -> String {
         (data (i32.const 64) "\00\20\00\00\10\00\00\00")
         (func $open (param $name i32) (param $length i32) (param $how i32) (param $mode i32) (result i32)
           (drop (call $path_open (i32.const 3) (i32.const 1) (local.get $name) (local.get $length) (local.get $how)
-            (i64.const 0x1fffffff) (i64.const 0x1fffffff) (local.get $mode) (i32.const 512)))
+            (i64.const RIGHTS) (i64.const RIGHTS) (local.get $mode) (i32.const 512)))
           (i32.load (i32.const 512)))
         (func $file (result i32) (call $open (i32.const 0) (i32.const 10) (i32.const 0) (i32.const 0)))
         (func $folder (result i32) (call $open (i32.const 16) (i32.const 3) (i32.const 2) (i32.const 0)))
@@ -100,5 +114,5 @@ pub(super) fn guest() -> String {
         let _ = writeln!(text, "(if (i32.eq (local.get $n) (i32.const {at})) (then (return {call})))");
     }
     text.push_str("(i32.const -1)))");
-    text
+    text.replace("RIGHTS", &rights.to_string())
 }

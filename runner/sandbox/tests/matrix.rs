@@ -85,7 +85,9 @@ impl Drop for Range {
     }
 }
 
-const LENGTH: usize = PAGE as usize;
+/// The same, as lengths are written.
+const LENGTH: usize = 4096;
+const _: () = assert!(PAGE == 4096, "they are the same");
 
 fn rows<'a>(attacks: impl Iterator<Item = &'a Attack>, profile: &Profile) -> Vec<Row<'a>> {
     let range = Range::new();

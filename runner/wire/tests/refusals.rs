@@ -348,6 +348,6 @@ fn a_description_past_its_cap_or_with_more_behind_it() {
 fn a_worker_with_too_many_layers() {
     let holds = LayerState::holds(Layer::Seccomp);
     let ready = |n_layers| response_bytes(&Response::Ready(Ready { layers: vec![holds.clone(); n_layers] }));
-    assert_eq!(response(&ready(2_000)), "fine");
-    assert_eq!(response(&ready(2_100)), "oversize");
+    assert_eq!(response(&ready(1_300)), "fine");
+    assert_eq!(response(&ready(1_400)), "oversize");
 }
