@@ -177,7 +177,7 @@ impl PoolBuilder {
         if settings.worker_executable.is_none() {
             settings.worker_executable = std::env::var_os(WORKER).map(PathBuf::from);
         }
-        if settings.worker_executable.is_none() && !crate::worker::is_initialized() {
+        if settings.worker_executable.is_none() && !crate::pool::starts_this_program() {
             return Err(Error::usage(
                 "this program cannot become a worker: it has not called `wasmpool::worker::init()`",
                 "call that first in `main`, or name a program that does: `worker_exe`, `WASMPOOL_WORKER`",

@@ -81,6 +81,7 @@ pub(crate) use self::compile::MAX_CODE;
 pub use self::probe::{Protection, probe};
 pub use self::roster::Pauser;
 pub use self::spawn::{Folder, WORKER_ARGUMENT};
+pub(crate) use self::spawn::{may_start_this_program, starts_this_program};
 pub use self::verify::Evidence;
 
 /// How a pool is set up.

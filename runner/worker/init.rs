@@ -2,11 +2,8 @@
 
 use std::ffi::OsString;
 use std::io::Write;
-use std::sync::atomic::{AtomicBool, Ordering};
 
-use crate::pool::WORKER_ARGUMENT;
-
-static IS_INITIALIZED: AtomicBool = AtomicBool::new(false);
+use crate::pool::{self, WORKER_ARGUMENT};
 
 /// Makes this process a worker if a pool has started it as one, and returns otherwise. To be called first in `main`.
 ///
@@ -21,7 +18,7 @@ static IS_INITIALIZED: AtomicBool = AtomicBool::new(false);
 /// # Ok::<(), wasmpool::Error>(())
 /// ```
 pub fn init() {
-    IS_INITIALIZED.store(true, Ordering::Release);
+    pool::may_start_this_program();
     let arguments: Vec<OsString> = std::env::args_os().collect();
     if arguments.get(1).is_none_or(|first| first != WORKER_ARGUMENT) {
         return;
@@ -33,9 +30,4 @@ pub fn init() {
     }
     #[expect(clippy::exit, reason = "what is behind this in `main` is not for workers")]
     std::process::exit(code.code().into());
-}
-
-/// Whether this program can become a worker.
-pub(crate) fn is_initialized() -> bool {
-    IS_INITIALIZED.load(Ordering::Acquire)
 }

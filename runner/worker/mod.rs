@@ -29,7 +29,6 @@ mod wasi;
 mod tests;
 
 pub use self::init::init;
-pub(crate) use self::init::is_initialized;
 pub use self::process::main;
 use crate::wire::msg::Refusal as About;
 

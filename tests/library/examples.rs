@@ -14,7 +14,7 @@ fn process_pool_prints_what_the_article_does() {
 primes below 100000: 9592
 primes below 800000: 9592 + 8392 + 8013 + 7863 + 7678 + 7560 + 7445 + 7408 = 63951
 divisors, by call: [(9, 56), (10, 64), (11, 112)]
-primes below 10^12: timeout: it took longer than 0.1 s
+primes below 10^12: timeout: it took longer than 0.05 s
 primes below 100: 25
 ";
     assert_eq!(
