@@ -12,6 +12,7 @@ use crate::chunk::{Chunk, Inputs, Packed};
 use crate::error::Error;
 use crate::item::ItemIndex;
 use crate::journal::{InputHash, Journal, Only, hash_of_input, hash_of_refused};
+use crate::limits::Terms;
 use crate::outcome::{Completion, Outcome};
 use crate::scheduler::Window;
 use crate::source::{Next, Refused, Source};
@@ -86,7 +87,8 @@ impl Feeder {
             let room = self.window.wait_admissible(wanted).map_err(|_| Stop::Closed)?;
             match self.source.next(room.min(wanted).max(1), CHUNK_BYTES)? {
                 None => break,
-                Some(Next::Inputs(inputs)) => self.feed(inputs)?,
+                Some(Next::Inputs(inputs)) => self.feed(inputs, Terms::default())?,
+                Some(Next::Calls(inputs, terms)) => self.feed(inputs, terms)?,
                 Some(Next::Refused(refused)) => self.refuse(refused)?,
                 Some(Next::Remark(line)) => self.tell(Event::InputRemark { line }),
                 Some(Next::Nothing) => {}
@@ -96,8 +98,8 @@ impl Feeder {
     }
 
     /// Feeds these items, but for those that have ended already.
-    fn feed(&mut self, inputs: Inputs) -> Result<(), Stop> {
-        let mut rest = Some(Chunk::new(self.next, inputs));
+    fn feed(&mut self, inputs: Inputs, terms: Terms) -> Result<(), Stop> {
+        let mut rest = Some(Chunk::new(self.next, inputs).on(terms));
         while let Some(mut chunk) = rest {
             let new = match &mut self.journal {
                 Some(journal) => journal.new_items(chunk.first(), chunk.len())?,
@@ -169,15 +171,15 @@ impl Feeder {
         while self.next <= item {
             match self.source.next((item - self.next).clamp(1, PASSED), CHUNK_BYTES)? {
                 None => return Err(Stop::Failed(no_such_item(item, self.next))),
-                Some(Next::Inputs(inputs)) if self.next == item => {
+                Some(Next::Inputs(inputs) | Next::Calls(inputs, _)) if self.next == item => {
                     only.check_input(inputs.input(0).map_or_else(InputHash::default, hash_of_input))?;
-                    self.feed(inputs)?;
+                    self.feed(inputs, Terms::default())?;
                 }
                 Some(Next::Refused(refused)) if self.next == item => {
                     only.check_input(hash_of_refused(&refused))?;
                     self.refuse(refused)?;
                 }
-                Some(Next::Inputs(inputs)) => self.next += inputs.count(),
+                Some(Next::Inputs(inputs) | Next::Calls(inputs, _)) => self.next += inputs.count(),
                 Some(Next::Refused(_)) => self.next += 1,
                 Some(Next::Remark(line)) => self.tell(Event::InputRemark { line }),
                 Some(Next::Nothing) => {}

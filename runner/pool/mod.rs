@@ -3,6 +3,7 @@
 //! [`open`] takes a guest and starts two things at once: a compile worker, which tells what the guest offers long
 //! before it has compiled it, and the workers that will run the code. [`Opening::run`] then runs a [`Job`].
 
+mod cancelled;
 mod clock;
 mod compile;
 mod dispatcher;
@@ -45,6 +46,7 @@ use std::time::{Duration, Instant};
 
 use nix::sys::resource::{UsageWho, getrusage};
 
+use self::cancelled::Cancelled;
 use self::clock::Clock;
 use self::compile::Wanted;
 use self::dispatcher::{Dispatcher, Event};
@@ -79,6 +81,7 @@ pub(crate) use self::compile::MAX_CODE;
 pub use self::probe::{Protection, probe};
 pub use self::roster::Pauser;
 pub use self::spawn::{Folder, WORKER_ARGUMENT};
+pub(crate) use self::spawn::{may_start_this_program, starts_this_program};
 pub use self::verify::Evidence;
 
 /// How a pool is set up.
@@ -184,6 +187,8 @@ struct Shared {
     staffed: AtomicUsize,
     /// Items to be run again that belong to slots without a worker.
     left_over: Mutex<VecDeque<Retry>>,
+    /// Items that are not wanted any more.
+    cancelled: Cancelled,
     admitted: AtomicU64,
     names: Names,
     /// Everything has been emitted.
@@ -206,6 +211,13 @@ impl Canceller {
     pub fn cancel(&self, signal: i32) {
         // A run that is over cannot be ended.
         let _ = self.0.send(Event::Cancel { signal });
+    }
+
+    /// Ends these items as [`Cancelled`](crate::outcome::Outcome::Cancelled), those that run at once, unless they have
+    /// ended: `count` from `first` on. The others go on.
+    pub fn cancel_items(&self, first: ItemIndex, count: u64) {
+        // What is over has no items that run.
+        let _ = self.0.send(Event::CancelItems { first, count });
     }
 }
 
@@ -504,6 +516,7 @@ fn share(job: &Job, workers: usize, options: &Options) -> io::Result<Parts> {
         starts: job.records.journal.as_ref().filter(|_| job.policy.at_most_once).map(Journal::start_log),
         staffed: AtomicUsize::new(0),
         left_over: Mutex::default(),
+        cancelled: Cancelled::default(),
         admitted: AtomicU64::new(0),
         names: Names::default(),
         over: AtomicBool::new(false),
@@ -548,7 +561,8 @@ fn max_message(max_output: u64) -> usize {
     usize::try_from(max_output).unwrap_or(usize::MAX).saturating_add(1 << 20)
 }
 
-fn cannot_start(error: io::Error) -> Error {
+/// Workers cannot be started, for this reason.
+pub(crate) fn cannot_start(error: io::Error) -> Error {
     Launcher::error("workers", &error)
 }
 

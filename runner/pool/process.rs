@@ -344,6 +344,7 @@ mod tests {
             integers: Integers::Signed,
             dirs: Vec::new(),
             env: vec![("A".into(), "x".repeat(32 << 10))],
+            init: None,
         }));
         worker.send_ahead(&Request::Hello(version::hello()));
         worker.send_ahead(&long);

@@ -13,6 +13,7 @@ use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{Receiver, Sender, channel};
 use std::thread::{self, JoinHandle};
 
@@ -32,6 +33,19 @@ use crate::wire::{encode_request, version};
 
 /// The name of the hidden subcommand that makes a process a worker.
 pub const WORKER_ARGUMENT: &str = "__worker";
+
+/// Whether this program becomes a worker when it is started as one.
+static STARTS_THIS_PROGRAM: AtomicBool = AtomicBool::new(false);
+
+/// This program becomes a worker when it is started with [`WORKER_ARGUMENT`].
+pub(crate) fn may_start_this_program() {
+    STARTS_THIS_PROGRAM.store(true, Ordering::Release);
+}
+
+/// Whether [`may_start_this_program`] has been said.
+pub(crate) fn starts_this_program() -> bool {
+    STARTS_THIS_PROGRAM.load(Ordering::Acquire)
+}
 
 /// What starts a worker process.
 #[derive(Clone, Debug)]

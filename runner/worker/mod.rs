@@ -15,6 +15,7 @@ mod describe;
 mod engine;
 mod fixed;
 mod grants;
+mod init;
 mod limits;
 mod load;
 mod module;
@@ -27,6 +28,7 @@ mod wasi;
 #[cfg(test)]
 mod tests;
 
+pub use self::init::init;
 pub use self::process::main;
 use crate::wire::msg::Refusal as About;
 

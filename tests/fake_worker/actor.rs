@@ -84,7 +84,9 @@ impl Actor {
             Request::Load(Load::Serve(_)) => Asked::Serve,
             Request::Call(call) | Request::Merge(call) => Asked::Calls(call),
             Request::Bye => Asked::End,
-            Request::Load(Load::Probe) | Request::Hello(_) | Request::Init | Request::Drain => Asked::Other,
+            Request::Load(Load::Probe) | Request::Hello(_) | Request::Allow(_) | Request::Drain => {
+                Asked::Other
+            }
         }
     }
 

@@ -75,10 +75,15 @@ impl Driver {
             Cause::Violation(violation) => format!("broke the protocol: {violation}"),
             Cause::TimedOut(_) => "was killed: its item used up its time".into(),
             Cause::OutOfCpu(_) => "was killed: its item used up its CPU time".into(),
+            Cause::Cancelled(_) => "was killed: its item was cancelled".into(),
         };
         let rule = match cause {
             Cause::Violation(violation) => Some(violation.0.clone()),
-            Cause::Ended(_) | Cause::OutOfMemory(_) | Cause::TimedOut(_) | Cause::OutOfCpu(_) => None,
+            Cause::Ended(_)
+            | Cause::OutOfMemory(_)
+            | Cause::TimedOut(_)
+            | Cause::OutOfCpu(_)
+            | Cause::Cancelled(_) => None,
         };
         self.tell(Event::Replaced { worker: self.slot, pid, reason, rule });
         if !completions.is_empty() {
