@@ -10,7 +10,7 @@ use crate::sandbox::{Layer, LayerState};
 use crate::wire::codec::Reports;
 use crate::wire::frame::{FRAME_CAP, HEADER_LEN};
 use crate::wire::msg::{
-    Batch, Call, CallEnd, Hello, Load, Ready, Refusal, Refused, Report, Request, Response, Serve,
+    Allowance, Batch, Call, CallEnd, Hello, Load, Ready, Refusal, Refused, Report, Request, Response, Serve,
 };
 use crate::wire::version::hello;
 use crate::wire::{
