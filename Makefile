@@ -5,8 +5,9 @@ SHELL := bash
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
 
-# Outside the checkout, so that every checkout, and a clean one too, finds wasmtime built.
-CARGO_TARGET_DIR ?= $(HOME)/.cache/wasmpool/target
+# Outside the checkout, so that every checkout, and a clean one too, finds wasmtime built; and outside of the cache of
+# compiled guests, in which there may be nothing else.
+CARGO_TARGET_DIR ?= $(HOME)/.cache/wasmpool-target
 export CARGO_TARGET_DIR
 
 VERSION := $(shell sed -n 's/^version = "\(.*\)"/\1/p' Cargo.toml | head -n 1)
@@ -57,12 +58,14 @@ wasm-target:
 build: ## Build the wasmpool command
 	cargo build $(CARGO_FLAGS)
 
+# Tests of the jail make copies of their process. Those have but one of its threads, and hang where another has a lock.
 .PHONY: test
 test: guests build ## Run every test but the long ones
 	if cargo nextest --version >/dev/null 2>&1; then \
 		cargo nextest run $(CARGO_FLAGS); \
 	else \
-		cargo test $(CARGO_FLAGS) --lib --bins --tests; \
+		RUST_TEST_THREADS=1 cargo test $(CARGO_FLAGS) --lib; \
+		cargo test $(CARGO_FLAGS) --bins --tests; \
 	fi
 	cargo test $(CARGO_FLAGS) --doc
 	cargo test $(CARGO_FLAGS) -p wasmpool-model
@@ -71,7 +74,8 @@ test: guests build ## Run every test but the long ones
 
 .PHONY: soak
 soak: guests build ## Run the long forms of the tests
-	WASMPOOL_SOAK=1 cargo test $(CARGO_FLAGS) --lib --bins --tests
+	WASMPOOL_SOAK=1 RUST_TEST_THREADS=1 cargo test $(CARGO_FLAGS) --lib
+	WASMPOOL_SOAK=1 cargo test $(CARGO_FLAGS) --bins --tests
 	WASMPOOL_SOAK=1 cargo test $(CARGO_FLAGS) -p wasmpool-model
 	WASMPOOL_SOAK=1 cargo test $(CARGO_FLAGS) -p wasmpool-fuzz -- --nocapture
 

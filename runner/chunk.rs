@@ -1,12 +1,14 @@
 //! Chunks: consecutive items that travel together. Where they are cut changes nothing a user sees but speed.
 
 use crate::item::{Input, ItemIndex};
+use crate::limits::Terms;
 
 /// Consecutive items and their inputs. Never empty.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Chunk {
     first: ItemIndex,
     inputs: Inputs,
+    terms: Terms,
 }
 
 /// The inputs of a chunk's items.
@@ -70,9 +72,21 @@ impl Chunk {
     /// If `inputs` is empty.
     #[must_use]
     pub fn new(first: ItemIndex, inputs: Inputs) -> Self {
-        let chunk = Self { first, inputs };
+        let chunk = Self { first, inputs, terms: Terms::default() };
         assert!(chunk.len() > 0, "a chunk has at least one item");
         chunk
+    }
+
+    /// The same items on these terms.
+    #[must_use]
+    pub fn on(self, terms: Terms) -> Self {
+        Self { terms, ..self }
+    }
+
+    /// What holds for its items alone.
+    #[must_use]
+    pub fn terms(&self) -> &Terms {
+        &self.terms
     }
 
     /// The index of its first item.
@@ -100,11 +114,11 @@ impl Chunk {
         self.inputs.input(position)
     }
 
-    /// The name of the file that the item `first + position` comes from, if it comes from one.
+    /// The names of the files that the items come from, if they come from files.
     #[must_use]
-    pub fn file(&self, position: u64) -> Option<Box<[u8]>> {
+    pub fn files(&self) -> Option<&Packed> {
         match &self.inputs {
-            Inputs::Files { names, .. } => names.get(position).map(Into::into),
+            Inputs::Files { names, .. } => Some(names),
             Inputs::Spans { .. }
             | Inputs::Numbers { .. }
             | Inputs::Texts(_)
@@ -112,6 +126,12 @@ impl Chunk {
             | Inputs::Json { .. }
             | Inputs::Folds(_) => None,
         }
+    }
+
+    /// The name of the file that the item `first + position` comes from, if it comes from one.
+    #[must_use]
+    pub fn file(&self, position: u64) -> Option<Box<[u8]>> {
+        self.files()?.get(position).map(Into::into)
     }
 
     /// How many bytes of input it holds in memory.
@@ -131,7 +151,7 @@ impl Chunk {
     #[must_use]
     pub fn only(&self, position: u64) -> Option<Self> {
         let inputs = self.inputs.only(position)?;
-        Some(Self { first: self.first + position, inputs })
+        Some(Self { first: self.first + position, inputs, terms: self.terms })
     }
 
     /// Cuts the chunk: it keeps its first `at` items, the others are returned; none if `at` leaves none over.
@@ -145,7 +165,7 @@ impl Chunk {
             return None;
         }
         let inputs = self.inputs.split_off(at);
-        Some(Self { first: self.first + at, inputs })
+        Some(Self { first: self.first + at, inputs, terms: self.terms })
     }
 }
 
@@ -210,7 +230,8 @@ impl Inputs {
         })
     }
 
-    fn split_off(&mut self, at: u64) -> Self {
+    /// Cuts them: the first `at` stay, which are fewer than all.
+    pub(crate) fn split_off(&mut self, at: u64) -> Self {
         match self {
             Self::Spans { start, end, step } => {
                 let middle = *start + i128::from(at) * i128::from(*step);

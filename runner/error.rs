@@ -6,6 +6,8 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 use std::{fmt, io};
 
+use nix::errno::Errno;
+
 /// What can be done without a layer that is required.
 const PROTECTION_HINT: &str =
     "`wasmpool doctor` tells what this machine has; `--sandbox off` runs guests that you trust without";
@@ -182,6 +184,29 @@ impl Error {
     pub(crate) fn guest(name: &Path, message: impl fmt::Display, hint: Option<String>) -> Self {
         Self::Guest { name: name.to_owned(), message: message.to_string(), hint }
     }
+}
+
+/// What to look at when the system refuses a process, a thread or memory, where its error tells.
+pub(crate) fn system_hint(error: &io::Error) -> Option<String> {
+    let hint = match Errno::from_raw(error.raw_os_error()?) {
+        Errno::EAGAIN => {
+            "a process or thread takes one of `ulimit -u`, and memory of `ulimit -v` and `ulimit -d`: raise what is low"
+        }
+        Errno::ENOMEM => "`ulimit -v` and `ulimit -d` limit the memory of a process: raise what is low",
+        Errno::EFBIG => "memory that processes share counts as a file: `ulimit -f unlimited` allows it",
+        _ => return None,
+    };
+    Some(hint.to_owned())
+}
+
+/// Memory that the host shares with workers cannot be had.
+pub(crate) fn no_shared_memory(what: impl fmt::Display, error: &io::Error) -> Error {
+    let refused = "`memfd_create`, which a container's seccomp profile may refuse, is needed for it";
+    let hint = match error.kind() {
+        io::ErrorKind::PermissionDenied | io::ErrorKind::Unsupported => Some(refused.to_owned()),
+        _ => system_hint(error),
+    };
+    Error::Pool { message: format!("{what}: {error}"), hint }
 }
 
 fn failed_text(most: u64) -> String {

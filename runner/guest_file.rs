@@ -8,7 +8,7 @@ use std::fs::File;
 use std::io::{self, Read, Seek, Write};
 use std::path::{Path, PathBuf};
 
-use crate::error::Error;
+use crate::error::{Error, no_shared_memory};
 use crate::sealed;
 
 /// The longest file that is taken: several times the largest guest known (an interpreter with its library), and
@@ -40,7 +40,15 @@ impl GuestFile {
         let mut head = Vec::new();
         (&mut file).take(HEAD).read_to_end(&mut head).map_err(|error| refuse(unreadable(&error)))?;
         check_head(path, &head).map_err(refuse)?;
-        let (memory, len) = copy(&head, &mut file, MAX_LEN).map_err(|error| refuse(unreadable(&error)))?;
+        let no_memory = |error: &io::Error| {
+            no_shared_memory(format_args!("`{}` cannot be copied into memory", path.display()), error)
+        };
+        let memory = sealed::create("wasmpool-guest").map_err(|error| no_memory(&error))?;
+        let len = copy(&head, &mut file, MAX_LEN, &memory).map_err(|error| match error.kind() {
+            // Reading never ends so: it is the copy that may not grow.
+            io::ErrorKind::FileTooLarge => no_memory(&error),
+            _ => refuse(unreadable(&error)),
+        })?;
         if len > MAX_LEN {
             return Err(refuse(too_long()));
         }
@@ -178,14 +186,13 @@ fn is_wasm_text(head: &[u8]) -> bool {
     ["(module", "(component", "(;", ";;"].iter().any(|start| text.starts_with(start.as_bytes()))
 }
 
-/// Copies `head` and at most `max_len` bytes of `rest` into a sealed memfd; the length tells whether that was all.
-fn copy(head: &[u8], rest: &mut File, max_len: u64) -> io::Result<(File, u64)> {
-    let mut memory = sealed::create("wasmpool-guest")?;
+/// Copies `head` and at most `max_len` bytes of `rest` into a memfd and seals it; the length tells whether that was all.
+fn copy(head: &[u8], rest: &mut File, max_len: u64, mut memory: &File) -> io::Result<u64> {
     memory.write_all(head)?;
     let len = head.len() as u64 + io::copy(&mut rest.take(max_len), &mut memory)?;
     memory.rewind()?;
-    sealed::seal(&memory)?;
-    Ok((memory, len))
+    sealed::seal(memory)?;
+    Ok(len)
 }
 
 #[cfg(test)]
@@ -291,7 +298,7 @@ mod tests {
     fn no_more_is_copied_than_allowed() {
         let (mut rest, _) = file(&[1; 5000]);
         rest.rewind().unwrap();
-        let (_, len) = copy(MODULE, &mut rest, 100).unwrap();
+        let len = copy(MODULE, &mut rest, 100, &sealed::create("wasmpool-test").unwrap()).unwrap();
         assert_eq!(len, 108);
     }
 

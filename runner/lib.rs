@@ -1,11 +1,49 @@
 //! wasmpool: multiprocessing for WebAssembly.
 //!
-//! A pool of worker processes runs an exported function of a compiled guest over many inputs. Every call gets a
-//! fresh wasm instance; results come back in input order.
+//! A pool of worker processes runs exported functions of a compiled guest, each call in a fresh wasm instance, each
+//! worker in a process of its own that has locked itself in. What `concurrent.futures` and `multiprocessing` have in
+//! Python has the same name here:
+//!
+//! | Python | here |
+//! |---|---|
+//! | `ProcessPoolExecutor`, `Pool(4)` | [`Pool::builder`] with [`workers(4)`](PoolBuilder::workers) |
+//! | `submit(f, x)` | [`Pool::submit`], a [`Future`] |
+//! | `map(f, items)` | [`Pool::map`] |
+//! | `starmap(f, tuples)` | [`Pool::starmap`] |
+//! | `imap`, `imap_unordered` | [`Pool::imap`], [`Pool::imap_unordered`] |
+//! | `functools.partial(f, exp=2)` | [`Pool::bind`] |
+//! | `as_completed`, `wait` | [`as_completed`], [`wait`](fn@wait) |
+//! | `future.result(timeout=10)` | [`Future::result_timeout`]; what stops the work itself is [`PoolBuilder::timeout`] |
+//! | `future.cancel()` | [`Future::cancel`], also while it runs |
+//! | `initializer=`, `max_tasks_per_child=` | [`PoolBuilder::initializer`], [`PoolBuilder::max_items_per_worker`] |
+//! | `shutdown`, `terminate` | [`Pool::shutdown`], [`Pool::terminate`] |
+//! | `Process(target=f, args=…)` | [`Process::spawn`] |
+//! | `if __name__ == "__main__":` | [`worker::init`] first in `main` |
+//! | pickle | [`WitType`]: the types of WIT, checked before anything runs |
+//!
+//! ```no_run
+//! use wasmpool::Pool;
+//!
+//! fn main() -> Result<(), Box<dyn std::error::Error>> {
+//!     wasmpool::worker::init();
+//!     let pool = Pool::new("guests/primes.wasm")?;
+//!     let ranges = (0..8_u64).map(|part| (part * 100_000, (part + 1) * 100_000));
+//!     let counts: Vec<u64> = pool.starmap("count-primes", ranges)?;
+//!     assert_eq!(counts, [9592, 8392, 8013, 7863, 7678, 7560, 7445, 7408]);
+//!     Ok(())
+//! }
+//! ```
+//!
+//! A call that traps, hangs or takes its worker down ends with a [`CallError`] and costs nothing but itself.
+//!
+//! The modules below are what the command line is made of. They are public for programs that want another command line,
+//! and change more often than what is named above.
 
 #[cfg(not(target_os = "linux"))]
 compile_error!("wasmpool runs on Linux only: its workers are held by Linux's own process limits");
 
+#[doc(hidden)]
+pub mod api;
 pub mod cache;
 pub mod chunk;
 pub mod cli;
@@ -30,3 +68,9 @@ pub mod sink;
 pub mod source;
 pub mod wire;
 pub mod worker;
+
+pub use self::api::{
+    Argument, Arguments, AsCompleted, CallError, Failure, Function, Future, Imap, Mismatch, Parameters, Pool,
+    PoolBuilder, Process, ReturnWhen, Waited, WitType, any, as_completed, wait,
+};
+pub use self::error::Error;

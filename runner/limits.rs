@@ -98,6 +98,19 @@ impl Default for Policy {
     }
 }
 
+/// What holds for some items of a job, in place of what holds for all of it.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Terms {
+    /// Which function they call: its place among those that the job's workers know.
+    pub export: u32,
+    /// Wall time for each of them; none: as for the job.
+    pub wall: Option<Duration>,
+    /// Bytes of memory for each of them, no more than for the job; none: as for the job.
+    pub memory: Option<u64>,
+    /// How often each is run again if it fails by itself; none: as for the job.
+    pub retries: Option<u32>,
+}
+
 /// How far apart the items of one worker are kept.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Isolation {

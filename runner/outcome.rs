@@ -216,6 +216,12 @@ impl Output {
         Ok(Self { json: raw.get().into() })
     }
 
+    /// The value's JSON text.
+    #[must_use]
+    pub(crate) fn into_json(self) -> Box<str> {
+        self.json
+    }
+
     /// The value's JSON text, one line.
     #[must_use]
     pub fn json(&self) -> &str {

@@ -27,7 +27,7 @@ mod arguments;
 mod choose;
 mod types;
 
-pub(crate) use choose::short_name;
+pub(crate) use choose::{named as by_name, short_name};
 
 /// Of items, unless `--window` says otherwise: deep enough to hide one slow item among quick ones.
 pub const DEFAULT_WINDOW: NonZero<u64> = NonZero::new(16_384).expect("not zero");
@@ -223,6 +223,7 @@ impl Plan {
             integers: self.integers,
             dirs: self.dirs.iter().map(HostDir::guest_dir).collect(),
             env: self.env.clone(),
+            init: None,
         };
         Ok(Bound {
             export: export.clone(),

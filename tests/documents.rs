@@ -94,6 +94,15 @@ fn every_block_of_code_is_a_file_or_a_transcript() {
 }
 
 #[test]
+fn what_is_built_is_where_the_readme_says_and_not_in_the_cache_of_guests() {
+    let makefile = read("Makefile");
+    let folder = makefile.lines().find_map(|line| line.strip_prefix("CARGO_TARGET_DIR ?= $(HOME)/"));
+    let folder = folder.expect("it has a usual place");
+    assert!(!folder.starts_with(".cache/wasmpool/"), "a cache with other things in it is not used");
+    assert!(read("README.md").contains(&format!("`~/{folder}/release/wasmpool`")));
+}
+
+#[test]
 fn the_targets_of_make_exist() {
     let makefile = read("Makefile");
     let targets: Vec<_> = makefile.lines().filter_map(|line| Some(line.split_once(':')?.0)).collect();

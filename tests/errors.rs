@@ -306,7 +306,16 @@ fn a_deterministic_run_shares_no_instances() {
 
 #[test]
 fn a_closed_standard_output_is_not_taken_for_one_that_takes_everything() {
-    for command in ["run guests/primes.wasm --range 0..10", "inspect guests/primes.wasm", "man"] {
+    for command in [
+        "run guests/primes.wasm --range 0..10",
+        "inspect guests/primes.wasm",
+        "doctor",
+        "cache info",
+        "cache clean",
+        "man",
+        "--version",
+        "run --help",
+    ] {
         let closed = bash(&format!("exec wasmpool {command} >&-"));
         closed.refused(7, "error: cannot write standard output: it is closed\n");
     }

@@ -320,7 +320,7 @@ fn a_journal_goes_on_with_the_same_folders_and_environment_alone() {
     };
     check("--dir data:rw --env A=1 --crash-retries 1", "`--dir` was");
     check("--dir data::other --env A=1", "`--dir` was");
-    check("--dir data --env A=hidden", "the digest of what `--env` gives was");
+    check("--dir data --env A=hidden", ": what `--env` gives is not what it was\n");
     check("--dir data --env A=1 --env B=hidden", "`--env` was `A`, now it is `A; B`");
     let same =
         format!("{first} --dir data --env A=1 > /dev/null; {first} --resume --dir ./data::data --env A=1");

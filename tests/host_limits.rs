@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use rustix::process::Signal;
 
-use crate::harness::{PATIENCE, Running, Wasmpool, bash, run};
+use crate::harness::{Lack, PATIENCE, Running, Wasmpool, bash, run, wasmpool};
 
 /// Each call takes a few tenths of a second.
 const SLOW: &str = r#"
@@ -154,6 +154,87 @@ fn h25_under_nohup_a_closed_terminal_ends_nothing() {
     running.line();
     running.signal(Signal::HUP);
     running.check();
+}
+
+const RAISE: &str = "hint: a process or thread takes one of `ulimit -u`, and memory of `ulimit -v` and `ulimit -d`: raise \
+                     what is low\n";
+
+#[test]
+fn h18_too_few_addresses_are_no_guests_fault() {
+    bash(&format!("ulimit -v 500000; exec {PRIMES}")).refused(
+        6,
+        "error: the pool broke: a worker needs 5120 MiB of address space, and this process may have 488\n\n\
+         hint: `ulimit -v 5242880` allows it; what is not used takes no memory\n",
+    );
+}
+
+#[test]
+fn h18_a_guest_that_needs_more_addresses_than_others_is_told_so() {
+    const MEMORIES: &str = r#"
+(module (memory 1) (memory 1) (memory 1)
+  (func (export "f") (param i64) (result i64) (local.get 0)))
+"#;
+    bash("ulimit -v 6000000; exec wasmpool run memories.wasm f --range 0..1 --progress none")
+        .wat("memories.wasm", MEMORIES)
+        .stdout_is(|stdout| stdout.contains(r#""status":"memory","limit":"process""#))
+        .code(1)
+        .check();
+}
+
+#[test]
+fn h18_too_little_memory_for_a_thread_is_told_with_what_to_raise() {
+    bash(&format!("ulimit -d 1000; exec {PRIMES}")).refused(
+        6,
+        &format!(
+            "error: the pool broke: signals cannot be watched for: Resource temporarily unavailable (os error \
+             11)\n\n{RAISE}"
+        ),
+    );
+}
+
+#[test]
+fn h12_files_that_may_not_grow_are_no_guests_fault() {
+    let hint = "hint: memory that processes share counts as a file: `ulimit -f unlimited` allows it\n";
+    for command in [PRIMES, "wasmpool inspect primes.wasm"] {
+        let why =
+            "error: the pool broke: `primes.wasm` cannot be copied into memory: File too large (os error 27)";
+        bash(&format!("ulimit -f 0; exec {command}")).refused(6, &format!("{why}\n\n{hint}"));
+    }
+    let why = "error: the pool broke: a worker cannot be started: File too large (os error 27)";
+    bash("ulimit -f 0; exec wasmpool doctor").refused(6, &format!("{why}\n\n{hint}"));
+}
+
+/// Nothing runs, and this is said.
+#[track_caller]
+fn check_forbidden(lack: Lack, why: &str, hint: &str) {
+    for job in [run("primes.wasm --range 0..10"), wasmpool("inspect primes.wasm")] {
+        let (why, hint) = (why.to_owned(), hint.to_owned());
+        job.lacking(lack)
+            .stderr_is(move |stderr| stderr.contains(&why) && stderr.contains(&hint))
+            .code(6)
+            .check();
+    }
+}
+
+#[test]
+fn h22_a_system_that_does_not_signal_by_descriptor_is_refused() {
+    check_forbidden(
+        Lack::PidfdSignals,
+        "error: the pool broke: the compile worker cannot be started: the system refuses `pidfd_send_signal`",
+        "hint: Linux has it since 5.1",
+    );
+}
+
+#[test]
+fn h22_a_system_without_memory_to_be_shared_is_refused() {
+    let why = "`primes.wasm` cannot be copied into memory: Operation not permitted (os error 1)";
+    check_forbidden(Lack::Memfd, why, "hint: `memfd_create`, which a container's seccomp profile may refuse");
+}
+
+#[test]
+fn h22_a_system_that_sets_no_limits_is_refused() {
+    let why = "error: the pool broke: the compile worker exited with code 70 before it was ready (cannot ";
+    check_forbidden(Lack::Prlimit, why, "");
 }
 
 /// Runs it where it may change what is mounted; nothing where this test may not.

@@ -8,6 +8,7 @@
 //! | `inputs.rs` | `wasmpool run` over lines of JSON, blocks, files and single items |
 //! | `merging.rs` | values that become one: of ranges, of blocks, of whatever is asked for |
 //! | `parity.rs` | what programs with Python's `multiprocessing` do, with the values they print |
+//! | `library.rs` | the library as programs use it: pools, futures, and what they say about mistakes |
 //! | `call.rs` | `wasmpool call`: one call and its value |
 //! | `inspect.rs` | `wasmpool inspect`: what a guest offers |
 //! | `faults.rs` | guests that misbehave, workers that die: what becomes of their items |
@@ -59,6 +60,7 @@ mod host_limits;
 mod inputs;
 mod inspect;
 mod journal;
+mod library;
 mod limits;
 mod lines;
 mod manual;

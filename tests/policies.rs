@@ -125,6 +125,23 @@ fn a_run_ends_at_the_first_failure_if_that_is_asked_for() {
 }
 
 #[test]
+fn a_file_that_was_cancelled_has_its_name() {
+    let names: Vec<_> = (0..60).map(|number| format!("{number}.txt")).collect();
+    let mut job =
+        run("hostile.wasm panic-with --fail-fast -j 1 --chunk 1").args("--files").args(&names.join(" "));
+    for name in &names {
+        job = job.file(name, "x");
+    }
+    job.stdout_is(move |stdout| {
+        count(stdout, "cancelled") > 1
+            && records(stdout).iter().all(|(index, record)| record["input"] == format!("{index}.txt"))
+    })
+    .stderr_is(|_| true)
+    .code(1)
+    .check();
+}
+
+#[test]
 fn a_run_ends_at_so_many_failures_if_that_is_asked_for() {
     run("hostile.wasm trap-odd --range 0..6 --fail-fast=4")
         .stdout_is(|stdout| count(stdout, "trap") == 3)

@@ -107,14 +107,23 @@ fn only_sinks_and_the_command_line_write_standard_output() {
 fn only_reporters_and_main_write_standard_error() {
     check_only_in(
         // `job.rs` asks whether it is a terminal.
-        &["runner/report/", "runner/main.rs", "runner/cli/job.rs", "runner/sandbox/fds.rs"],
+        &[
+            "runner/report/",
+            "runner/main.rs",
+            "runner/cli/job.rs",
+            "runner/sandbox/fds.rs",
+            "runner/worker/init.rs",
+        ],
         &["stderr()", "eprintln!", "eprint!", "libc::STDERR_FILENO"],
     );
 }
 
 #[test]
 fn only_main_ends_the_process() {
-    check_only_in(&["runner/main.rs"], &["process::exit", "process::abort", "libc::_exit", "exit_group"]);
+    check_only_in(
+        &["runner/main.rs", "runner/worker/init.rs"],
+        &["process::exit", "process::abort", "libc::_exit", "exit_group"],
+    );
 }
 
 #[test]

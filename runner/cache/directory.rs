@@ -56,6 +56,8 @@ pub(super) enum Problem {
     Occupied,
     #[error("has no secret of its own")]
     Secret,
+    #[error("has a directory with things in it at the place of a file, `{0}`: it has to be removed")]
+    Blocked(String),
     #[error("cannot be used: {0}")]
     System(#[from] io::Error),
 }
@@ -64,6 +66,15 @@ impl From<Errno> for Problem {
     fn from(error: Errno) -> Self {
         Self::System(error.into())
     }
+}
+
+/// What is at a name.
+#[derive(Debug)]
+pub(super) enum Found {
+    Nothing,
+    File(File),
+    /// A link, a directory, a pipe, a socket.
+    Other,
 }
 
 /// One file of a cache.
@@ -80,7 +91,7 @@ pub(super) struct Listed {
 pub(super) struct Listing {
     pub(super) entries: Vec<Listed>,
     pub(super) drafts: Vec<Listed>,
-    foreign: bool,
+    pub(super) foreign: bool,
 }
 
 /// A file that is being written, under a name of its own. It is removed when this is dropped.
@@ -112,8 +123,8 @@ impl Directory {
         }
     }
 
-    /// The directory at `path`, which is made where it is missing, with the one that it is in; none if nobody asked for
-    /// it and it cannot be made.
+    /// The directory at `path`, which is made where it is missing, with the one that it is in, or all if somebody asked
+    /// for it; none if nobody did and it cannot be made.
     ///
     /// # Errors
     /// If there is one that is not to be used.
@@ -121,7 +132,7 @@ impl Directory {
         if let Some(directory) = Self::find(path, wish)? {
             return Ok(Some(directory));
         }
-        match make_with_parent(path, wish) {
+        match make_with_parents(path, wish) {
             Ok(()) => Self::find(path, wish),
             Err(_) if wish == Wish::Usual => Ok(None),
             Err(error) => Err(error.into()),
@@ -139,13 +150,18 @@ impl Directory {
         Ok(Self(fd))
     }
 
-    /// A file in it, to be read; none if there is none.
-    pub(super) fn open(&self, name: &str) -> io::Result<Option<File>> {
+    /// What is at a name in it; a file, to be read.
+    pub(super) fn open(&self, name: &str) -> io::Result<Found> {
         // Nothing is waited for, whatever kind of file it is.
         let flags = OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::CLOEXEC | OFlags::NONBLOCK;
         match openat(&self.0, name, flags, Mode::empty()) {
-            Ok(fd) => Ok(Some(fd.into())),
-            Err(Errno::NOENT) => Ok(None),
+            Ok(fd) => {
+                let file = File::from(fd);
+                Ok(if file.metadata()?.is_file() { Found::File(file) } else { Found::Other })
+            }
+            Err(Errno::NOENT) => Ok(Found::Nothing),
+            // A link, or a socket.
+            Err(Errno::LOOP | Errno::NXIO) => Ok(Found::Other),
             Err(error) => Err(error.into()),
         }
     }
@@ -157,6 +173,18 @@ impl Directory {
 
     pub(super) fn remove(&self, name: &str) -> io::Result<()> {
         Ok(unlinkat(&self.0, name, AtFlags::empty())?)
+    }
+
+    /// Removes what stands in the place of a file. The directory is the cache's alone, so nobody misses a link or an empty
+    /// directory; one with things in it is left to its owner.
+    pub(super) fn make_way(&self, name: &str) -> Result<(), Problem> {
+        match unlinkat(&self.0, name, AtFlags::empty()) {
+            Err(Errno::ISDIR) => match unlinkat(&self.0, name, AtFlags::REMOVEDIR) {
+                Err(Errno::NOTEMPTY) => Err(Problem::Blocked(name.to_owned())),
+                other => Ok(other?),
+            },
+            other => Ok(other?),
+        }
     }
 
     /// Whether there is something in it that no cache has in it.
@@ -239,11 +267,14 @@ impl Listed {
     }
 }
 
-fn make_with_parent(path: &Path, wish: Wish) -> io::Result<()> {
+fn make_with_parents(path: &Path, wish: Wish) -> io::Result<()> {
     let parent = path.parent().ok_or(io::ErrorKind::NotFound)?;
     if !parent.exists() {
-        let above = parent.parent().ok_or(io::ErrorKind::NotFound)?;
-        make_in(above, parent, wish)?;
+        match wish {
+            // Whoever named the place wants it, however deep it is.
+            Wish::Asked => make_with_parents(parent, wish)?,
+            Wish::Usual => make_in(parent.parent().ok_or(io::ErrorKind::NotFound)?, parent, wish)?,
+        }
     }
     make_in(parent, path, wish)
 }

@@ -121,12 +121,10 @@ impl Cache {
 
     fn remove_all(&self) -> Result<Usage, Problem> {
         let Some(directory) = Directory::find(&self.place, self.wish)? else { return Ok(Usage::default()) };
-        match Secret::of(&directory) {
-            Ok(Some(_)) => {}
-            Ok(None) if directory.has_foreign_files()? => return Err(Problem::Occupied),
-            Ok(None) => {}
+        match self.check(&directory) {
+            Ok(()) => {}
             // Nothing that is there is of any use, and the next run makes another.
-            Err(Problem::Secret) => directory.remove(secret::FILE)?,
+            Err(Problem::Secret) => directory.make_way(secret::FILE)?,
             Err(problem) => return Err(problem),
         }
         let now = SystemTime::now();
@@ -141,10 +139,29 @@ impl Cache {
     /// Its directory, if there is one that has been used as a cache or can be.
     fn find(&self) -> Result<Option<Directory>, Problem> {
         let Some(directory) = Directory::find(&self.place, self.wish)? else { return Ok(None) };
-        match Secret::of(&directory)? {
-            None if directory.has_foreign_files()? => Err(Problem::Occupied),
-            _ => Ok(Some(directory)),
+        self.check(&directory)?;
+        Ok(Some(directory))
+    }
+
+    /// Whether a directory is that of a cache, or can become one.
+    ///
+    /// # Errors
+    /// If it has somebody's things in it, a file called `secret` maybe; if it is a cache's, and its secret none.
+    fn check(&self, directory: &Directory) -> Result<(), Problem> {
+        match Secret::of(directory) {
+            Ok(Some(_)) => Ok(()),
+            Ok(None) if directory.has_foreign_files()? => Err(Problem::Occupied),
+            Ok(None) => Ok(()),
+            Err(Problem::Secret) if !self.was_used(directory)? => Err(Problem::Occupied),
+            Err(problem) => Err(problem),
         }
+    }
+
+    /// Whether a directory whose secret is none has been a cache all the same.
+    fn was_used(&self, directory: &Directory) -> io::Result<bool> {
+        let Listing { entries, drafts, foreign } = directory.list()?;
+        let is_named_so = self.wish == Wish::Usual || Secret::may_have_been(directory)?;
+        Ok(!foreign && (is_named_so || !entries.is_empty() || !drafts.is_empty()))
     }
 
     /// Removes what has not been used for the longest time, until the rest is within the limit, and what others have left
@@ -188,6 +205,7 @@ impl Cache {
             Problem::NoDirectory | Problem::Foreign | Problem::Occupied => {
                 Some("`WASMPOOL_CACHE` names another directory".to_owned())
             }
+            Problem::Blocked(name) => Some(format!("`rm -r {place}/{name}` removes it")),
             Problem::System(_) => None,
         };
         Error::Usage { message, hint }

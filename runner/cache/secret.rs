@@ -10,7 +10,7 @@ use std::io::{self, Read, Write};
 use blake3::Hasher;
 use rustix::io::Errno;
 
-use super::directory::{Directory, Problem};
+use super::directory::{Directory, Found, Problem};
 
 /// The name of its file.
 pub(super) const FILE: &str = "secret";
@@ -38,12 +38,25 @@ impl Secret {
     /// # Errors
     /// If others could have read it, or it is none.
     pub(super) fn of(directory: &Directory) -> Result<Option<Self>, Problem> {
-        let Some(file) = directory.open(FILE)? else { return Ok(None) };
+        let file = match directory.open(FILE)? {
+            Found::Nothing => return Ok(None),
+            Found::File(file) => file,
+            Found::Other => return Err(Problem::Secret),
+        };
         let metadata = file.metadata()?;
-        if !metadata.is_file() || metadata.len() != LEN as u64 || !directory.is_private(&metadata) {
+        if metadata.len() != LEN as u64 || !directory.is_private(&metadata) {
             return Err(Problem::Secret);
         }
         read(&file).map(Some)
+    }
+
+    /// Whether what is at its place, and is none, can have been one: a file that was opened to others, or was never
+    /// filled.
+    pub(super) fn may_have_been(directory: &Directory) -> io::Result<bool> {
+        match directory.open(FILE)? {
+            Found::File(file) => Ok([0, LEN as u64].contains(&file.metadata()?.len())),
+            Found::Nothing | Found::Other => Ok(false),
+        }
     }
 
     /// That of the cache, which has one afterwards.

@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use rustix::fs::{Timespec, Timestamps, UTIME_NOW, futimens};
 
-use super::directory::{Directory, Problem};
+use super::directory::{Directory, Found, Problem};
 use super::entry::{self, Entry};
 use super::key::{Key, Program, Recipe};
 use super::secret::Secret;
@@ -67,15 +67,20 @@ impl Shelf {
     fn find(&self) -> Result<Option<Lookup>, Problem> {
         let Some(directory) = Directory::find(&self.cache.place, self.cache.wish)? else { return Ok(None) };
         let Some(secret) = Secret::of(&directory)? else { return Ok(None) };
-        let Some(file) = directory.open(&self.key.to_string())? else { return Ok(None) };
+        let damaged = |fault: &str| {
+            Lookup::Damaged(format!("cache: the code kept of this guest {fault}; it is compiled anew"))
+        };
+        let file = match directory.open(&self.key.to_string())? {
+            Found::Nothing => return Ok(None),
+            Found::File(file) => file,
+            Found::Other => return Ok(Some(damaged("is no file"))),
+        };
         Ok(Some(match entry::read(&file, &self.key, &secret) {
             Ok(entry) => {
                 note_use(&file);
                 Lookup::Found(entry)
             }
-            Err(fault) => {
-                Lookup::Damaged(format!("cache: the code kept of this guest {fault}; it is compiled anew"))
-            }
+            Err(fault) => damaged(&fault.to_string()),
         }))
     }
 
@@ -100,8 +105,9 @@ impl Shelf {
         let secret = Secret::make(&directory)?;
         let name = self.key.to_string();
         // Others may have compiled it at the same time.
-        if let Some(file) = directory.open(&name)?
-            && entry::read(&file, &self.key, &secret).is_ok()
+        let found = directory.open(&name)?;
+        if let Found::File(file) = &found
+            && entry::read(file, &self.key, &secret).is_ok()
         {
             return Ok(());
         }
@@ -109,6 +115,9 @@ impl Shelf {
         entry::write(draft.file(), &self.key, &secret, description, code)?;
         // Before it has its name: else a power cut could leave the name with nothing behind it.
         draft.file().sync_data()?;
+        if let Found::Other = found {
+            directory.make_way(&name)?;
+        }
         draft.rename(&name)?;
         Ok(self.cache.sweep(&directory)?)
     }

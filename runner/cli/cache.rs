@@ -1,11 +1,11 @@
 //! `wasmpool cache`: what is in the cache of compiled guests, and its end.
 
-use std::io::{self, Write};
+use std::io::Write;
 
 use clap::{Args, Subcommand};
 
-use super::exit;
 use super::inspect::size;
+use super::{exit, surroundings};
 use crate::cache::{Cache, NoPlace, Usage};
 use crate::error::{Error, ExitCode};
 use crate::record::escaped;
@@ -44,7 +44,8 @@ impl CacheArgs {
             (Ok(cache), Action::Info) => info(&cache, cache.usage()?),
             (Ok(cache), Action::Clean) => cleaned(cache.clean()?),
         };
-        io::stdout().lock().write_all(text.as_bytes()).map_err(exit::cannot_write)?;
+        // What was asked for is done, whether it can be told or not.
+        surroundings::standard_output()?.write_all(text.as_bytes()).map_err(exit::cannot_write)?;
         Ok(ExitCode::SUCCESS)
     }
 }

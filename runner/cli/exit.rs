@@ -7,7 +7,7 @@ use std::io;
 use clap::builder::styling::{Style, Styles};
 use clap::error::ErrorKind;
 
-use super::usage;
+use super::{surroundings, usage};
 use crate::error::{Error, ExitCode};
 use crate::record::escaped;
 use crate::report::Summary;
@@ -62,9 +62,10 @@ pub(super) fn code_of(summary: &Summary) -> ExitCode {
 /// Ends with what clap answered instead of arguments: help that was asked for, or wrong usage.
 pub(super) fn from_clap(answer: &clap::Error) -> Ending {
     match answer.kind() {
-        ErrorKind::DisplayHelp | ErrorKind::DisplayVersion => {
-            answer.print().map(|()| ExitCode::SUCCESS).map_err(cannot_write).into()
-        }
+        ErrorKind::DisplayHelp | ErrorKind::DisplayVersion => surroundings::standard_output()
+            .and_then(|_| answer.print().map_err(cannot_write))
+            .map(|()| ExitCode::SUCCESS)
+            .into(),
         _ => match usage::explain(answer) {
             Some((message, hint)) => Err(Error::usage(message, hint)).into(),
             None => Ending { code: ExitCode::USAGE, talk: Some(answer.render().ansi().to_string()) },

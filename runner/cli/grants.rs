@@ -31,7 +31,7 @@ pub(super) struct GrantArgs {
     dir: Vec<OsString>,
     /// A variable of the guest's environment; may be repeated
     #[arg(long, value_name = "NAME=VALUE", hide_short_help = true)]
-    env: Vec<String>,
+    env: Vec<OsString>,
 }
 
 /// What these flags mean.
@@ -130,20 +130,42 @@ fn folder(text: &OsStr) -> Result<HostDir, Error> {
         return Err(wrong("has a NUL in it"));
     }
     let guest = str::from_utf8(guest).map_err(|_| wrong("has a name for the guest that is no UTF-8"))?;
-    Ok(HostDir { host: PathBuf::from(OsString::from_vec(host.to_owned())), guest: guest.to_owned(), access })
+    if access.is_none() && guest.len() < names.len() && looks_like_access(guest) {
+        return Err(wrong("has an access that is neither `:ro` nor `:rw`"));
+    }
+    Ok(HostDir {
+        host: PathBuf::from(OsString::from_vec(host.to_owned())),
+        guest: without_slashes(guest).to_owned(),
+        access: access.unwrap_or(Access::Read),
+    })
+}
+
+/// Whether a name ends in what can only be meant as an access, such as `:rx`. With an access behind it, it is a name all
+/// the same.
+pub(super) fn looks_like_access(name: &str) -> bool {
+    const LONGEST: usize = 3;
+    name.rsplit_once(':').is_some_and(|(_, end)| {
+        (1..=LONGEST).contains(&end.len()) && end.bytes().all(|byte| b"rwxo".contains(&byte))
+    })
 }
 
 /// Takes the access off the end. In `data::ro` it is a name.
-fn split_access(text: &[u8]) -> (&[u8], Access) {
+fn split_access(text: &[u8]) -> (&[u8], Option<Access>) {
     let strip = |access: Access| {
         let names = text.strip_suffix(access.name().as_bytes())?.strip_suffix(b":")?;
-        (!names.ends_with(b":")).then_some((names, access))
+        (!names.ends_with(b":")).then_some((names, Some(access)))
     };
-    strip(Access::Read).or_else(|| strip(Access::Write)).unwrap_or((text, Access::Read))
+    strip(Access::Read).or_else(|| strip(Access::Write)).unwrap_or((text, None))
 }
 
 /// `NAME=VALUE`. What is wrong with it is told without a value in it, which may be a secret.
-fn variable(text: &str) -> Result<(String, String), Error> {
+fn variable(text: &OsStr) -> Result<(String, String), Error> {
+    let Some(text) = text.to_str() else {
+        return Err(Error::usage(
+            "`--env` has a name or a value that is no UTF-8",
+            "guests take text alone: put the value into a file, and give its folder with `--dir`",
+        ));
+    };
     let (name, value) = text.split_once('=').ok_or_else(|| Error::usage("`--env` has no `=`", ENV_HINT))?;
     if name.is_empty() {
         return Err(Error::usage("`--env` has no name before the `=`", ENV_HINT));
@@ -156,8 +178,14 @@ fn variable(text: &str) -> Result<(String, String), Error> {
 
 /// The name of a folder, without what makes no difference to guests.
 fn bare(name: &str) -> &str {
+    let bare = without_slashes(name);
+    bare.strip_prefix("./").unwrap_or(bare)
+}
+
+/// The name of a folder without slashes at its end, with which the libraries of guests would not find it.
+fn without_slashes(name: &str) -> &str {
     let bare = name.trim_end_matches('/');
-    if bare.is_empty() { "/" } else { bare.strip_prefix("./").unwrap_or(bare) }
+    if bare.is_empty() { "/" } else { bare }
 }
 
 /// A name that is there more than once.
@@ -205,6 +233,9 @@ mod tests {
         check_dir("/srv/data", "/srv/data", "/srv/data", Access::Read);
         check_dir("data::in", "data", "in", Access::Read);
         check_dir("data::/", "data", "/", Access::Read);
+        check_dir("data/", "data/", "data", Access::Read);
+        check_dir("data::in//:rw", "data", "in", Access::Write);
+        check_dir("/", "/", "/", Access::Read);
     }
 
     #[test]
@@ -223,6 +254,24 @@ mod tests {
         check_dir("a::rw", "a", "rw", Access::Read);
         check_dir("a::rw:rw", "a", "rw", Access::Write);
         check_dir("a:RW", "a:RW", "a:RW", Access::Read);
+        check_dir("a:rx", "a:rx", "a:rx", Access::Read);
+        check_dir("a::in:x:ro", "a", "in:x", Access::Read);
+        check_dir("a::in:xyz", "a", "in:xyz", Access::Read);
+    }
+
+    #[test]
+    fn what_can_only_be_meant_as_an_access_is_refused() {
+        for text in ["d::x:rx", "d::x:w", "d::x:r", "d::x:rwx"] {
+            let message = format!("`--dir {text}` has an access that is neither `:ro` nor `:rw`");
+            check_refused(&["--dir", text], &message, DIR_HINT);
+        }
+    }
+
+    #[test]
+    fn a_variable_that_is_no_text_is_refused_with_a_way_out() {
+        let error = variable(OsStr::from_bytes(b"A=\xffsecret")).unwrap_err();
+        assert_eq!(error.to_string(), "`--env` has a name or a value that is no UTF-8");
+        assert!(error.hint().is_some());
     }
 
     #[test]
@@ -291,11 +340,11 @@ mod tests {
         #[test]
         fn nothing_that_is_typed_makes_the_parsers_panic(text in "[a:rwo=/.\u{0}]{0,12}|\\PC{0,9}") {
             let _ = folder(OsStr::new(&text));
-            let _ = variable(&text);
+            let _ = variable(OsStr::new(&text));
         }
 
         #[test]
-        fn whatever_a_folder_is_called_it_can_be_given(host in "[a:rwo./]{1,9}", guest in "[a-z/]{1,5}") {
+        fn whatever_a_folder_is_called_it_can_be_given(host in "[a:rwo./]{1,9}", guest in "/|[a-z/]{0,4}[a-z]") {
             let dir = folder(OsStr::new(&format!("{host}::{guest}:ro"))).unwrap();
             prop_assert_eq!(dir, HostDir { host: host.into(), guest, access: Access::Read });
         }

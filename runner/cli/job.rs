@@ -10,7 +10,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use super::clash;
 use super::exit::{self, Ending};
-use super::{journal, kernel_files, signals, surroundings};
+use super::{grants, journal, kernel_files, signals, surroundings};
 use crate::cache::Cache;
 use crate::color::Color;
 use crate::error::{Error, ExitCode};
@@ -241,6 +241,9 @@ fn open_dir(HostDir { host, guest: _, access }: &HostDir) -> Result<Folder, Erro
         hint: match source.kind() {
             io::ErrorKind::NotADirectory => {
                 Some("`--dir` gives a whole folder: name the one that it is in".into())
+            }
+            io::ErrorKind::NotFound if host.to_str().is_some_and(grants::looks_like_access) => {
+                Some("an access is `:ro` or `:rw`, and nothing else".into())
             }
             io::ErrorKind::NotFound => Some("`--dir` makes no folder: make it first".into()),
             _ => None,

@@ -110,7 +110,7 @@ fn key(plan: &Plan, bound: &Bound, guest: &GuestFile) -> Result<Key, Error> {
     key.add("`--meta`", yes(*meta));
     key.add("`--dir`", folders(dirs)?);
     key.add("`--env`", names(env));
-    key.add("the digest of what `--env` gives", digest(env));
+    key.add_hidden("what `--env` gives", values(env));
     Ok(key)
 }
 
@@ -145,17 +145,10 @@ fn names(env: &[(String, String)]) -> String {
     listed(&env.iter().map(|(name, _)| name.as_str()).collect::<Vec<_>>())
 }
 
-/// What tells these values from others, and nothing about them: they may be secrets.
-fn digest(env: &[(String, String)]) -> String {
-    if env.is_empty() {
-        return "none".to_owned();
-    }
-    let mut hasher = blake3::Hasher::new();
-    for text in env.iter().flat_map(|(name, value)| [name, value]) {
-        hasher.update(&(text.len() as u64).to_le_bytes());
-        hasher.update(text.as_bytes());
-    }
-    hasher.finalize().to_hex()[..16].to_owned()
+/// All of it, with what keeps names and values apart. They may be secrets.
+fn values(env: &[(String, String)]) -> Vec<u8> {
+    let texts = env.iter().flat_map(|(name, value)| [name, value]);
+    texts.flat_map(|text| [&(text.len() as u64).to_le_bytes(), text.as_bytes()].concat()).collect()
 }
 
 fn listed(texts: &[impl AsRef<str>]) -> String {

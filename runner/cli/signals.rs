@@ -7,16 +7,14 @@
 //! At Ctrl-Z the workers, which a terminal does not reach, are stopped first, then this process; when it goes on, so do
 //! they. Only the command line does this, never the library.
 
-use std::sync::Arc;
 use std::sync::mpsc::{self, Receiver, RecvTimeoutError, Sender};
 use std::time::{Duration, Instant};
 use std::{fs, io, thread};
 
-use anyhow::Context;
-use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM, SIGTSTP, SIGXFSZ};
+use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM, SIGTSTP};
 use signal_hook::iterator::Signals;
 
-use crate::error::{Error, ExitCode};
+use crate::error::{Error, ExitCode, system_hint};
 use crate::pool::Pauser;
 use crate::sandbox;
 
@@ -29,7 +27,8 @@ const GRACE: Duration = Duration::from_secs(2);
 /// When this returns although the run has not ended, its thread is still there: the process should exit.
 ///
 /// # Errors
-/// Those of the run; [`Error::Interrupted`] or [`Error::Deadline`] if it was not waited for; the system's, if it refuses a thread.
+/// Those of the run; [`Error::Interrupted`] or [`Error::Deadline`] if it was not waited for; [`Error::Pool`] if the
+/// system refuses a thread.
 pub(super) fn supervise(
     run: impl FnOnce() -> Result<ExitCode, Error> + Send + 'static,
     cancel: impl FnOnce(i32),
@@ -37,14 +36,16 @@ pub(super) fn supervise(
     limit: Option<Duration>,
 ) -> anyhow::Result<ExitCode> {
     let (sender, events) = mpsc::channel();
-    watch(heeded(), sender.clone(), pauser.clone()).context("signals cannot be watched for")?;
-    // A file that may not grow any more is then an error of who writes it, like a full disk.
-    signal_hook::flag::register(SIGXFSZ, Arc::default()).context("signals cannot be watched for")?;
+    watch(heeded(), sender.clone(), pauser.clone())
+        .map_err(|error| refused("signals cannot be watched for", &error))?;
     let run = move || {
         let _announced = AtEnd(sender);
         run()
     };
-    let thread = thread::Builder::new().name("run".into()).spawn(run).context("a run cannot be started")?;
+    let thread = thread::Builder::new()
+        .name("run".into())
+        .spawn(run)
+        .map_err(|error| refused("a run cannot be started", &error))?;
     let deadline = limit.map(|limit| (limit, Box::new(pauser.timer(limit + GRACE)) as Left));
     match wait(&events, cancel, GRACE, deadline) {
         // The panic itself has been reported where it happened.
@@ -52,6 +53,11 @@ pub(super) fn supervise(
         Ended::Abandoned { signal } => Err(Error::Interrupted { signal }.into()),
         Ended::TooLate { limit } => Err(Error::Deadline { limit }.into()),
     }
+}
+
+/// The system refuses this process a thread.
+fn refused(what: &str, error: &io::Error) -> Error {
+    Error::Pool { message: format!("{what}: {error}"), hint: system_hint(error) }
 }
 
 /// What the main thread waits for.

@@ -2,9 +2,11 @@
 //! this, never the library, for it is the whole process's.
 
 use std::io;
+use std::sync::Arc;
 
 use anyhow::Context;
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
+use signal_hook::consts::SIGXFSZ;
 
 use super::exit;
 use crate::error::Error;
@@ -16,6 +18,8 @@ use crate::sandbox;
 /// The system's, if it refuses.
 pub(super) fn settle() -> anyhow::Result<()> {
     sandbox::heed_children().context("the ends of workers cannot be told")?;
+    // A file that may not grow any more is then an error of who writes it, like a full disk.
+    signal_hook::flag::register(SIGXFSZ, Arc::default()).context("signals cannot be watched for")?;
     raise_open_files();
     Ok(())
 }

@@ -1,5 +1,7 @@
 //! Which export is meant: by its name or an ending of it, or by being the only one that takes the input.
 
+use std::path::Path;
+
 use super::{InputKind, Merging, Plan, types};
 use crate::error::Error;
 use crate::guest::{Description, Export};
@@ -18,7 +20,7 @@ pub(super) fn export<'a>(plan: &Plan, guest: &'a Description) -> Result<&'a Expo
     match &plan.export {
         None => only_fitting(plan, guest),
         Some(name) => {
-            let export = named(plan, guest, name)?;
+            let export = named(&plan.guest, guest, name)?;
             if types::takes(&plan.input, export) { Ok(export) } else { Err(misfit(plan, guest, export)) }
         }
     }
@@ -40,11 +42,12 @@ fn meant<'a>(guest: &'a Description, name: &str) -> Vec<&'a Export> {
     }
 }
 
-fn named<'a>(plan: &Plan, guest: &'a Description, name: &str) -> Result<&'a Export, Error> {
+/// The export of this name, or with this ending, of the guest in the file `path`.
+pub(crate) fn named<'a>(path: &Path, guest: &'a Description, name: &str) -> Result<&'a Export, Error> {
     match meant(guest, name).as_slice() {
-        [] => Err(unknown(plan, guest, name)),
+        [] => Err(unknown(path, guest, name)),
         [export] => Ok(export),
-        several => Err(ambiguous(plan, name, several)),
+        several => Err(ambiguous(path, name, several)),
     }
 }
 
@@ -66,13 +69,13 @@ fn name_without_version(export: &Export) -> String {
     }
 }
 
-fn unknown(plan: &Plan, guest: &Description, name: &str) -> Error {
+fn unknown(path: &Path, guest: &Description, name: &str) -> Error {
     let listed = format!("it exports {}", list(&guest.exports, "and"));
     let hint = match (guest.exports.as_slice(), alike(guest, name)) {
         ([_, _, ..], Some(function)) => format!("did you mean `{function}`? {listed}"),
         _ => listed,
     };
-    Error::guest(&plan.guest, format!("has no export `{name}`"), Some(hint))
+    Error::guest(path, format!("has no export `{name}`"), Some(hint))
 }
 
 /// The function whose name is most like `name`, if any is much alike.
@@ -87,8 +90,8 @@ fn alike<'a>(guest: &'a Description, name: &str) -> Option<&'a str> {
         .map(|(_, function)| function)
 }
 
-fn ambiguous(plan: &Plan, name: &str, several: &[&Export]) -> Error {
-    let guest = plan.guest.display();
+fn ambiguous(path: &Path, name: &str, several: &[&Export]) -> Error {
+    let guest = path.display();
     let full: Vec<_> = several.iter().map(|export| format!("`{}`", export.full_name())).collect();
     Error::usage(
         format!("`{name}` names {} exports of `{guest}`", full.len()),

@@ -15,13 +15,13 @@ use rustix::process::Signal;
 use super::Deadline;
 use super::clock::Clock;
 use super::link::{Link, Received};
-use super::process::Process;
+use super::process::{END_LIMIT, Process};
 use super::roster::Pauser;
 use super::spawn::Launcher;
 use super::state::Nanos;
 use super::talk::Talk;
 use super::verify::{Unprotected, verify_required};
-use crate::error::Error;
+use crate::error::{Error, no_shared_memory};
 use crate::guest::Description;
 use crate::limits::CodeOptions;
 use crate::outcome::WorkerEnd;
@@ -152,6 +152,10 @@ impl<'a> Compiling<'a> {
                     file.0.rewind().map_err(keep)?;
                 }
                 Some(Step::Described(_)) if !described => described = true,
+                // Nobody has looked at that process yet.
+                Some(Step::Code(_) | Step::Done) if !described => {
+                    return Err(self.broken("it sent code before a description"));
+                }
                 Some(Step::Code(bytes)) => {
                     length += bytes.len() as u64;
                     if length > MAX_CODE {
@@ -228,6 +232,9 @@ impl<'a> Compiling<'a> {
             Ok(Some(Step::Refused { about: Refusal::Protection, message, hint: _ })) => {
                 Err(Error::protection(message))
             }
+            Ok(Some(Step::Refused { about: Refusal::Machine, message, hint })) => {
+                Err(Error::Pool { message, hint })
+            }
             // It has been locked in since it read the guest.
             Ok(Some(Step::Described(description))) => match verify_required(&self.process) {
                 Ok(Some(_)) => Ok(Some(Step::Described(description))),
@@ -240,8 +247,11 @@ impl<'a> Compiling<'a> {
         }
     }
 
-    /// It ended without having said everything.
+    /// It ended, or closed its pipe, without having said everything.
     fn ended(&mut self) -> Result<Step, Error> {
+        if !self.process.ends_within_on(&self.clock, END_LIMIT) {
+            return Err(self.broken("it closed its pipe and went on"));
+        }
         let end = self.process.wait().map_err(keep)?;
         self.said.extend(self.talk.read(&self.process.stderr));
         if end == WorkerEnd::Signalled(Signal::KILL.as_raw()) && self.killed < OUTSIDE_KILLS {
@@ -256,18 +266,18 @@ impl<'a> Compiling<'a> {
     }
 
     fn died(&self, end: WorkerEnd) -> Error {
+        let said = self.said.first().map(|line| format!(" ({})", line.escape_debug())).unwrap_or_default();
         match end {
+            // It has not looked at the guest yet.
+            end if !self.greeted => {
+                let message = format!("the compile worker {end} before it was ready{said}");
+                Error::Pool { message, hint: None }
+            }
             // What an allocation beyond the limit ends in.
             WorkerEnd::Signalled(_) if self.said.iter().any(|line| line.contains("memory allocation")) => {
                 self.refused("needs more than 4 GiB of memory to compile")
             }
-            end => {
-                let said = self.said.first().map(|line| format!(" ({})", line.escape_debug()));
-                self.refused(&format!(
-                    "cannot be compiled: the compile worker {end}{}",
-                    said.unwrap_or_default()
-                ))
-            }
+            end => self.refused(&format!("cannot be compiled: the compile worker {end}{said}")),
         }
     }
 
@@ -341,5 +351,5 @@ fn cannot_start(error: io::Error) -> Error {
 
 /// The code cannot be kept.
 fn keep(error: io::Error) -> Error {
-    Error::Pool { message: format!("the compiled code cannot be kept: {error}"), hint: None }
+    no_shared_memory("the compiled code cannot be kept", &error)
 }

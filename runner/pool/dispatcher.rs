@@ -67,6 +67,8 @@ pub(super) enum Event {
     InputFailed { total: u64, error: Error },
     /// A signal asks the run to end.
     Cancel { signal: i32 },
+    /// These items are not wanted any more: so many from this one on.
+    CancelItems { first: ItemIndex, count: u64 },
     /// A driver has no more to do.
     Left,
     /// A thread of the pool panicked.
@@ -248,7 +250,8 @@ impl Dispatcher<'_> {
                 | Event::RecordLost { .. }
                 | Event::InputEnded { .. }
                 | Event::InputFailed { .. }
-                | Event::Cancel { .. } => {}
+                | Event::Cancel { .. }
+                | Event::CancelItems { .. } => {}
             }
         }
     }
@@ -263,7 +266,8 @@ impl Dispatcher<'_> {
         let admitted = *self.admitted.insert(self.shared.admitted.load(Ordering::Acquire));
         for item in self.table.open(admitted) {
             let end = self.unfinished.take(item);
-            self.end_item(item, end)?;
+            let file = end.file.or_else(|| self.shared.names.of(item));
+            self.end_item(item, Completion { file, ..end })?;
         }
         Ok(())
     }
@@ -291,7 +295,11 @@ impl Dispatcher<'_> {
             Event::Refused { about: Refusal::Protection, message, hint: _ } => {
                 return Err(Error::protection(message));
             }
+            Event::Refused { about: Refusal::Machine, message, hint } => {
+                return Err(Error::Pool { message, hint });
+            }
             Event::Locked { layers, hidden } => {
+                self.tally.locked(&layers);
                 self.name_missing(&layers);
                 hidden.iter().for_each(|why| self.tell_hidden(why));
             }
@@ -335,8 +343,17 @@ impl Dispatcher<'_> {
             }
             Event::Panicked => panic!("a thread of the pool panicked"),
             Event::Cancel { signal } => self.stop(Error::Interrupted { signal }, GRACE),
+            Event::CancelItems { first, count } => self.cancel_items(first, count),
         }
         Ok(())
+    }
+
+    /// The drivers end those of them that have not ended.
+    fn cancel_items(&self, first: ItemIndex, count: u64) {
+        let items = first..first.saturating_add(count).min(MERGE_BIT);
+        self.shared.cancelled.add(items.filter(|item| self.table.is_open(*item)));
+        // Those that are busy are meant.
+        self.shared.scheduler.rouse_all();
     }
 
     fn tick(&mut self) {
@@ -349,6 +366,7 @@ impl Dispatcher<'_> {
         for (item, completion) in items {
             self.end_item(item, completion)?;
         }
+        self.shared.names.forget_below(self.table.first_open());
         self.pass_gate(bytes, held_before);
         self.tick();
         match self.fail_fast.filter(|most| self.state.failed() >= most.get()) {
@@ -377,6 +395,7 @@ impl Dispatcher<'_> {
         let is_new = item & MERGE_BIT != 0 || self.table.end(item);
         assert!(is_new, "an item ends once");
         self.unfinished.ended(item);
+        self.shared.cancelled.ended(item);
         self.state.ended(item, &completion);
         self.tally.ended(item, &completion);
         // A failure is shown with what was printed before it.

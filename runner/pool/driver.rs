@@ -17,6 +17,7 @@ use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::io::Errno;
 
 use super::Shared;
+use super::cancelled::Head;
 use super::dispatcher::Event;
 use super::link::Received;
 use super::process::Process;
@@ -28,7 +29,7 @@ use super::wake::WakeFd;
 use crate::chunk::Chunk;
 use crate::error::Error;
 use crate::item::{ItemIndex, MERGE_BIT};
-use crate::outcome::Completion;
+use crate::outcome::{Completion, Meta, Outcome};
 use crate::scheduler::{LocalQueue, Next};
 use crate::wire::msg::Refusal;
 
@@ -229,7 +230,7 @@ impl Driver {
             if found.ended || session.hung_up {
                 return self.lost(session);
             }
-            if let Err(end) = self.judge(session) {
+            if let Err(end) = self.heed_cancellations(session).and_then(|()| self.judge(session)) {
                 return end;
             }
         }
@@ -259,10 +260,11 @@ impl Driver {
         }
         while self.wants_work(session) && self.may_send_more(session) {
             if let Some(again) = self.again.pop_front() {
+                let goes = session.state.goes_with(&again.chunk);
                 match (again.is_suspect(), session.state.outstanding()) {
-                    (false, _) => self.run_again(session, again),
+                    (false, _) if goes => self.run_again(session, again),
                     (true, 0) => self.try_alone(session, again),
-                    (true, _) => {
+                    (false | true, _) => {
                         self.again.push_front(again);
                         break;
                     }
@@ -274,7 +276,12 @@ impl Driver {
                 .queue
                 .next_through_or_register(|| gate.is_open(), |chunk| gate.lets_through(chunk.first()))
             {
-                Next::Chunk(mut chunk, _) => {
+                Next::Chunk(chunk, _) if !session.state.goes_with(&chunk) => {
+                    self.queue.push(chunk);
+                    break;
+                }
+                Next::Chunk(chunk, _) => {
+                    let Some(mut chunk) = self.wanted(chunk) else { continue };
                     if let Some(rest) = chunk.split_off(session.state.room()) {
                         self.queue.push(rest);
                     }
@@ -294,6 +301,52 @@ impl Driver {
         // It has enough: a wake-up would be wasted on it.
         self.queue.unregister();
         false
+    }
+
+    /// The beginning of a chunk, up to a cancelled item; those that it begins with end here.
+    fn wanted(&mut self, chunk: Chunk) -> Option<Chunk> {
+        let mut rest = Some(chunk);
+        while let Some(chunk) = rest {
+            let head;
+            (head, rest) = self.shared.cancelled.head(chunk);
+            match head {
+                Head::Wanted(chunk) => {
+                    if let Some(rest) = rest {
+                        self.queue.push(rest);
+                    }
+                    return Some(chunk);
+                }
+                Head::Cancelled(chunk) => self.end_cancelled(&chunk, 0),
+            }
+        }
+        None
+    }
+
+    /// Ends an item that is not wanted any more and was started so often.
+    fn end_cancelled(&self, item: &Chunk, attempts: u32) {
+        let completion = Completion { file: item.file(0), ..Completion::new(Outcome::Cancelled) };
+        let meta = Box::new(Meta { attempts, worker: self.slot, ..Meta::default() });
+        self.shared.tell_ends(&self.events, vec![(item.first(), Completion { meta, ..completion })]);
+    }
+
+    /// Ends the worker if it runs an item that is not wanted any more. One that it has and does not run yet is waited
+    /// for: it is a few milliseconds away, and what runs until then is innocent.
+    fn heed_cancellations(&mut self, session: &mut Session) -> Result<(), End> {
+        session.unwanted = None;
+        let cancelled = Arc::clone(&self.shared);
+        let cancelled = &cancelled.cancelled;
+        let is_unwanted = |item: ItemIndex| cancelled.contains(item);
+        if cancelled.is_empty() || session.state.find(is_unwanted).is_none() {
+            return Ok(());
+        }
+        // What it has finished counts.
+        self.drain(session)?;
+        self.pass_on(session);
+        if let Some(item) = session.state.running(session.hint()).filter(|item| is_unwanted(*item)) {
+            return Err(End::Lost(Cause::Cancelled(item)));
+        }
+        session.unwanted = Some(self.shared.clock.now().after(SENT_AHEAD));
+        Ok(())
     }
 
     /// Notes that the items of a chunk are started, where none may be started twice.
@@ -325,6 +378,10 @@ impl Driver {
     }
 
     fn run_again(&self, session: &mut Session, item: Retry) {
+        if self.shared.cancelled.contains(item.chunk.first()) {
+            self.end_cancelled(&item.chunk, item.starts().1);
+            return;
+        }
         let call = session.state.assign_again(item, self.shared.clock.now());
         session.send(call);
     }
@@ -355,7 +412,7 @@ impl Driver {
             if session.link.wants_write() { PollFd::new(requests, PollFlags::OUT) } else { nothing() },
         ];
         fds.extend(self.dying.iter().map(|process| PollFd::new(process.pidfd(), PollFlags::IN)));
-        let timeout = session.state.deadline().map(|deadline| deadline.since(self.shared.clock.now()));
+        let timeout = session.deadline().map(|deadline| deadline.since(self.shared.clock.now()));
         wait(&mut fds, timeout);
 
         let found = Found {

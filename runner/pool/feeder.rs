@@ -8,10 +8,11 @@ use std::sync::mpsc::Sender;
 
 use super::Shared;
 use super::dispatcher::Event;
-use crate::chunk::{Chunk, Inputs};
+use crate::chunk::{Chunk, Inputs, Packed};
 use crate::error::Error;
 use crate::item::ItemIndex;
 use crate::journal::{InputHash, Journal, Only, hash_of_input, hash_of_refused};
+use crate::limits::Terms;
 use crate::outcome::{Completion, Outcome};
 use crate::scheduler::Window;
 use crate::source::{Next, Refused, Source};
@@ -86,7 +87,8 @@ impl Feeder {
             let room = self.window.wait_admissible(wanted).map_err(|_| Stop::Closed)?;
             match self.source.next(room.min(wanted).max(1), CHUNK_BYTES)? {
                 None => break,
-                Some(Next::Inputs(inputs)) => self.feed(inputs)?,
+                Some(Next::Inputs(inputs)) => self.feed(inputs, Terms::default())?,
+                Some(Next::Calls(inputs, terms)) => self.feed(inputs, terms)?,
                 Some(Next::Refused(refused)) => self.refuse(refused)?,
                 Some(Next::Remark(line)) => self.tell(Event::InputRemark { line }),
                 Some(Next::Nothing) => {}
@@ -96,8 +98,8 @@ impl Feeder {
     }
 
     /// Feeds these items, but for those that have ended already.
-    fn feed(&mut self, inputs: Inputs) -> Result<(), Stop> {
-        let mut rest = Some(Chunk::new(self.next, inputs));
+    fn feed(&mut self, inputs: Inputs, terms: Terms) -> Result<(), Stop> {
+        let mut rest = Some(Chunk::new(self.next, inputs).on(terms));
         while let Some(mut chunk) = rest {
             let new = match &mut self.journal {
                 Some(journal) => journal.new_items(chunk.first(), chunk.len())?,
@@ -121,7 +123,10 @@ impl Feeder {
         while let Some(mut chunk) = rest {
             rest = chunk.split_off(self.shared.chunk_size.suggest().max(1));
             let items = chunk.len();
-            self.admit(items, chunk.bytes())?;
+            // Names are there twice.
+            let names = chunk.files().cloned();
+            let twice = names.as_ref().map_or(0, |names| names.bytes().len());
+            self.admit(items, chunk.bytes() + twice, names)?;
             if let Some(journal) = &self.journal {
                 let inputs = (0..items).filter_map(|position| chunk.input(position));
                 journal.expect(chunk.first(), inputs.map(hash_of_input));
@@ -137,7 +142,7 @@ impl Feeder {
         let item = self.next;
         let completion = journal.recorded(item, input)?;
         let completion = Completion { file: completion.file.or(file), ..completion };
-        self.admit(1, usize::try_from(completion.held_bytes()).unwrap_or(usize::MAX))?;
+        self.admit(1, usize::try_from(completion.held_bytes()).unwrap_or(usize::MAX), None)?;
         self.tell(Event::Replayed { items: vec![(item, completion)] });
         Ok(())
     }
@@ -153,7 +158,7 @@ impl Feeder {
             journal.expect(item, std::iter::once(input));
         }
         let Refused { file, error } = refused;
-        self.admit(1, file.as_ref().map_or(0, |name| name.len()) + error.len())?;
+        self.admit(1, file.as_ref().map_or(0, |name| name.len()) + error.len(), None)?;
         let error = format!("item {item}, {error}");
         let completion = Completion { file, ..Completion::new(Outcome::Input { error }) };
         self.shared.tell_ends(&self.events, vec![(item, completion)]);
@@ -166,15 +171,15 @@ impl Feeder {
         while self.next <= item {
             match self.source.next((item - self.next).clamp(1, PASSED), CHUNK_BYTES)? {
                 None => return Err(Stop::Failed(no_such_item(item, self.next))),
-                Some(Next::Inputs(inputs)) if self.next == item => {
+                Some(Next::Inputs(inputs) | Next::Calls(inputs, _)) if self.next == item => {
                     only.check_input(inputs.input(0).map_or_else(InputHash::default, hash_of_input))?;
-                    self.feed(inputs)?;
+                    self.feed(inputs, Terms::default())?;
                 }
                 Some(Next::Refused(refused)) if self.next == item => {
                     only.check_input(hash_of_refused(&refused))?;
                     self.refuse(refused)?;
                 }
-                Some(Next::Inputs(inputs)) => self.next += inputs.count(),
+                Some(Next::Inputs(inputs) | Next::Calls(inputs, _)) => self.next += inputs.count(),
                 Some(Next::Refused(_)) => self.next += 1,
                 Some(Next::Remark(line)) => self.tell(Event::InputRemark { line }),
                 Some(Next::Nothing) => {}
@@ -183,9 +188,13 @@ impl Feeder {
         Ok(())
     }
 
-    /// Takes a place in the window for the next items. They count from now on: their ends may be told of at once.
-    fn admit(&mut self, items: u64, bytes: usize) -> Result<(), Stop> {
+    /// Takes a place in the window for the next items, which come from files of these names, if from any. They count from
+    /// now on: their ends may be told of at once.
+    fn admit(&mut self, items: u64, bytes: usize, names: Option<Packed>) -> Result<(), Stop> {
         self.window.acquire(items, bytes as u64).map_err(|_| Stop::Closed)?;
+        if let Some(names) = names {
+            self.shared.names.keep(self.next, names);
+        }
         self.next += items;
         self.fed += items;
         self.shared.admitted.store(self.fed, Ordering::Release);

@@ -34,7 +34,12 @@ pub(super) enum Received {
 impl Link {
     /// A link that accepts messages of up to `max_message` bytes.
     pub(super) fn new(max_message: usize) -> Self {
-        Self { outgoing: Vec::new(), written: 0, decoder: Decoder::new(max_message) }
+        Self::following(Vec::new(), max_message)
+    }
+
+    /// The same, which writes this before anything else.
+    pub(super) fn following(unsent: Vec<u8>, max_message: usize) -> Self {
+        Self { outgoing: unsent, written: 0, decoder: Decoder::new(max_message) }
     }
 
     /// Puts a request behind those that wait to be written.

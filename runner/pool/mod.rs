@@ -3,6 +3,7 @@
 //! [`open`] takes a guest and starts two things at once: a compile worker, which tells what the guest offers long
 //! before it has compiled it, and the workers that will run the code. [`Opening::run`] then runs a [`Job`].
 
+mod cancelled;
 mod clock;
 mod compile;
 mod dispatcher;
@@ -15,6 +16,7 @@ mod gate;
 mod gate_tests;
 mod histogram;
 mod link;
+mod names;
 mod probe;
 mod process;
 mod room;
@@ -44,12 +46,14 @@ use std::time::{Duration, Instant};
 
 use nix::sys::resource::{UsageWho, getrusage};
 
+use self::cancelled::Cancelled;
 use self::clock::Clock;
 use self::compile::Wanted;
 use self::dispatcher::{Dispatcher, Event};
 use self::driver::Driver;
 use self::feeder::Feeder;
 use self::gate::Gate;
+use self::names::Names;
 use self::run_state::RunState;
 use self::spawn::{Launcher, Spawner};
 use self::state::{Nanos, Retry, Rules};
@@ -77,6 +81,7 @@ pub(crate) use self::compile::MAX_CODE;
 pub use self::probe::{Protection, probe};
 pub use self::roster::Pauser;
 pub use self::spawn::{Folder, WORKER_ARGUMENT};
+pub(crate) use self::spawn::{may_start_this_program, starts_this_program};
 pub use self::verify::Evidence;
 
 /// How a pool is set up.
@@ -182,7 +187,10 @@ struct Shared {
     staffed: AtomicUsize,
     /// Items to be run again that belong to slots without a worker.
     left_over: Mutex<VecDeque<Retry>>,
+    /// Items that are not wanted any more.
+    cancelled: Cancelled,
     admitted: AtomicU64,
+    names: Names,
     /// Everything has been emitted.
     over: AtomicBool,
     /// Nothing more is sent to workers; what they have may end.
@@ -203,6 +211,13 @@ impl Canceller {
     pub fn cancel(&self, signal: i32) {
         // A run that is over cannot be ended.
         let _ = self.0.send(Event::Cancel { signal });
+    }
+
+    /// Ends these items as [`Cancelled`](crate::outcome::Outcome::Cancelled), those that run at once, unless they have
+    /// ended: `count` from `first` on. The others go on.
+    pub fn cancel_items(&self, first: ItemIndex, count: u64) {
+        // What is over has no items that run.
+        let _ = self.0.send(Event::CancelItems { first, count });
     }
 }
 
@@ -228,7 +243,9 @@ pub fn describe(
         Wanted { describe_only: true, code: CodeOptions::default(), limit: Some(DEFAULT_COMPILE), run: None };
     let pauser = Pauser::default();
     let launcher = Launcher::new(worker_executable, Arc::clone(pauser.roster()), sandbox, Vec::new());
-    supply::describe(launcher, &pauser, name, wasm, wanted, cache)
+    let description = supply::describe(launcher, &pauser, name, wasm, wanted, cache)?;
+    pauser.roster().check_none_left()?;
+    Ok(description)
 }
 
 /// Starts to compile a guest, unless it is in the cache, and to start its workers; returns when it is known what the
@@ -348,6 +365,7 @@ impl Opening<'_> {
         let admitted = admitted.unwrap_or_else(|| shared.admitted.load(Ordering::Acquire));
         crew.end(if ended.is_ok() { Parting::Asked } else { Parting::Killed });
         drop(self.spawner);
+        let ended = ended.and_then(|()| self.options.pauser.roster().check_none_left());
         if let Some(line) = self.supply.kept() {
             reporter.report(RunEvent::Note { line: &line });
         }
@@ -498,7 +516,9 @@ fn share(job: &Job, workers: usize, options: &Options) -> io::Result<Parts> {
         starts: job.records.journal.as_ref().filter(|_| job.policy.at_most_once).map(Journal::start_log),
         staffed: AtomicUsize::new(0),
         left_over: Mutex::default(),
+        cancelled: Cancelled::default(),
         admitted: AtomicU64::new(0),
+        names: Names::default(),
         over: AtomicBool::new(false),
         draining: AtomicBool::new(false),
         stopping: AtomicBool::new(false),
@@ -541,7 +561,8 @@ fn max_message(max_output: u64) -> usize {
     usize::try_from(max_output).unwrap_or(usize::MAX).saturating_add(1 << 20)
 }
 
-fn cannot_start(error: io::Error) -> Error {
+/// Workers cannot be started, for this reason.
+pub(crate) fn cannot_start(error: io::Error) -> Error {
     Launcher::error("workers", &error)
 }
 

@@ -7,15 +7,15 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
-use rustix::fs::{MemfdFlags, SealFlags, fcntl_add_seals, memfd_create};
 use rustix::io::Errno;
 
 use super::link::{Link, Received};
 use super::roster::Roster;
 use super::spawn::Launcher;
 use super::verify::{self, Evidence, Sight};
-use crate::error::Error;
+use crate::error::{Error, no_shared_memory};
 use crate::sandbox::{Layer, LayerState, Mode};
+use crate::sealed;
 use crate::wire::msg::{Load, Refusal, Request, Response};
 
 /// Longer than any machine takes to start a process.
@@ -56,7 +56,8 @@ impl Protection {
 pub fn probe(worker_executable: Option<PathBuf>, sandbox: Mode) -> Result<Protection, Error> {
     // It lives on the thread that starts it, which is this one.
     let launcher = Launcher::new(worker_executable, Arc::<Roster>::default(), sandbox, Vec::new());
-    let process = nothing().and_then(|guest| launcher.start(&guest)).map_err(cannot_start)?;
+    let guest = nothing().map_err(|error| no_shared_memory("a worker cannot be started", &error))?;
+    let process = launcher.start(&guest).map_err(cannot_start)?;
     process.send_first(&Request::Load(Load::Probe)).map_err(cannot_start)?;
     let mut link = Link::new(MAX_MESSAGE);
     let started = Instant::now();
@@ -77,6 +78,9 @@ pub fn probe(worker_executable: Option<PathBuf>, sandbox: Mode) -> Result<Protec
                 Response::Refused(refused) if refused.about == Refusal::Protection => {
                     return Err(Error::protection(refused.message));
                 }
+                Response::Refused(refused) if refused.about == Refusal::Machine => {
+                    return Err(broken(&refused.message));
+                }
                 _ => return Err(broken(&"an answer to another question")),
             }
         }
@@ -90,9 +94,9 @@ pub fn probe(worker_executable: Option<PathBuf>, sandbox: Mode) -> Result<Protec
 
 /// A guest of no bytes, sealed as any.
 fn nothing() -> io::Result<File> {
-    let fd = memfd_create("wasmpool-nothing", MemfdFlags::CLOEXEC | MemfdFlags::ALLOW_SEALING)?;
-    fcntl_add_seals(&fd, SealFlags::WRITE | SealFlags::GROW | SealFlags::SHRINK | SealFlags::SEAL)?;
-    Ok(File::from(fd))
+    let memory = sealed::create("wasmpool-nothing")?;
+    sealed::seal(&memory)?;
+    Ok(memory)
 }
 
 fn wait(results: &impl std::os::fd::AsFd, started: Instant) -> Result<(), Error> {

@@ -9,10 +9,13 @@ use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::io::Errno;
 use rustix::process::{Pid, Signal, WaitId, WaitIdOptions, pidfd_send_signal, waitid};
 
+use super::clock::Clock;
 use super::roster::{Place, Roster};
 use crate::outcome::WorkerEnd;
 use crate::sandbox::Start;
 use crate::shm::segment::SegmentFile;
+use crate::wire::encode_request;
+use crate::wire::msg::Request;
 
 /// A worker process and everything the host shares with it.
 ///
@@ -32,13 +35,23 @@ pub(crate) struct Process {
     /// What it was started with.
     start: Start,
     /// While it is open, the process has a host.
-    lifeline: OwnedFd,
+    lifeline: Option<OwnedFd>,
+    /// What its pipe had no room for yet.
+    unsent: Vec<u8>,
     reaped: bool,
-    _place: Place,
+    place: Place,
 }
+
+/// How long a process may take to end when it was asked to, or has closed its pipe.
+pub(super) const END_LIMIT: Duration = Duration::from_secs(1);
 
 /// Why the end of a child cannot be told.
 const NOT_WAITED_FOR: &str = "this program ignores SIGCHLD, or waits for processes that are not its own";
+
+/// The system does not let this process signal its workers, which is how they are ended.
+#[derive(Clone, Copy, Debug, thiserror::Error)]
+#[error("the system refuses `pidfd_send_signal`, which ends workers: {0}")]
+pub(super) struct NoSignals(Errno);
 
 /// The host's ends of what a process was started with.
 #[derive(Debug)]
@@ -55,6 +68,7 @@ impl Process {
     pub(super) fn adopt(pid: Pid, start: Start, ends: Ends, roster: &Arc<Roster>) -> io::Result<Self> {
         // Nobody has waited for the process yet, so its number still names it.
         let pidfd = Arc::new(rustix::process::pidfd_open(pid, rustix::process::PidfdFlags::empty())?);
+        check_signals(&pidfd)?;
         let place = roster.enlist(&pidfd);
         let Ends { requests, results, stderr, segment, lifeline } = ends;
         let pid = pid.as_raw_nonzero().get().unsigned_abs();
@@ -66,9 +80,10 @@ impl Process {
             stderr,
             segment,
             start,
-            lifeline,
+            lifeline: Some(lifeline),
+            unsent: Vec::new(),
             reaped: false,
-            _place: place,
+            place,
         })
     }
 
@@ -89,22 +104,52 @@ impl Process {
 
     /// This side's ends of the pipes between it and its host.
     pub(super) fn pipes(&self) -> impl Iterator<Item = BorrowedFd<'_>> {
-        [&self.requests, &self.results, &self.stderr, &self.lifeline].into_iter().map(AsFd::as_fd)
+        [&self.requests, &self.results, &self.stderr].into_iter().chain(&self.lifeline).map(AsFd::as_fd)
     }
 
-    /// Whether it has ended before the time is over.
+    /// Whether it has ended before so much time is over.
     pub(super) fn ends_within(&self, time: Duration) -> bool {
-        let timeout = Timespec::try_from(time).ok();
-        poll(&mut [PollFd::new(&*self.pidfd, PollFlags::IN)], timeout.as_ref()).is_ok_and(|ready| ready > 0)
+        self.ends_within_on(&Clock::default(), time)
     }
 
-    /// Sends SIGKILL. The process may take a while to be gone: see [`Process::wait`].
-    pub(crate) fn kill(&self) {
+    /// As that, by a clock that may pause.
+    pub(super) fn ends_within_on(&self, clock: &Clock, time: Duration) -> bool {
+        let deadline = clock.now().after(time);
+        loop {
+            let left = deadline.since(clock.now());
+            let timeout = Timespec::try_from(left).ok();
+            match poll(&mut [PollFd::new(&*self.pidfd, PollFlags::IN)], timeout.as_ref()) {
+                Ok(1..) => return true,
+                // A signal came, or the clock stood still meanwhile.
+                Ok(0) | Err(Errno::INTR) if !left.is_zero() => {}
+                Ok(0) | Err(_) => return false,
+            }
+        }
+    }
+
+    /// Ends it: by SIGKILL or, where this process may not send that, by its lifeline. The process may take a while to
+    /// be gone: see [`Process::wait`].
+    pub(crate) fn kill(&mut self) {
         match pidfd_send_signal(&*self.pidfd, Signal::KILL) {
             // It has ended already.
             Ok(()) | Err(Errno::SRCH) => {}
-            Err(error) => panic!("a child of ours can be killed: {error}"),
+            // A host that has given up rights, and a worker that is somebody else. To the worker, this is its host's end.
+            Err(_) => self.lifeline = None,
         }
+    }
+
+    /// Sends a message to a process that nobody converses with yet. What its pipe has no room for is kept for who will:
+    /// see [`Process::take_unsent`]. That the process is dead is no error here: reading from it tells.
+    pub(super) fn send_ahead(&mut self, request: &Request<'_>) {
+        encode_request(request, &mut self.unsent);
+        if let Ok(written) = rustix::io::write(&self.requests, &self.unsent) {
+            self.unsent.drain(..written);
+        }
+    }
+
+    /// What is to be written before anything else.
+    pub(super) fn take_unsent(&mut self) -> Vec<u8> {
+        std::mem::take(&mut self.unsent)
     }
 
     /// CPU time that all its threads have used so far; none if it is gone.
@@ -144,21 +189,45 @@ impl Process {
 
 impl Drop for Process {
     fn drop(&mut self) {
-        if !self.reaped {
-            self.kill();
-            // Nobody is left to be told; the kill has been sent.
-            let _ = self.wait();
+        if self.reaped {
+            return;
         }
+        self.kill();
+        if self.lifeline.is_none() && !self.ends_within(END_LIMIT) {
+            self.place.leave_behind(self.pid);
+            return;
+        }
+        // Nobody is left to be told how it ended.
+        let _ = self.wait();
+    }
+}
+
+/// Finds out whether processes can be ended here, by a signal that changes nothing in one that runs.
+fn check_signals(pidfd: &OwnedFd) -> io::Result<()> {
+    match pidfd_send_signal(pidfd, Signal::CONT) {
+        Ok(()) | Err(Errno::SRCH) => Ok(()),
+        Err(error) => Err(io::Error::other(NoSignals(error))),
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use std::fs;
+    use std::fs::{self, File};
+    use std::io::Read;
+    use std::os::unix::process::CommandExt;
     use std::process::{Child, Command, Stdio};
 
+    use rustix::pipe::{PipeFlags, fcntl_setpipe_size, pipe_with};
+    use rustix::process::geteuid;
+    use rustix::thread::{CapabilitySet, capabilities, set_capabilities};
+
     use super::*;
+    use crate::guest::Integers;
+    use crate::limits::{GuestLimits, Isolation};
+    use crate::pool::link::Link;
     use crate::sandbox::{Mode, Profile};
+    use crate::wire::msg::{Load, Serve};
+    use crate::wire::{Decoder, version};
 
     /// A process that waits for its input to end.
     fn waiting() -> Child {
@@ -166,14 +235,39 @@ mod tests {
     }
 
     fn adopted(child: &Child) -> Process {
+        let (_, lifeline) = rustix::pipe::pipe().unwrap();
+        adopted_with(child, lifeline, &Arc::default())
+    }
+
+    fn adopted_with(child: &Child, lifeline: OwnedFd, roster: &Arc<Roster>) -> Process {
         let (_, requests) = rustix::pipe::pipe().unwrap();
         let (results, _) = rustix::pipe::pipe().unwrap();
         let (stderr, _) = rustix::pipe::pipe().unwrap();
-        let (_, lifeline) = rustix::pipe::pipe().unwrap();
         let segment = SegmentFile::create().unwrap();
         let ends = Ends { requests, results, stderr, segment, lifeline };
         let start = Start { host: std::process::id(), profile: Profile::Compute, mode: Mode::Off };
-        Process::adopt(Pid::from_child(child), start, ends, &Arc::default()).unwrap()
+        Process::adopt(Pid::from_child(child), start, ends, roster).unwrap()
+    }
+
+    /// A process of somebody else that ends with what is returned beside it; from here on, this thread may not signal
+    /// it. None where that takes rights that this process does not have.
+    fn foreign(command: &str) -> Option<(Child, OwnedFd)> {
+        if !geteuid().is_root() {
+            return None;
+        }
+        let (input, lifeline) = pipe_with(PipeFlags::CLOEXEC).unwrap();
+        let mut words = command.split(' ');
+        let child = Command::new(words.next().unwrap())
+            .args(words)
+            .uid(65534)
+            .stdin(input)
+            .stdout(Stdio::null())
+            .spawn()
+            .unwrap();
+        let mut rights = capabilities(None).unwrap();
+        rights.effective.remove(CapabilitySet::KILL);
+        set_capabilities(None, rights).unwrap();
+        Some((child, lifeline))
     }
 
     /// Another process with this number; none where numbers cannot be chosen.
@@ -209,6 +303,64 @@ mod tests {
         worker.kill();
         worker.wait().unwrap();
         worker.kill();
+    }
+
+    #[test]
+    fn h23_a_worker_that_the_host_may_not_kill_ends_with_its_lifeline() {
+        let Some((child, lifeline)) = foreign("cat") else { return };
+        let mut worker = adopted_with(&child, lifeline, &Arc::default());
+        worker.kill();
+        assert_eq!(worker.wait().unwrap(), WorkerEnd::Exited(0));
+    }
+
+    #[test]
+    fn h23_a_worker_that_outlives_its_lifeline_is_told() {
+        let Some((mut child, lifeline)) = foreign("sleep 600") else { return };
+        let roster = Arc::default();
+        drop(adopted_with(&child, lifeline, &roster));
+        let error = roster.check_none_left().unwrap_err();
+        let message = format!("the pool broke: worker process {} cannot be ended", child.id());
+        assert!(error.to_string().starts_with(&message), "{error}");
+        assert!(roster.check_none_left().is_ok(), "it is told once");
+        let mut rights = capabilities(None).unwrap();
+        rights.effective.insert(CapabilitySet::KILL);
+        set_capabilities(None, rights).unwrap();
+        child.kill().unwrap();
+        child.wait().unwrap();
+    }
+
+    #[test]
+    fn a_message_that_is_longer_than_the_pipe_is_kept_for_who_converses() {
+        let (their_requests, requests) = pipe_with(PipeFlags::NONBLOCK).unwrap();
+        fcntl_setpipe_size(&requests, 4096).unwrap();
+        let mut worker = adopted(&waiting());
+        worker.requests = requests;
+        let long = Request::Load(Load::Serve(Serve {
+            exports: vec!["f".into()],
+            meta: false,
+            limits: GuestLimits::default(),
+            isolation: Isolation::Item,
+            seed: None,
+            integers: Integers::Signed,
+            dirs: Vec::new(),
+            env: vec![("A".into(), "x".repeat(32 << 10))],
+            init: None,
+        }));
+        worker.send_ahead(&Request::Hello(version::hello()));
+        worker.send_ahead(&long);
+
+        let mut link = Link::following(worker.take_unsent(), 1);
+        let (mut pipe, mut decoder) = (File::from(their_requests), Decoder::new(1 << 20));
+        let mut heard = Vec::new();
+        while heard.len() < 2 {
+            let read = pipe.read(decoder.space()).unwrap();
+            decoder.filled(read);
+            while let Some(message) = decoder.next_message().unwrap() {
+                heard.push(format!("{:?}", Request::parse(message).unwrap()));
+            }
+            link.write(&worker.requests);
+        }
+        assert_eq!(heard, [format!("{:?}", Request::Hello(version::hello())), format!("{long:?}")]);
     }
 
     #[test]

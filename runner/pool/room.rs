@@ -1,4 +1,5 @@
-//! Whether this process may open as many files as a pool needs: found out before anything is started.
+//! Whether this process may open as many files as a pool needs, and have as many addresses: found out before anything is
+//! started.
 
 use std::fs;
 
@@ -23,16 +24,33 @@ const OPEN: u64 = 8;
 /// worker's table, and what is put there.
 const DIR: u64 = 2;
 
+/// Addresses that a worker needs, in MiB: 4 GiB and more are reserved for a guest's memory, whatever its size, so that
+/// its code needs no checks.
+const ADDRESSES: u64 = 5 << 10;
+
 /// Refuses a pool of so many workers with so many folders that this process cannot hold.
 ///
 /// # Errors
-/// With how many fit, and which limit would do.
+/// With how many fit, or which limit would do.
 pub(super) fn check(workers: usize, dirs: usize) -> Result<(), Error> {
     let open = fs::read_dir("/proc/self/fd").map_or(OPEN, |files| files.count() as u64) + DIR * dirs as u64;
+    getrlimit(Resource::As).current.map_or(Ok(()), |bytes| check_addresses(bytes >> 20))?;
     match getrlimit(Resource::Nofile).current {
         Some(limit) => check_limit(workers as u64, open, limit),
         None => Ok(()),
     }
+}
+
+fn check_addresses(limit: u64) -> Result<(), Error> {
+    if limit >= ADDRESSES {
+        return Ok(());
+    }
+    Err(Error::Pool {
+        message: format!(
+            "a worker needs {ADDRESSES} MiB of address space, and this process may have {limit}"
+        ),
+        hint: Some(format!("`ulimit -v {}` allows it; what is not used takes no memory", ADDRESSES << 10)),
+    })
 }
 
 fn check_limit(workers: u64, open: u64, limit: u64) -> Result<(), Error> {
@@ -54,6 +72,16 @@ fn check_limit(workers: u64, open: u64, limit: u64) -> Result<(), Error> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn h18_too_few_addresses_are_told_with_how_many_would_do() {
+        assert!(check_addresses(ADDRESSES).is_ok());
+        let error = check_addresses(488).unwrap_err();
+        let message =
+            "the pool broke: a worker needs 5120 MiB of address space, and this process may have 488";
+        assert_eq!((error.to_string().as_str(), error.exit_code().code()), (message, 6));
+        assert_eq!(error.hint(), Some("`ulimit -v 5242880` allows it; what is not used takes no memory"));
+    }
 
     #[test]
     fn h16_workers_that_fit_are_taken() {

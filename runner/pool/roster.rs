@@ -11,6 +11,7 @@ use std::time::Duration;
 use rustix::process::{Signal, pidfd_send_signal};
 
 use super::clock::Clock;
+use crate::error::Error;
 
 /// Stops a pool's workers and its clock, and lets them go on, from any thread.
 ///
@@ -68,6 +69,8 @@ struct Roll {
     is_stopped: bool,
     next: u64,
     workers: BTreeMap<u64, Arc<OwnedFd>>,
+    /// Process ids of those that could not be ended.
+    left_behind: Vec<u32>,
 }
 
 /// A place in a roster, given back when it is dropped.
@@ -90,6 +93,23 @@ impl Roster {
         Place { roster: Arc::clone(self), number }
     }
 
+    /// Tells, once, of workers that could not be ended.
+    pub(super) fn check_none_left(&self) -> Result<(), Error> {
+        let left = std::mem::take(&mut self.lock().left_behind);
+        let Some(first) = left.first() else { return Ok(()) };
+        let others = match left.len() {
+            1 => String::new(),
+            all => format!(" and {} more", all - 1),
+        };
+        let pids: Vec<_> = left.iter().map(u32::to_string).collect();
+        Err(Error::Pool {
+            message: format!(
+                "worker process {first}{others} cannot be ended: this process may not kill it, and it goes on without it"
+            ),
+            hint: Some(format!("`kill -KILL {}` ends what is left, by who may do that", pids.join(" "))),
+        })
+    }
+
     fn stop_all(&self) {
         let mut roll = self.lock();
         roll.is_stopped = true;
@@ -105,6 +125,13 @@ impl Roster {
     fn lock(&self) -> MutexGuard<'_, Roll> {
         // Whoever panicked had changed all of it or nothing.
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Place {
+    /// The process could not be ended.
+    pub(super) fn leave_behind(&self, pid: u32) {
+        self.roster.lock().left_behind.push(pid);
     }
 }
 

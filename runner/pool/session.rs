@@ -14,7 +14,7 @@ use crate::chunk::Chunk;
 use crate::item::ItemIndex;
 use crate::outcome::Completion;
 use crate::sandbox::LayerState;
-use crate::wire::msg::{Call, Refusal, Request, Response};
+use crate::wire::msg::{Allowance, Call, Refusal, Request, Response};
 use crate::wire::version;
 
 /// One worker process and the conversation with it.
@@ -33,6 +33,10 @@ pub(super) struct Session {
     pub(super) started: bool,
     /// It runs an item under suspicion, and nothing beside it.
     pub(super) alone: bool,
+    /// It has an item that is not wanted any more: when to look again whether it runs that.
+    pub(super) unwanted: Option<Nanos>,
+    /// What it was told last of what items may use.
+    allowance: Allowance,
 }
 
 /// What a worker's messages led to.
@@ -56,10 +60,10 @@ pub(super) enum Heard {
 
 impl Session {
     /// The conversation with a process that has just been started, for the worker slot `slot`.
-    pub(super) fn new(slot: u32, process: Process, rules: Rules, clock: Arc<Clock>) -> Self {
+    pub(super) fn new(slot: u32, mut process: Process, rules: Rules, clock: Arc<Clock>) -> Self {
         Self {
             state: WorkerState::new(slot, process.pid(), rules, clock.now()),
-            link: Link::new(max_message(rules.guest.output)),
+            link: Link::following(process.take_unsent(), max_message(rules.guest.output)),
             talk: Talk::default(),
             clock,
             process,
@@ -68,10 +72,16 @@ impl Session {
             hung_up: false,
             started: false,
             alone: false,
+            unwanted: None,
+            allowance: Allowance::default(),
         }
     }
 
     pub(super) fn send(&mut self, call: Call) {
+        let allowance = Allowance { memory: call.chunk.terms().memory };
+        if std::mem::replace(&mut self.allowance, allowance) != allowance {
+            self.link.queue(&Request::Allow(allowance));
+        }
         self.link.queue(&match Kind::of(&call.chunk) {
             Kind::Items => Request::Call(call),
             Kind::Merges => Request::Merge(call),
@@ -143,6 +153,11 @@ impl Session {
         }
     }
 
+    /// When its driver has to look at it.
+    pub(super) fn deadline(&self) -> Option<Nanos> {
+        [self.state.deadline(), self.unwanted].into_iter().flatten().min()
+    }
+
     /// What its status page says; nothing if it cannot be read.
     pub(super) fn hint(&self) -> Hint {
         match self.process.segment.read_status() {
@@ -158,7 +173,9 @@ impl Session {
     /// Takes the results that a killed worker had finished and not yet written.
     pub(super) fn recover_outbox(&mut self, cause: &Cause) {
         match cause {
-            Cause::TimedOut(item) | Cause::OutOfCpu(item) => self.recover_outbox_until(Some(*item)),
+            Cause::TimedOut(item) | Cause::OutOfCpu(item) | Cause::Cancelled(item) => {
+                self.recover_outbox_until(Some(*item))
+            }
             Cause::Ended(_) | Cause::OutOfMemory(_) => self.recover_outbox_until(None),
             // A worker that broke the protocol is believed nothing more.
             Cause::Violation(_) => {}

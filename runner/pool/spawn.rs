@@ -13,6 +13,7 @@ use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{Receiver, Sender, channel};
 use std::thread::{self, JoinHandle};
 
@@ -22,9 +23,9 @@ use rustix::io::Errno;
 use rustix::pipe::{PipeFlags, pipe_with};
 use rustix::process::Pid;
 
-use super::process::{Ends, Process};
+use super::process::{Ends, NoSignals, Process};
 use super::roster::Roster;
-use crate::error::Error;
+use crate::error::{Error, system_hint};
 use crate::sandbox::{Access, Mode, Profile, Start, fds};
 use crate::shm::segment::SegmentFile;
 use crate::wire::msg::{Load, Request};
@@ -32,6 +33,19 @@ use crate::wire::{encode_request, version};
 
 /// The name of the hidden subcommand that makes a process a worker.
 pub const WORKER_ARGUMENT: &str = "__worker";
+
+/// Whether this program becomes a worker when it is started as one.
+static STARTS_THIS_PROGRAM: AtomicBool = AtomicBool::new(false);
+
+/// This program becomes a worker when it is started with [`WORKER_ARGUMENT`].
+pub(crate) fn may_start_this_program() {
+    STARTS_THIS_PROGRAM.store(true, Ordering::Release);
+}
+
+/// Whether [`may_start_this_program`] has been said.
+pub(crate) fn starts_this_program() -> bool {
+    STARTS_THIS_PROGRAM.load(Ordering::Acquire)
+}
 
 /// What starts a worker process.
 #[derive(Clone, Debug)]
@@ -90,7 +104,12 @@ impl Launcher {
                 ),
             };
         }
-        Error::Pool { message: format!("{what} cannot be started: {error}"), hint: None }
+        let no_signals = error.get_ref().is_some_and(|error| error.is::<NoSignals>());
+        let hint = match no_signals {
+            true => Some("Linux has it since 5.1; a container's seccomp profile may refuse it".to_owned()),
+            false => system_hint(error),
+        };
+        Error::Pool { message: format!("{what} cannot be started: {error}"), hint }
     }
 
     /// Starts a worker with `guest` at its place in the descriptor table and sends it the first greeting.
@@ -133,7 +152,7 @@ impl Launcher {
         }
         let start = Start { host: std::process::id(), profile, mode: self.sandbox };
 
-        let child = Command::new(&self.executable)
+        let mut child = Command::new(&self.executable)
             .env_clear()
             .arg0("wasmpool-worker")
             .arg(WORKER_ARGUMENT)
@@ -146,20 +165,23 @@ impl Launcher {
             .fd_mappings(table)
             .map_err(io::Error::other)?
             .spawn()?;
-        let pid = Pid::from_child(&child);
-        // From here on the process is waited for through its pidfd; `Child` would only race with that.
-        drop(child);
-
-        let process =
-            Process::adopt(pid, start, Ends { requests, results, stderr, segment, lifeline }, &self.roster)?;
+        let ends = Ends { requests, results, stderr, segment, lifeline };
+        let process = match Process::adopt(Pid::from_child(&child), start, ends, &self.roster) {
+            // From here on the process is waited for through its pidfd; `Child` would only race with that.
+            Ok(process) => process,
+            Err(error) => {
+                child.kill().and_then(|()| child.wait())?;
+                return Err(error);
+            }
+        };
         process.send_first(&Request::Hello(version::hello()))?;
         Ok(process)
     }
 }
 
 impl Process {
-    /// Sends a message to a process that has been sent next to nothing: it fits into the pipe. That the process is
-    /// dead is no error here: reading from it tells.
+    /// Sends a short message to a process that has been sent next to nothing: it fits into the smallest pipe that there
+    /// is, of one page. That the process is dead is no error here: reading from it tells.
     pub(crate) fn send_first(&self, request: &Request<'_>) -> io::Result<()> {
         let mut frame = Vec::new();
         encode_request(request, &mut frame);
@@ -296,7 +318,8 @@ impl Nursery {
 
     fn load(&mut self, load: Load) {
         let load = self.load.insert(load);
-        self.ready.retain(|process| process.send_first(&Request::Load(load.clone())).is_ok());
+        let load = Request::Load(load.clone());
+        self.ready.iter_mut().for_each(|process| process.send_ahead(&load));
     }
 
     fn take(&mut self) -> io::Result<Process> {
@@ -307,9 +330,9 @@ impl Nursery {
     }
 
     fn start(&self) -> io::Result<Process> {
-        let process = self.launcher.start(&self.code)?;
+        let mut process = self.launcher.start(&self.code)?;
         if let Some(load) = &self.load {
-            process.send_first(&Request::Load(load.clone()))?;
+            process.send_ahead(&Request::Load(load.clone()));
         }
         Ok(process)
     }

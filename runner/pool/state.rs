@@ -13,6 +13,7 @@
 //!   item is believed once for each item.
 
 mod blame;
+mod judge;
 mod kind;
 
 use std::collections::VecDeque;
@@ -368,7 +369,7 @@ impl WorkerState {
         let front = self.sent.front_mut().expect("the caller has seen the item");
         let item = front.next();
         let attempts = front.tries.attempt();
-        let again = front.retry(&outcome, self.rules.policy.retries());
+        let again = front.retry(&outcome, &self.rules.policy);
         let file = front.chunk.file(front.done);
         let most = now.since(front.at);
         front.done += 1;
@@ -412,6 +413,12 @@ impl WorkerState {
         Ok(())
     }
 
+    /// Bytes of memory that the item may have whose result is due.
+    fn memory_limit(&self) -> u64 {
+        let own = self.sent.front().and_then(|front| front.chunk.terms().memory);
+        own.unwrap_or(self.rules.guest.memory)
+    }
+
     fn outcome(&self, report: &Report<'_>) -> Result<Outcome, Violation> {
         self.check_report(report)?;
         let length = report.output_len();
@@ -424,7 +431,7 @@ impl WorkerState {
             }
             CallEnd::Trap { kind, error } => Outcome::Trap { kind, error: error.to_owned() },
             CallEnd::Memory { limit, error } => {
-                Outcome::Memory { limit, bytes: self.rules.guest.memory, error: error.to_owned() }
+                Outcome::Memory { limit, bytes: self.memory_limit(), error: error.to_owned() }
             }
             CallEnd::OutOfFuel => match self.rules.guest.fuel {
                 Some(units) => Outcome::Timeout { limit: TimeLimit::Fuel(units) },
@@ -435,128 +442,6 @@ impl WorkerState {
             CallEnd::Input { error } => Outcome::Input { error: error.to_owned() },
             CallEnd::Denied { error } => Outcome::Denied { error: error.to_owned() },
         })
-    }
-
-    /// When to call [`WorkerState::judge`]; never, if there is nothing to wait for.
-    pub(super) fn deadline(&self) -> Option<Nanos> {
-        if let Phase::Starting { since } | Phase::Loading { since } = self.phase {
-            return Some(since.after(START_LIMIT));
-        }
-        [self.wall_deadline(), self.cpu_deadline()].into_iter().flatten().min()
-    }
-
-    fn wall_deadline(&self) -> Option<Nanos> {
-        let limit = self.rules.limits.wall?;
-        let next = match self.seen {
-            Seen::Nothing => self.progress,
-            Seen::Between(when) => when,
-            Seen::Running { since, .. } => since,
-        };
-        Some(next.after(limit).min(self.bound()?))
-    }
-
-    /// When the item could have used up its CPU time at the earliest: it has one thread.
-    fn cpu_deadline(&self) -> Option<Nanos> {
-        let (limit, used) = (self.cpu_limit()?, self.cpu_used());
-        let limit = if self.is_excused { limit.saturating_add(GRACE) } else { limit };
-        let left = limit.saturating_sub(used);
-        (!self.sent.is_empty()).then(|| self.cpu_read.max(self.progress).after(left))
-    }
-
-    fn cpu_limit(&self) -> Option<Duration> {
-        Some(self.rules.limits.cpu?.saturating_add(CPU_SLACK))
-    }
-
-    /// CPU time since the last result: what the running item has used, and hardly anything else.
-    fn cpu_used(&self) -> Duration {
-        self.cpu.saturating_sub(self.cpu_at_progress)
-    }
-
-    /// Decides at `now`, with everything the worker wrote until then read, what to do about a deadline.
-    pub(super) fn judge(&mut self, hint: Hint, now: Nanos) -> Judgement {
-        if self.deadline().is_none_or(|deadline| now < deadline) {
-            return Judgement::Wait;
-        }
-        if !self.is_ready() {
-            return Judgement::TooSlowToStart;
-        }
-        match self.judge_wall(hint, now) {
-            Judgement::Wait => self.judge_cpu(hint),
-            judgement => judgement,
-        }
-    }
-
-    fn judge_wall(&mut self, hint: Hint, now: Nanos) -> Judgement {
-        let (Some(limit), Some(bound), Some(front)) =
-            (self.rules.limits.wall, self.bound(), self.sent.front())
-        else {
-            return Judgement::Wait;
-        };
-        let Some(item) = self.named(hint) else {
-            // It is looked at again when the next item could have used up its time.
-            self.seen = Seen::Between(now);
-            if now < bound {
-                return Judgement::Wait;
-            }
-            if now.since(bound) > GRACE {
-                // This host was away itself, stopped for a while: the bound begins anew.
-                self.progressed(now);
-                return Judgement::Wait;
-            }
-            return Judgement::TimedOut(front.next());
-        };
-        if !self.has(item) {
-            return Judgement::Violation(violation("it says it is running an item it does not have"));
-        }
-        let since = match self.seen {
-            // What it said first counts: an item does not start anew.
-            Seen::Running { item: seen, since } if seen == item => since,
-            // A start in the future would put off the end.
-            Seen::Nothing | Seen::Between(_) | Seen::Running { .. } => hint.since.min(now),
-        };
-        self.seen = Seen::Running { item, since };
-        if now >= since.after(limit) || now >= bound { Judgement::TimedOut(item) } else { Judgement::Wait }
-    }
-
-    /// What has been used since the last result is the running item's: those before it took next to nothing. A page
-    /// that names none is believed for a while: the worker may be about to hand its result in.
-    fn judge_cpu(&mut self, hint: Hint) -> Judgement {
-        let (Some(limit), Some(front)) = (self.cpu_limit(), self.sent.front()) else {
-            return Judgement::Wait;
-        };
-        let used = self.cpu_used();
-        match self.named(hint) {
-            Some(item) if !self.has(item) => {
-                Judgement::Violation(violation("it says it is running an item it does not have"))
-            }
-            Some(item) if used >= limit => Judgement::OutOfCpu(item),
-            None if used >= limit.saturating_add(GRACE) => Judgement::OutOfCpu(front.next()),
-            Some(_) | None => {
-                self.is_excused = used >= limit;
-                Judgement::Wait
-            }
-        }
-    }
-
-    /// The item the page says is running. That it still names what has been answered says nothing.
-    fn named(&self, hint: Hint) -> Option<ItemIndex> {
-        hint.running.filter(|running| Some(*running) != self.last).map(|(item, _)| item)
-    }
-
-    /// Whether it was sent `item` and has not answered it.
-    fn has(&self, item: ItemIndex) -> bool {
-        self.sent.iter().any(|sent| (sent.next()..sent.chunk.first() + sent.chunk.len()).contains(&item))
-    }
-
-    /// When the next result must have come, whatever the status page says.
-    ///
-    /// One item's time, however many it has: a worker keeps results to itself for a millisecond, and then for as long
-    /// as one item takes.
-    fn bound(&self) -> Option<Nanos> {
-        if self.sent.is_empty() {
-            return None;
-        }
-        Some(self.progress.after(self.rules.limits.wall?).after(GRACE))
     }
 }
 

@@ -43,6 +43,11 @@ impl Table {
         true
     }
 
+    /// Whether this item has not ended, be it admitted or not.
+    pub(super) fn is_open(&self, item: ItemIndex) -> bool {
+        item >= self.known || self.open.range(..=item).next_back().is_some_and(|(_, end)| item < *end)
+    }
+
     /// The first item that has not ended.
     pub(super) fn first_open(&self) -> ItemIndex {
         self.open.first_key_value().map_or(self.known, |(start, _)| *start)

@@ -6,6 +6,7 @@ use super::histogram::Histogram;
 use crate::item::{ItemIndex, MERGE_BIT};
 use crate::outcome::{Completion, Outcome};
 use crate::report::{Stats, WorkerShare};
+use crate::sandbox::LayerState;
 
 /// Figures of a run, as it goes.
 #[derive(Debug)]
@@ -41,6 +42,12 @@ impl Tally {
             }
         };
         self.stats.result_bytes += (value + stdout.len() + stderr.len()) as u64;
+    }
+
+    /// A worker is locked in like this.
+    pub(super) fn locked(&mut self, layers: &[LayerState]) {
+        let missing = self.stats.missing_layers.get_or_insert_default();
+        missing.extend(layers.iter().filter(|state| state.absent.is_some()).map(|state| state.layer));
     }
 
     /// A worker broke this rule of the protocol.

@@ -1,9 +1,10 @@
 //! What `--stats` says: figures of what varies within a run, for people.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use super::{Summary, counted, summary};
+use crate::sandbox::Layer;
 
 /// How times, work and failures were spread over a run.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -16,6 +17,8 @@ pub struct Stats {
     pub failures: BTreeMap<&'static str, u64>,
     /// How often workers broke the protocol, by the rule they broke.
     pub broken_rules: BTreeMap<String, u64>,
+    /// The layers of protection that a worker lacked; none if no worker was ready.
+    pub missing_layers: Option<BTreeSet<Layer>>,
     /// How many bytes of values, as JSON, and of text that guests printed came from items.
     pub result_bytes: u64,
     /// The most bytes of results that were held back at a time, for their order or to be merged.
@@ -52,7 +55,8 @@ pub struct WorkerShare {
 
 /// Some lines, without the end of the last.
 pub(super) fn text(summary: &Summary) -> String {
-    let Stats { times, workers, failures, broken_rules, result_bytes, most_held_bytes } = &summary.stats;
+    let Stats { times, workers, failures, broken_rules, missing_layers, result_bytes, most_held_bytes } =
+        &summary.stats;
     let mut lines = Vec::new();
     lines.extend(times.as_ref().map(|times| format!("times   {}", times_text(times))));
     if !failures.is_empty() {
@@ -76,7 +80,20 @@ pub(super) fn text(summary: &Summary) -> String {
         }
         lines.push(line);
     }
+    lines.extend(missing_layers.as_ref().map(|missing| format!("sandbox {}", layers_text(missing))));
     lines.join("\n")
+}
+
+fn layers_text(missing: &BTreeSet<Layer>) -> String {
+    // The descriptors are closed also where nothing else is put on.
+    let put_on = Layer::ALL.into_iter().filter(|layer| !missing.contains(layer));
+    if put_on.filter(|layer| ![Layer::Descriptors, Layer::Lifeline].contains(layer)).count() == 0 {
+        return "off".to_owned();
+    }
+    match &*missing.iter().map(|layer| layer.name()).collect::<Vec<_>>() {
+        [] => "all layers".to_owned(),
+        names => format!("all layers but {}", names.join(", ")),
+    }
 }
 
 fn times_text(times: &ItemTimes) -> String {
@@ -115,6 +132,7 @@ mod tests {
                 WorkerShare { items: 1, busy: Duration::from_millis(500) },
             ],
             failures: BTreeMap::from([("trap", 3), ("timeout", 1)]),
+            missing_layers: Some(BTreeSet::new()),
             result_bytes: 1234,
             most_held_bytes: 1,
         };
@@ -130,8 +148,17 @@ mod tests {
              failed  1 timeout, 3 trap\n\
              output  1234 bytes of results, at most 1 byte held back\n\
              worker  0: 400 items, 99% busy\n\
-             worker  1: 1 item, 50% busy"
+             worker  1: 1 item, 50% busy\n\
+             sandbox all layers"
         );
+    }
+
+    #[test]
+    fn layers_that_are_missing_are_named() {
+        let missing = |layers: &[Layer]| layers_text(&layers.iter().copied().collect());
+        assert_eq!(missing(&[Layer::Mdwe, Layer::Landlock]), "all layers but Landlock, MDWE");
+        let off: Vec<_> = Layer::ALL.into_iter().filter(|layer| *layer != Layer::Descriptors).collect();
+        assert_eq!(missing(&off), "off");
     }
 
     #[test]

@@ -77,6 +77,11 @@ impl Parking {
         self.n_idle.store(0, Ordering::Relaxed);
         drop(idle);
         // The lock orders this with every announcement, so there is no fence: a driver that comes later sees `closed`.
+        self.rouse_all();
+    }
+
+    /// Wakes everyone, busy or not. Who sleeps stays on the list, and looks for work as after any wake-up.
+    pub(super) fn rouse_all(&self) {
         for waker in &self.wakers {
             waker.wake();
         }

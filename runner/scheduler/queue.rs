@@ -145,6 +145,11 @@ impl<T: Split> Scheduler<T> {
         }
     }
 
+    /// Wakes every driver, idle or not: there is something to look at that is no work.
+    pub fn rouse_all(&self) {
+        self.parking.rouse_all();
+    }
+
     /// Says that nothing will ever be pushed again, and wakes every driver, idle or not.
     ///
     /// Work that is still queued is handed out before [`Next::Closed`]. A driver that has seen `Closed` is gone, so

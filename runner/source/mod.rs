@@ -5,6 +5,7 @@
 
 use crate::chunk::Inputs;
 use crate::error::Error;
+use crate::limits::Terms;
 
 mod arguments;
 mod blocks;
@@ -37,6 +38,8 @@ pub const MAX_LINE: usize = 16 << 20;
 pub enum Next {
     /// The inputs of some items.
     Inputs(Inputs),
+    /// The inputs of some items with terms of their own.
+    Calls(Inputs, Terms),
     /// One item that cannot be called with anything: its input is too long, or cannot be read.
     Refused(Refused),
     /// No item, but something about the input that the user should know: one lower-case line.

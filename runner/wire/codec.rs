@@ -32,7 +32,7 @@ pub fn encode_request(request: &Request<'_>, out: &mut Vec<u8>) {
         Request::Load(load) => put_value(Kind::Load, load, out),
         Request::Call(call) => put_call(Kind::Call, call, out),
         Request::Merge(call) => put_call(Kind::Merge, call, out),
-        Request::Init => put_empty(Kind::Init, out),
+        Request::Allow(allowance) => put_value(Kind::Allow, allowance, out),
         Request::Drain => put_empty(Kind::Drain, out),
         Request::Bye => put_empty(Kind::Bye, out),
     }
@@ -103,7 +103,7 @@ impl<'a> Request<'a> {
             Kind::Load => Ok(Self::Load(message.value()?)),
             Kind::Call => Ok(Self::Call(message.call()?)),
             Kind::Merge => Ok(Self::Merge(message.call()?)),
-            Kind::Init => message.empty().map(|()| Self::Init),
+            Kind::Allow => Ok(Self::Allow(message.value()?)),
             Kind::Drain => message.empty().map(|()| Self::Drain),
             Kind::Bye => message.empty().map(|()| Self::Bye),
             Kind::Ready
@@ -138,7 +138,7 @@ impl<'a> Response<'a> {
             Kind::Progress => message.progress(),
             Kind::Drain => message.empty().map(|()| Self::Drain),
             Kind::Bye => message.empty().map(|()| Self::Bye),
-            Kind::Load | Kind::Call | Kind::Init => Err(WireError::Direction(kind)),
+            Kind::Load | Kind::Call | Kind::Allow => Err(WireError::Direction(kind)),
         }
     }
 }

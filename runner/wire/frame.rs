@@ -34,8 +34,8 @@ pub enum Kind {
     Result = 5,
     /// Merges to run, and how they ended.
     Merge = 6,
-    /// An initializer to run.
-    Init = 7,
+    /// What the items behind it may use.
+    Allow = 7,
     /// A line for the log.
     Log = 8,
     /// How far an item is.
@@ -136,7 +136,7 @@ impl Kind {
         Self::Call,
         Self::Result,
         Self::Merge,
-        Self::Init,
+        Self::Allow,
         Self::Log,
         Self::Progress,
         Self::Drain,

@@ -36,7 +36,7 @@
 //! | 5 | Result | worker | 7 reports | item, attempt, count |
 //! | 6 | Merge | host | 6 folds | group, export, item, attempt, count |
 //! | 6 | Merge | worker | 7 reports | item, attempt, count |
-//! | 7 | Init | host | 0 none | |
+//! | 7 | Allow | host | 1 postcard | |
 //! | 8 | Log | worker | 8 raw | |
 //! | 9 | Progress | worker | 1 postcard | item |
 //! | 10 | Drain | both | 0 none | |

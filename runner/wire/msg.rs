@@ -23,8 +23,8 @@ pub enum Request<'a> {
     Call(Call),
     /// Run a chunk of merges: its inputs are [`Inputs::Folds`](crate::chunk::Inputs::Folds).
     Merge(Call),
-    /// Run an initializer in the worker. Answered as the protocol error it is until initializers exist.
-    Init,
+    /// What the items behind this may use, until the next of these.
+    Allow(Allowance),
     /// Answer [`Response::Drain`] when everything sent before has been answered.
     Drain,
     /// End; answered by [`Response::Bye`] and the end of the process.
@@ -112,6 +112,24 @@ pub struct Serve {
     pub dirs: Vec<GuestDir>,
     /// The guest's environment: names and values.
     pub env: Vec<(String, String)>,
+    /// What a new instance runs before its first item.
+    pub init: Option<Init>,
+}
+
+/// A call that prepares an instance for the items to come.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Init {
+    /// Which of [`Serve::exports`].
+    pub export: u32,
+    /// Its arguments, a JSON array.
+    pub arguments: String,
+}
+
+/// What items may use in place of [`Serve::limits`].
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Allowance {
+    /// Bytes of linear memories and tables together, no more than [`GuestLimits::memory`]; none: as many as that.
+    pub memory: Option<u64>,
 }
 
 /// A folder that a guest may use.
@@ -155,6 +173,8 @@ pub enum Refusal {
     Guest,
     /// The machine, which does not have a layer of protection that must hold.
     Protection,
+    /// The machine, which does not have what a worker needs.
+    Machine,
 }
 
 /// How [`Refused::message`] begins where a worker cannot load the code that it was given.
@@ -165,7 +185,8 @@ pub const CANNOT_BE_LOADED: &str = "cannot be loaded";
 pub struct Refused<'a> {
     /// What it is about.
     pub about: Refusal,
-    /// To be read after the guest's name, `is not a valid module: …`; of protection, which layer does not hold and why.
+    /// To be read after the guest's name, `is not a valid module: …`; of protection, which layer does not hold and why;
+    /// of the machine, what cannot be had.
     pub message: &'a str,
     /// What to do about it.
     pub hint: Option<&'a str>,

@@ -42,10 +42,12 @@ impl fmt::Debug for Prepared {
 /// If the machine cannot have them.
 pub fn start_threads(count: NonZeroUsize) -> Result<(), Refusal> {
     // The runtime compiles on this pool.
-    rayon::ThreadPoolBuilder::new()
-        .num_threads(count.get())
-        .build_global()
-        .map_err(|error| Refusal::new(format!("cannot be compiled on this machine: {error}")))?;
+    rayon::ThreadPoolBuilder::new().num_threads(count.get()).build_global().map_err(|error| {
+        let hint =
+            "each takes one of `ulimit -u`, and memory of `ulimit -v` and `ulimit -d`: raise what is low";
+        let message = format!("the threads that compile cannot be started: {error}");
+        Refusal::machine(message, Some(hint.to_owned()))
+    })?;
     rayon::broadcast(|_| ());
     Ok(())
 }
@@ -101,7 +103,7 @@ pub fn compile(prepared: Prepared) -> Result<Vec<u8>, Refusal> {
 
 fn cannot_compile_here(error: wasmtime::Error) -> Refusal {
     let error = validate::one_line(&format!("{error:#}"));
-    Refusal::new(format!("cannot be compiled on this machine: {error}"))
+    Refusal::machine(format!("guests cannot be compiled on this machine: {error}"), None)
 }
 
 fn check_magic(bytes: &[u8]) -> Result<(), Refusal> {

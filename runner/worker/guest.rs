@@ -22,7 +22,7 @@ use crate::item::{Input, ItemIndex};
 use crate::limits::{CodeOptions, GuestLimits, Isolation};
 use crate::outcome::{MemoryLimit, TrapKind};
 use crate::report::counted;
-use crate::wire::msg::{CANNOT_BE_LOADED, CallEnd, Report, Serve};
+use crate::wire::msg::{CANNOT_BE_LOADED, CallEnd, Init, Report, Serve};
 
 /// A guest whose exports can be called.
 pub struct Guest {
@@ -32,8 +32,12 @@ pub struct Guest {
     grants: Arc<Grants>,
     meta: bool,
     limits: GuestLimits,
+    /// Bytes of memory that items may have, as far as that is less.
+    memory: Option<u64>,
     seed: Option<u64>,
     isolation: Isolation,
+    /// What a new instance runs first.
+    init: Option<Init>,
     /// What an item has left for the next.
     kept: Option<Store<State>>,
 }
@@ -46,6 +50,35 @@ enum Program {
 impl fmt::Debug for Guest {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Guest").field("meta", &self.meta).finish_non_exhaustive()
+    }
+}
+
+impl Program {
+    fn call(
+        &mut self,
+        store: &mut Store<State>,
+        export: usize,
+        input: Input<'_>,
+        value: &mut Vec<u8>,
+    ) -> Result<(), Stop> {
+        match self {
+            Self::Component(program) => program.call(store, export, input, value),
+            Self::Module(program) => program.call(store, export, input, value),
+        }
+    }
+
+    /// Runs what a new instance runs first; what that returns is nobody's. `value` is empty, and is again.
+    fn prepare(&mut self, store: &mut Store<State>, init: &Init, value: &mut Vec<u8>) -> Result<(), Stop> {
+        let export = usize::try_from(init.export).expect("it is one of those that were found");
+        let prepared = self.call(store, export, Input::Arguments(init.arguments.as_bytes()), value);
+        value.clear();
+        prepared.map_err(|stop| match stop {
+            Stop::Input(error) => {
+                Stop::Unprepared(format!("the initializer does not take its arguments: {error}"))
+            }
+            Stop::Output(error) => Stop::Unprepared(format!("the initializer returned no value: {error}")),
+            stop @ (Stop::Runtime(..) | Stop::Broken(_) | Stop::Unprepared(_)) => stop,
+        })
     }
 }
 
@@ -80,6 +113,8 @@ pub(super) enum Stop {
     Runtime(wasmtime::Error, TrapKind),
     /// An instance is not what its code said.
     Broken(&'static str),
+    /// It could not be prepared.
+    Unprepared(String),
 }
 
 /// What a call asked for and did not get.
@@ -137,10 +172,21 @@ impl Guest {
             grants: Arc::new(Grants::new(&serve.dirs, dirs, &serve.env)?),
             meta: serve.meta,
             limits: serve.limits,
+            memory: None,
             seed: serve.seed,
             isolation: serve.isolation,
+            init: serve.init.clone(),
             kept: None,
         })
+    }
+
+    /// Limits the memory of items to so many bytes, from now on, where that is less than what they may have anyway.
+    pub fn limit_memory(&mut self, bytes: Option<u64>) {
+        self.memory = bytes;
+    }
+
+    fn memory(&self) -> u64 {
+        self.memory.map_or(self.limits.memory, |bytes| bytes.min(self.limits.memory))
     }
 
     /// Runs an item: calls the export at place `export` of [`Serve::exports`].
@@ -149,13 +195,16 @@ impl Guest {
     /// If there is no such place.
     pub fn call(&mut self, item: ItemIndex, export: usize, input: Input<'_>, record: &mut CallRecord) {
         let chance = self.seed.map(|seed| Chance { seed, item, export });
+        let is_new = self.kept.is_none();
         let mut store = self.store(chance);
         record.clear();
         let clocks = Clocks::start(self.meta);
-        let called = match &mut self.program {
-            Program::Component(program) => program.call(&mut store, export, input, &mut record.value),
-            Program::Module(program) => program.call(&mut store, export, input, &mut record.value),
+        let init = self.init.as_ref().filter(|_| is_new);
+        let called = match init {
+            Some(init) => self.program.prepare(&mut store, init, &mut record.value),
+            None => Ok(()),
         };
+        let called = called.and_then(|()| self.program.call(&mut store, export, input, &mut record.value));
         (record.wall, record.cpu) = clocks.stop();
         record.peak_memory = if self.meta { store.data().limiter.peak_memory() } else { 0 };
         let lacked =
@@ -172,6 +221,7 @@ impl Guest {
     /// The store that the item before has left, or else a fresh one, for an item with these random numbers.
     fn store(&mut self, chance: Option<Chance>) -> Store<State> {
         let mut store = self.kept.take().unwrap_or_else(|| self.fresh_store());
+        store.data_mut().limiter.set_limit(self.memory());
         store.data_mut().restart(chance);
         if let Some(fuel) = self.limits.fuel {
             store.set_fuel(fuel).expect("the code counts fuel where there is a limit of it");
@@ -180,7 +230,7 @@ impl Guest {
     }
 
     fn fresh_store(&self) -> Store<State> {
-        let limiter = Limiter::new(self.limits.memory);
+        let limiter = Limiter::new(self.memory());
         let state = State::new(Arc::clone(&self.capture), Arc::clone(&self.grants), limiter);
         let mut store = Store::new(&self.engine, state);
         store.limiter(|state| &mut state.limiter);
@@ -208,7 +258,7 @@ impl Guest {
 fn leaves_whole(called: &Result<(), Stop>) -> bool {
     match called {
         Ok(()) | Err(Stop::Input(_) | Stop::Output(_)) => true,
-        Err(Stop::Runtime(..) | Stop::Broken(_)) => false,
+        Err(Stop::Runtime(..) | Stop::Broken(_) | Stop::Unprepared(_)) => false,
     }
 }
 
@@ -257,6 +307,7 @@ impl CallRecord {
             Stop::Input(error) => Failure::Input { error },
             Stop::Output(error) => Failure::Output { error },
             Stop::Broken(error) => Failure::Trap { kind: TrapKind::Other, error: error.to_owned() },
+            Stop::Unprepared(error) => Failure::Trap { kind: TrapKind::HostCall, error },
             Stop::Runtime(error, kind) => {
                 self.backtrace = trap::backtrace(&error);
                 let failure = trap::failure(&error, kind).after_refusal(lacked.memory);

@@ -61,6 +61,11 @@ impl Limiter {
         Self { limit, memory: 0, tables: 0, granted: 0, refused: None }
     }
 
+    /// From now on the limit is this. What has grown past it stays, and grows no more.
+    pub(super) fn set_limit(&mut self, limit: u64) {
+        self.limit = limit;
+    }
+
     /// Another item begins, with what the one before has grown to.
     pub(super) fn restart(&mut self) {
         self.refused = None;

@@ -12,7 +12,7 @@ use crate::sandbox::Enforced;
 use crate::shm::segment::{Area, Segment};
 use crate::wire::frame::FRAME_CAP;
 use crate::wire::msg::{
-    Back, Call, CallEnd, Hello, Load, MAX_ANSWER, Ready, Refused, Report, Request, Response, Serve,
+    Allowance, Back, Call, CallEnd, Hello, Load, MAX_ANSWER, Ready, Refused, Report, Request, Response, Serve,
 };
 use crate::wire::version::{self, Mismatch};
 use crate::wire::{Decoder, ReadError, WireError, read_message};
@@ -54,6 +54,9 @@ pub trait Loader {
 
 /// Runs one item after the other.
 pub trait Engine {
+    /// What items may use from now on.
+    fn allow(&mut self, allowance: Allowance);
+
     /// Runs an item with the export at place `export` of [`Serve::exports`], which exists. However that ends is the
     /// report. For the same item and input it is the same in every worker, but for what it measures.
     fn call(&mut self, item: ItemIndex, export: usize, input: Input<'_>) -> Report<'_>;
@@ -245,7 +248,8 @@ impl<R: Read, W: Write, A: Area, C: Fn() -> u64, E: Engine> Server<'_, R, W, A, 
                 // Every call is answered before the next request is read.
                 Some(Request::Drain) => self.host.send(&Response::Drain)?,
                 Some(Request::Bye) => return self.host.bye(),
-                Some(other @ (Request::Hello(_) | Request::Load(_) | Request::Init)) => {
+                Some(Request::Allow(allowance)) => self.engine.allow(allowance),
+                Some(other @ (Request::Hello(_) | Request::Load(_))) => {
                     return Err(unexpected("a call", &other));
                 }
             }
@@ -330,7 +334,7 @@ fn unexpected(expected: &'static str, request: &Request<'_>) -> Failure {
         Request::Load(_) => "load",
         Request::Call(_) => "a call",
         Request::Merge(_) => "a merge",
-        Request::Init => "an initializer",
+        Request::Allow(_) => "an allowance",
         Request::Drain => "drain",
         Request::Bye => "bye",
     };

@@ -15,6 +15,7 @@ mod describe;
 mod engine;
 mod fixed;
 mod grants;
+mod init;
 mod limits;
 mod load;
 mod module;
@@ -27,6 +28,7 @@ mod wasi;
 #[cfg(test)]
 mod tests;
 
+pub use self::init::init;
 pub use self::process::main;
 use crate::wire::msg::Refusal as About;
 
@@ -44,6 +46,11 @@ pub struct Refusal {
 impl Refusal {
     fn new(message: impl Into<String>) -> Self {
         Self { about: About::Guest, message: message.into(), hint: None }
+    }
+
+    /// What the machine does not have.
+    fn machine(message: impl Into<String>, hint: Option<String>) -> Self {
+        Self { about: About::Machine, message: message.into(), hint }
     }
 
     fn with_hint(message: impl Into<String>, hint: impl Into<String>) -> Self {

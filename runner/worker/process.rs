@@ -19,7 +19,7 @@ use crate::item::{Input, ItemIndex};
 use crate::limits::{CodeOptions, GuestLimits};
 use crate::sandbox::{self, Configured, Descriptors, Enforced, Profile, SetupError, Start, fds};
 use crate::shm::segment::{Segment, SegmentMap};
-use crate::wire::msg::{Refusal as About, Report, Serve};
+use crate::wire::msg::{Allowance, Refusal as About, Report, Serve};
 
 /// Why a worker ended early. Nobody but the host reads it, in the worker's standard error.
 #[derive(Debug, thiserror::Error)]
@@ -114,6 +114,10 @@ impl Loader for Process {
 }
 
 impl Engine for Serving {
+    fn allow(&mut self, Allowance { memory }: Allowance) {
+        self.guest.limit_memory(memory);
+    }
+
     fn call(&mut self, item: ItemIndex, export: usize, input: Input<'_>) -> Report<'_> {
         self.guest.call(item, export, input, &mut self.record);
         self.record.report()
@@ -138,7 +142,7 @@ fn cannot_be_locked(error: SetupError) -> Refusal {
             Refusal { about: About::Protection, message: error.to_string(), hint: None }
         }
         SetupError::Orphan | SetupError::System { .. } | SetupError::Descriptor(_) => {
-            Refusal::new(format!("cannot be served by a worker: {error}"))
+            Refusal::machine(format!("a worker cannot lock itself in: {error}"), None)
         }
     }
 }

@@ -3,6 +3,9 @@
 //! The texts are part of an item's record: the same in every run and every worker, so without addresses, without
 //! a backtrace, on one line.
 
+use std::io;
+
+use rustix::io::Errno;
 use wasmtime::component::ResourceTableError;
 use wasmtime::{ThrownException, Trap, WasmBacktrace};
 use wasmtime_wasi::I32Exit;
@@ -52,11 +55,21 @@ pub(super) fn failure(error: &wasmtime::Error, otherwise: TrapKind) -> Failure {
         return Failure::Trap { kind: TrapKind::UncaughtException, error };
     }
     let cause = one_line(&error.root_cause().to_string());
+    if lacks_memory(error) {
+        return Failure::Memory { limit: MemoryLimit::Process, error: cause };
+    }
     if cause.starts_with(TOO_MUCH_HANDED_OVER) {
         return Failure::Output { error: "the value takes too much memory".to_owned() };
     }
     let kind = if error.is::<ResourceTableError>() { TrapKind::HostCall } else { otherwise };
     Failure::Trap { kind, error: cause }
+}
+
+/// Whether the system had no memory, or no addresses, for an instance.
+fn lacks_memory(error: &wasmtime::Error) -> bool {
+    let cause = error.root_cause();
+    let io = cause.downcast_ref::<io::Error>().and_then(Errno::from_io_error);
+    io.or_else(|| cause.downcast_ref::<Errno>().copied()) == Some(Errno::NOMEM)
 }
 
 impl Failure {

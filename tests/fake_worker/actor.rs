@@ -84,7 +84,9 @@ impl Actor {
             Request::Load(Load::Serve(_)) => Asked::Serve,
             Request::Call(call) | Request::Merge(call) => Asked::Calls(call),
             Request::Bye => Asked::End,
-            Request::Load(Load::Probe) | Request::Hello(_) | Request::Init | Request::Drain => Asked::Other,
+            Request::Load(Load::Probe) | Request::Hello(_) | Request::Allow(_) | Request::Drain => {
+                Asked::Other
+            }
         }
     }
 
@@ -125,7 +127,10 @@ impl Actor {
             Compiler::Ungreeted => {}
             _ => self.send(&Response::Hello(hello()))?,
         }
+        let is_first =
+            matches!(part, Compiler::KilledOnce | Compiler::KilledThenCodeFirst) && self.is_first();
         match part {
+            Compiler::KilledThenCodeFirst if !is_first => self.send(&Response::Code(b"code"))?,
             Compiler::CodeFirst => self.send(&Response::Code(b"code"))?,
             Compiler::LongDescription => self.send(&Response::Description(&vec![0; DESCRIPTION_CAP + 1]))?,
             Compiler::BrokenDescription => self.send(&Response::Description(b"\xff\xff\xff"))?,
@@ -137,6 +142,10 @@ impl Actor {
                     message: "is no good",
                     hint,
                 }))?;
+            }
+            Compiler::Unable => {
+                let (message, hint) = ("there is no thread left", Some("end one"));
+                self.send(&Response::Refused(Refused { about: Refusal::Machine, message, hint }))?;
             }
             _ => self.send(&Response::Description(&description()))?,
         }
@@ -150,7 +159,8 @@ impl Actor {
         self.send(&Response::Code(&[0xc0; FRAME_CAP]))?;
         match part {
             Compiler::ExitMidCode => return Ok(3),
-            Compiler::KilledOnce if self.is_first() => return Ok(die(Death::Signal(Signal::KILL.as_raw()))),
+            Compiler::CloseResults => return Err(stay_without("4>&-")),
+            _ if is_first => return Ok(die(Death::Signal(Signal::KILL.as_raw()))),
             _ => {}
         }
         self.send(&Response::Code(b"code"))?;

@@ -70,13 +70,14 @@ fn no_greeting() {
 }
 
 #[test]
-fn an_exit_without_a_word() {
-    check(Compiler::Exit(1), "cannot be compiled: the compile worker exited with code 1");
-}
-
-#[test]
-fn a_good_exit_without_a_word() {
-    check(Compiler::Exit(0), "cannot be compiled: the compile worker exited with code 0");
+fn an_exit_without_a_word_is_no_guests_fault() {
+    for code in [0, 1] {
+        let ran = fake(Compiler::Exit(code)).run(job(numbers(12)));
+        let message =
+            format!("the pool broke: the compile worker exited with code {code} before it was ready");
+        assert_eq!(ran.error().to_string(), message);
+        assert_eq!(ran.error().exit_code(), ExitCode::POOL);
+    }
 }
 
 #[test]
@@ -90,10 +91,27 @@ fn a_kill_in_the_middle_of_the_code_begins_it_anew() {
 }
 
 #[test]
+fn code_before_the_description_of_one_that_begins_anew() {
+    check_broken(Compiler::KilledThenCodeFirst, "it sent code before a description");
+}
+
+#[test]
+fn a_closed_pipe_of_one_that_stays() {
+    check_broken(Compiler::CloseResults, "it closed its pipe and went on");
+}
+
+#[test]
 fn a_refusal_is_told_with_its_hint() {
     let ran = fake(Compiler::Refuse).run(job(numbers(12)));
     check_refused(ran.error(), "is no good");
     assert_eq!(ran.error().hint(), Some("try another"));
+}
+
+#[test]
+fn what_the_machine_does_not_have_is_no_guests_fault() {
+    let ran = fake(Compiler::Unable).run(job(numbers(12)));
+    assert_eq!(ran.error().to_string(), "the pool broke: there is no thread left");
+    assert_eq!((ran.error().exit_code(), ran.error().hint()), (ExitCode::POOL, Some("end one")));
 }
 
 #[test]

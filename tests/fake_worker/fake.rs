@@ -96,6 +96,7 @@ pub(crate) fn job(source: Box<dyn Source>) -> Job {
             integers: Integers::Signed,
             dirs: Vec::new(),
             env: Vec::new(),
+            init: None,
         },
         returns: Returns::Value,
         printed: Printed::Recorded,

@@ -64,10 +64,16 @@ pub(crate) enum Compiler {
     DescribeTwice,
     Ready,
     Refuse,
+    /// The machine does not have what it needs.
+    Unable,
     OtherBuild,
     Ungreeted,
     /// The first process is killed in the middle of the code.
     KilledOnce,
+    /// As that, and the next sends code before its description.
+    KilledThenCodeFirst,
+    /// Describes, closes its pipe and stays.
+    CloseResults,
 }
 
 /// A serving worker's beginning.

@@ -10,7 +10,7 @@ use crate::sandbox::{Layer, LayerState};
 use crate::wire::codec::Reports;
 use crate::wire::frame::{FRAME_CAP, HEADER_LEN};
 use crate::wire::msg::{
-    Batch, Call, CallEnd, Hello, Load, Ready, Refusal, Refused, Report, Request, Response, Serve,
+    Allowance, Batch, Call, CallEnd, Hello, Load, Ready, Refusal, Refused, Report, Request, Response, Serve,
 };
 use crate::wire::version::hello;
 use crate::wire::{
@@ -177,6 +177,7 @@ fn requests() -> Vec<Vec<u8>> {
         integers: Integers::Signed,
         dirs: Vec::new(),
         env: Vec::new(),
+        init: None,
     };
     let packed = || [&b"one"[..], b"", b"[2,3]"].into_iter().collect();
     let call = |inputs| Call { group: 0, export: 0, attempt: 1, chunk: Chunk::new(40, inputs) };
@@ -193,7 +194,7 @@ fn requests() -> Vec<Vec<u8>> {
         Request::Call(call(Inputs::Arguments(packed()))),
         Request::Call(call(Inputs::Json { line: 12, texts: packed() })),
         Request::Merge(folds),
-        Request::Init,
+        Request::Allow(Allowance { memory: Some(1 << 20) }),
         Request::Drain,
         Request::Bye,
     ];

@@ -31,6 +31,7 @@ pub mod item;
 #[path = "../../runner/limits.rs"]
 pub mod limits;
 #[path = "../../runner/outcome.rs"]
+#[expect(dead_code, reason = "no target looks at values")]
 pub mod outcome;
 #[path = "../../runner/record.rs"]
 #[expect(dead_code, reason = "records are printed elsewhere")]

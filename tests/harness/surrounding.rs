@@ -33,6 +33,12 @@ pub(crate) enum Lack {
     OtherProcesses,
     /// `/proc` has the numbers of another space of processes.
     OwnNumbers,
+    /// As before Linux 5.1.
+    PidfdSignals,
+    /// As in containers whose filter forbids it.
+    Memfd,
+    /// The same.
+    Prlimit,
 }
 
 /// What this program is told when it is started again.
@@ -99,7 +105,13 @@ impl Lack {
     /// What has to be started before the command, and starts it.
     fn wrapper(self) -> &'static [&'static str] {
         match self {
-            Self::Landlock | Self::Mdwe | Self::Seccomp | Self::Clone3 => &[],
+            Self::Landlock
+            | Self::Mdwe
+            | Self::Seccomp
+            | Self::Clone3
+            | Self::PidfdSignals
+            | Self::Memfd
+            | Self::Prlimit => &[],
             Self::Docker => &["setpriv", DOCKER_CAPABILITIES],
             Self::Capabilities => &["setpriv", "--bounding-set=-all"],
             Self::OtherProcesses => {
@@ -126,6 +138,10 @@ impl Lack {
                 (libc::ENOSYS, [any(libc::SYS_clone3)].into()),
                 (libc::EPERM, DOCKER_BLOCKS.into_iter().map(any).chain([new_spaces()]).collect()),
             ],
+            Self::PidfdSignals => vec![(libc::ENOSYS, [any(libc::SYS_pidfd_send_signal)].into())],
+            Self::Memfd => vec![(libc::EPERM, [any(libc::SYS_memfd_create)].into())],
+            // To change a limit, not to read one.
+            Self::Prlimit => vec![(libc::EPERM, [(libc::SYS_prlimit64, vec![has_new_limit()])].into())],
             Self::Capabilities | Self::OtherProcesses | Self::OwnNumbers => Vec::new(),
         }
     }
@@ -147,6 +163,11 @@ fn new_spaces() -> (i64, Vec<SeccompRule>) {
         first_is(SeccompCmpOp::MaskedEq(bit), bit)
     };
     (libc::SYS_clone, spaces.map(rule).to_vec())
+}
+
+fn has_new_limit() -> SeccompRule {
+    let new = SeccompCondition::new(2, SeccompCmpArgLen::Qword, SeccompCmpOp::Ne, 0).unwrap();
+    SeccompRule::new(vec![new]).unwrap()
 }
 
 fn first_is(operator: SeccompCmpOp, value: u64) -> SeccompRule {

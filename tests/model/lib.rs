@@ -17,6 +17,7 @@ pub mod error;
 #[path = "../../runner/item.rs"]
 pub mod item;
 #[path = "../../runner/outcome.rs"]
+#[expect(dead_code, reason = "no model looks at values")]
 pub mod outcome;
 #[path = "../../runner/scheduler/park.rs"]
 pub mod park;
@@ -44,6 +45,7 @@ mod pool {
     mod hand_over;
     #[expect(dead_code, reason = "no model ends a run early")]
     mod run_state;
+    #[expect(dead_code, reason = "no model cancels single items")]
     mod table;
 
     /// In the place of `runner/pool/sync.rs`.

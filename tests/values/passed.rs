@@ -62,6 +62,7 @@ pub(super) fn run(guest_name: &str, function: &str, inputs: Inputs) -> Vec<Passe
         integers: Integers::Signed,
         dirs: Vec::new(),
         env: Vec::new(),
+        init: None,
     };
     let job = Job {
         workers: 1,

@@ -109,7 +109,59 @@ fn c2_a_secret_that_is_a_link_is_not_used() {
     let secret = scene.place().join("secret");
     fs::rename(&secret, scene.0.path().join("secret")).unwrap();
     symlink("../secret", &secret).unwrap();
-    assert!(noted(&scene.shelf(b"guest")).contains(" cannot be used: "));
+    assert!(noted(&scene.shelf(b"guest")).contains(" has no secret of its own; "));
+}
+
+#[test]
+fn what_stands_in_the_place_of_the_secret_is_gone_after_a_cleaning() {
+    for kind in OTHERS {
+        let scene = Scene::new();
+        store(&scene.shelf(b"guest"), b"code");
+        let secret = scene.place().join("secret");
+        fs::remove_file(&secret).unwrap();
+        put(kind, &secret);
+        let error = scene.cache().usage().unwrap_err();
+        assert_eq!(error.hint(), Some("`wasmpool cache clean` begins anew"), "{kind:?}");
+        scene.cache().clean().unwrap();
+        store(&scene.shelf(b"guest"), b"code");
+        assert!(found(&scene.shelf(b"guest")).is_some());
+    }
+}
+
+#[test]
+fn a_directory_with_things_in_it_is_left_to_its_owner() {
+    let scene = Scene::new();
+    store(&scene.shelf(b"guest"), b"code");
+    let [secret, entry] = [scene.place().join("secret"), scene.entries().remove(0)];
+    fs::remove_file(&secret).unwrap();
+    fs::create_dir_all(secret.join("mine")).unwrap();
+    let error = scene.cache().clean().unwrap_err();
+    assert!(
+        error.to_string().contains(" has a directory with things in it at the place of a file, `secret`")
+    );
+    assert_eq!(error.hint(), Some(&*format!("`rm -r {}` removes it", secret.display())));
+
+    fs::remove_dir_all(&secret).unwrap();
+    store(&scene.shelf(b"guest"), b"code");
+    fs::remove_file(&entry).unwrap();
+    fs::create_dir_all(entry.join("mine")).unwrap();
+    let note = scene.shelf(b"guest").keep(&description(), memory(b"code")).finish().unwrap();
+    assert!(note.contains("at the place of a file"), "{note}");
+    assert!(entry.join("mine").exists());
+}
+
+#[test]
+fn a_file_of_somebody_that_is_called_secret_is_not_removed() {
+    for others in [&[][..], &["letters"]] {
+        let scene = Scene::new();
+        make_folder(&scene.place(), 0o700);
+        let names = [&["secret"], others].concat();
+        names.iter().for_each(|name| fs::write(scene.place().join(name), "hunter2").unwrap());
+        for error in [scene.cache().usage().unwrap_err(), scene.cache().clean().unwrap_err()] {
+            assert!(error.to_string().ends_with("is no cache: there are other things in it"), "{error}");
+        }
+        assert_eq!(scene.files().len(), names.len());
+    }
 }
 
 #[test]
@@ -157,9 +209,9 @@ fn a_relative_path_is_refused() {
 }
 
 #[test]
-fn it_is_made_with_the_directory_that_it_is_in() {
+fn it_is_made_with_the_directories_that_it_is_in() {
     let scene = Scene::new();
-    let cache = Cache::at(scene.0.path().join("new/cache"));
+    let cache = Cache::at(scene.0.path().join("all/new/cache"));
     store(&shelf(&cache, b"guest"), b"code");
     assert!(found(&shelf(&cache, b"guest")).is_some());
 }

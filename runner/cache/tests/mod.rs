@@ -5,8 +5,10 @@ mod shelves;
 use std::fs::{self, File, Permissions};
 use std::io::Write;
 use std::os::unix::fs::PermissionsExt;
+use std::os::unix::net::UnixListener;
 use std::path::{Path, PathBuf};
 
+use rustix::fs::{CWD, FileType, Mode, mknodat};
 use tempfile::TempDir;
 
 use super::directory::Directory;
@@ -122,6 +124,26 @@ fn set_mode(path: &Path, mode: u32) {
 fn make_folder(path: &Path, mode: u32) {
     fs::create_dir(path).unwrap();
     set_mode(path, mode);
+}
+
+/// What is no file, and has the name of one.
+#[derive(Clone, Copy, Debug)]
+enum Other {
+    Link,
+    Directory,
+    Pipe,
+    Socket,
+}
+
+const OTHERS: [Other; 4] = [Other::Link, Other::Directory, Other::Pipe, Other::Socket];
+
+fn put(kind: Other, at: &Path) {
+    match kind {
+        Other::Link => std::os::unix::fs::symlink("/etc/passwd", at).unwrap(),
+        Other::Directory => fs::create_dir(at).unwrap(),
+        Other::Pipe => mknodat(CWD, at, FileType::Fifo, Mode::RWXU, 0).unwrap(),
+        Other::Socket => drop(UnixListener::bind(at).unwrap()),
+    }
 }
 
 /// For the table of the catalogue of faults.

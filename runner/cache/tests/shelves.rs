@@ -102,7 +102,21 @@ fn c2_an_entry_that_is_a_link_is_not_followed() {
     let elsewhere = scene.0.path().join("elsewhere");
     fs::rename(&entry, &elsewhere).unwrap();
     std::os::unix::fs::symlink(&elsewhere, &entry).unwrap();
-    assert!(noted(&scene.shelf(b"guest")).contains(" cannot be used: "));
+    assert!(noted(&scene.shelf(b"guest")).contains(" is no file; "));
+}
+
+#[test]
+fn what_stands_in_the_place_of_an_entry_is_told_and_replaced() {
+    for kind in OTHERS {
+        let scene = Scene::new();
+        store(&scene.shelf(b"guest"), b"code");
+        let entry = scene.entries().remove(0);
+        fs::remove_file(&entry).unwrap();
+        put(kind, &entry);
+        assert!(noted(&scene.shelf(b"guest")).contains(" is no file; "), "{kind:?}");
+        store(&scene.shelf(b"guest"), b"code");
+        assert_eq!(found(&scene.shelf(b"guest")).unwrap(), b"code");
+    }
 }
 
 #[test]

@@ -1,24 +1,19 @@
 //! How a driver and a worker part: what has happened to it, and what becomes of what it had.
 
-use std::time::Duration;
-
 use rustix::event::{PollFd, PollFlags};
 
 use super::{Driver, End, wait};
 use crate::outcome::WorkerEnd;
 use crate::pool::dispatcher::Event;
-use crate::pool::process::Process;
+use crate::pool::process::END_LIMIT;
 use crate::pool::session::Session;
 use crate::pool::state::{Aftermath, Cause, SIGABRT, SIGKILL, Violation};
 use crate::wire::msg::Request;
 
-/// How long a worker may take to end when asked to, or when it has closed its pipe.
-const END_LIMIT: Duration = Duration::from_secs(1);
-
 impl Driver {
     /// The worker has ended, or has closed its pipe: what happened?
     pub(super) fn lost(&self, session: &mut Session) -> End {
-        if !self.ends_within(&session.process, END_LIMIT) {
+        if !session.process.ends_within_on(&self.shared.clock, END_LIMIT) {
             return session.broken(Violation("it closed its pipe and went on".into()));
         }
         if let Err(end) = self.drain(session) {
@@ -57,7 +52,7 @@ impl Driver {
         self.hatch.prepare_spare();
         if self.shared.rules.policy.at_most_once {
             // What it starts until it is gone must not be started again.
-            self.ends_within(&session.process, END_LIMIT);
+            session.process.ends_within_on(&self.shared.clock, END_LIMIT);
         }
         let hint = session.hint();
         session.recover_outbox(cause);
@@ -80,10 +75,15 @@ impl Driver {
             Cause::Violation(violation) => format!("broke the protocol: {violation}"),
             Cause::TimedOut(_) => "was killed: its item used up its time".into(),
             Cause::OutOfCpu(_) => "was killed: its item used up its CPU time".into(),
+            Cause::Cancelled(_) => "was killed: its item was cancelled".into(),
         };
         let rule = match cause {
             Cause::Violation(violation) => Some(violation.0.clone()),
-            Cause::Ended(_) | Cause::OutOfMemory(_) | Cause::TimedOut(_) | Cause::OutOfCpu(_) => None,
+            Cause::Ended(_)
+            | Cause::OutOfMemory(_)
+            | Cause::TimedOut(_)
+            | Cause::OutOfCpu(_)
+            | Cause::Cancelled(_) => None,
         };
         self.tell(Event::Replaced { worker: self.slot, pid, reason, rule });
         if !completions.is_empty() {
@@ -105,7 +105,7 @@ impl Driver {
     }
 
     /// Ends a worker that has answered everything and whose place another takes.
-    pub(super) fn replace(&mut self, session: Session) {
+    pub(super) fn replace(&mut self, mut session: Session) {
         self.hatch.prepare_spare();
         session.process.kill();
         self.dying.push(session.process);
@@ -118,18 +118,5 @@ impl Driver {
         let mut fds = [PollFd::new(session.process.pidfd(), PollFlags::IN)];
         wait(&mut fds, Some(END_LIMIT));
         // Dropping it kills it if it is still there.
-    }
-
-    /// Waits for the end of a process; whether it came in time.
-    fn ends_within(&self, process: &Process, limit: Duration) -> bool {
-        let deadline = self.shared.clock.now().after(limit);
-        loop {
-            let left = deadline.since(self.shared.clock.now());
-            let mut fds = [PollFd::new(process.pidfd(), PollFlags::IN)];
-            wait(&mut fds, Some(left));
-            if !fds[0].revents().is_empty() || left.is_zero() {
-                return !fds[0].revents().is_empty();
-            }
-        }
     }
 }

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use super::{Chunk, Completion, Hint, ItemIndex, Kind, Seen, Sent, Violation, WorkerState};
-use crate::limits::Limits;
+use crate::limits::Policy;
 use crate::outcome::{MemoryLimit, Meta, Outcome, TimeLimit, WorkerEnd};
 
 /// How many times a worker may be killed from outside under one item before the item counts as the reason, as it
@@ -44,6 +44,8 @@ pub(in crate::pool) enum Cause {
     TimedOut(ItemIndex),
     /// This item used up its CPU time, and the worker was killed.
     OutOfCpu(ItemIndex),
+    /// This item was running and was cancelled, and the worker was killed.
+    Cancelled(ItemIndex),
 }
 
 /// What becomes of the items a worker had when it ended.
@@ -141,7 +143,7 @@ impl WorkerState {
     fn bury_for_good(mut self, cause: &Cause, hint: Hint) -> Aftermath {
         let mut aftermath = Aftermath::default();
         let blamed = match cause {
-            Cause::TimedOut(item) | Cause::OutOfCpu(item) => Some(*item),
+            Cause::TimedOut(item) | Cause::OutOfCpu(item) | Cause::Cancelled(item) => Some(*item),
             Cause::Ended(_) | Cause::OutOfMemory(_) | Cause::Violation(_) => None,
         };
         let named = [blamed, self.named(hint)].into_iter().flatten();
@@ -150,13 +152,14 @@ impl WorkerState {
             _ => named.filter_map(|item| self.place(item)).max().unwrap_or(0) + 1,
         };
         for mut sent in std::mem::take(&mut self.sent) {
+            let wall = self.wall_of(&sent.chunk);
             let left = sent.chunk.len() - sent.done;
             for position in (sent.done..sent.chunk.len()).take(usize::try_from(started).unwrap_or(usize::MAX))
             {
                 let item = sent.chunk.first() + position;
                 let outcome = match blamed {
                     Some(blamed) if blamed != item => Outcome::Crash { end: WorkerEnd::Signalled(SIGKILL) },
-                    Some(_) | None => self.outcome_of(cause),
+                    Some(_) | None => self.outcome_of(cause, wall),
                 };
                 aftermath.completions.push(self.completion_of(&sent.chunk, position, sent.tries, outcome));
             }
@@ -226,19 +229,21 @@ impl WorkerState {
             Cause::TimedOut(_) => matches!(self.seen, Seen::Between(_)),
             // One lie is enough.
             Cause::Violation(_) => false,
-            // It was computing something.
-            Cause::OutOfCpu(_) => false,
+            // It was computing something, or its page named the item.
+            Cause::OutOfCpu(_) | Cause::Cancelled(_) => false,
         }
     }
 
     /// Puts the end of the worker down to the item whose result was due.
     fn blame(&self, suspect: &mut Retry, cause: &Cause) -> Verdict {
         let policy = self.rules.policy;
-        let outcome = self.outcome_of(cause);
+        let outcome = self.outcome_of(cause, self.wall_of(&suspect.chunk));
+        let retries = retries(&suspect.chunk, &policy);
         let tries = &mut suspect.tries;
         match cause {
+            Cause::Cancelled(item) if *item == suspect.chunk.first() => return Verdict::Ended(outcome),
             Cause::TimedOut(item) | Cause::OutOfCpu(item) if *item == suspect.chunk.first() => {
-                if tries.failed < policy.retries() && !suspect.is_merge() {
+                if tries.failed < retries && !suspect.is_merge() {
                     suspect.tries.failed += 1;
                     return Verdict::Failed(outcome);
                 }
@@ -249,6 +254,7 @@ impl WorkerState {
             // its time; or the worker handed this one's result in just when it was killed. Alone, it is seen which.
             Cause::TimedOut(_)
             | Cause::OutOfCpu(_)
+            | Cause::Cancelled(_)
             | Cause::Ended(_)
             | Cause::OutOfMemory(_)
             | Cause::Violation(_) => tries.own += 1,
@@ -261,12 +267,18 @@ impl WorkerState {
         if is_tried_again { Verdict::Unclear } else { Verdict::Ended(outcome) }
     }
 
-    /// What becomes of an item that is the cause of this.
-    fn outcome_of(&self, cause: &Cause) -> Outcome {
-        let Limits { wall, cpu } = self.rules.limits;
+    /// Wall time that an item of this chunk may take.
+    pub(super) fn wall_of(&self, chunk: &Chunk) -> Option<Duration> {
+        chunk.terms().wall.or(self.rules.limits.wall)
+    }
+
+    /// What becomes of an item that is the cause of this, and had so much wall time.
+    fn outcome_of(&self, cause: &Cause, wall: Option<Duration>) -> Outcome {
+        let cpu = self.rules.limits.cpu;
         match cause {
             Cause::TimedOut(_) => Outcome::Timeout { limit: TimeLimit::Wall(wall.unwrap_or_default()) },
             Cause::OutOfCpu(_) => Outcome::Timeout { limit: TimeLimit::Cpu(cpu.unwrap_or_default()) },
+            Cause::Cancelled(_) => Outcome::Cancelled,
             Cause::Ended(end) => Outcome::Crash { end: *end },
             Cause::OutOfMemory(end) => Outcome::Memory {
                 limit: MemoryLimit::Process,
@@ -280,10 +292,10 @@ impl WorkerState {
 
 impl Sent {
     /// The next item, to be run again after this outcome; none if it has been run often enough.
-    pub(super) fn retry(&self, outcome: &Outcome, retries: u32) -> Option<Retry> {
+    pub(super) fn retry(&self, outcome: &Outcome, policy: &Policy) -> Option<Retry> {
         // What does not fit the function never will.
         let is_final = outcome.is_ok() || matches!(outcome, Outcome::Input { .. });
-        if is_final || self.is_merge() || self.tries.failed >= retries {
+        if is_final || self.is_merge() || self.tries.failed >= retries(&self.chunk, policy) {
             return None;
         }
         let tries = Tries { failed: self.tries.failed + 1, ..self.tries };
@@ -299,6 +311,12 @@ impl Sent {
         let rest = chunk.split_off(1);
         (Retry { chunk, tries }, rest)
     }
+}
+
+/// How often an item of this chunk is run again that failed without harm to its worker.
+fn retries(chunk: &Chunk, policy: &Policy) -> u32 {
+    let own = chunk.terms().retries.filter(|_| !policy.at_most_once);
+    own.unwrap_or_else(|| policy.retries())
 }
 
 /// SIGKILL, the signal nobody sends by mistake and no guest sends itself.

@@ -31,6 +31,6 @@ pub(super) fn export_of(chunk: &Chunk) -> u32 {
     match Kind::of(chunk) {
         Kind::Merges if chunk.first() == FINISH => 2,
         Kind::Merges => 1,
-        Kind::Items => 0,
+        Kind::Items => chunk.terms().export,
     }
 }

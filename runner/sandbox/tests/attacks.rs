@@ -195,7 +195,7 @@ pub(super) const FOLDER_ATTACKS: &[Attack] = attacks! {
 const FILE: &CStr = c"file";
 const OTHER: &CStr = c"other";
 
-const PAGE: i64 = 4096;
+pub(super) const PAGE: i64 = 4096;
 const HUGE_PAGE: i64 = 2 << 20;
 /// More than a stack may have.
 const GROWTH: i64 = 64 << 20;

@@ -12,7 +12,7 @@ use rustix::fs::{MemfdFlags, ftruncate, memfd_create};
 use rustix::mm::{MapFlags, ProtFlags, mmap, munmap};
 
 use super::super::{Access, Layer, Profile};
-use super::attacks::{ATTACKS, Attack, FOLDER_ATTACKS, Targets, call};
+use super::attacks::{ATTACKS, Attack, FOLDER_ATTACKS, PAGE, Targets, call};
 use super::cell::{Fate, attempt_while_loading, attempt_with, victim};
 use super::profiles;
 use super::trees::Tree;
@@ -85,8 +85,9 @@ impl Drop for Range {
     }
 }
 
-/// That of a page.
+/// The same, as lengths are written.
 const LENGTH: usize = 4096;
+const _: () = assert!(PAGE == 4096, "they are the same");
 
 fn rows<'a>(attacks: impl Iterator<Item = &'a Attack>, profile: &Profile) -> Vec<Row<'a>> {
     let range = Range::new();

@@ -60,6 +60,7 @@ impl Folder {
                     items.push((self.short(&file), self.short(refused.error.as_bytes())));
                 }
                 Next::Remark(remark) => panic!("{remark}"),
+                Next::Calls(..) => panic!("files have no terms of their own"),
                 Next::Nothing => {}
             }
         }

@@ -7,7 +7,7 @@ use crate::item::MERGE_BIT;
 use crate::limits::{CodeOptions, GuestLimits, Isolation};
 use crate::outcome::{MemoryLimit, TrapKind};
 use crate::sandbox::{Access, Layer, LayerState};
-use crate::wire::msg::{GuestDir, Hello, Load, Ready, Refusal, Refused, Serve};
+use crate::wire::msg::{Allowance, GuestDir, Hello, Init, Load, Ready, Refusal, Refused, Serve};
 
 /// Header and payload in hexadecimal, white space between them as one likes.
 fn hex(text: &str) -> Vec<u8> {
@@ -96,13 +96,14 @@ fn load_to_serve() {
         integers: Integers::Unsigned,
         dirs: vec![GuestDir { path: "/d".into(), access: Access::Write }],
         env: vec![("K".into(), "v".into())],
+        init: Some(Init { export: 1, arguments: "[]".into() }),
     };
     check_request(
         &Request::Load(Load::Serve(serve)),
         "
-        7770 01 03 0000 01 00 27000000 e65ec342
+        7770 01 03 0000 01 00 2c000000 75c28a31
         00000000 00000000 0000000000000000 00000000 00000000
-        01020166076d657267652d660180808080048080800801ac020101070101022f640101014b0176",
+        01020166076d657267652d660180808080048080800801ac020101070101022f640101014b01760101025b5d",
     );
 }
 
@@ -175,12 +176,13 @@ fn merge_of_folds() {
 }
 
 #[test]
-fn init() {
+fn allow() {
     check_request(
-        &Request::Init,
+        &Request::Allow(Allowance { memory: Some(300) }),
         "
-        7770 01 07 0000 00 00 00000000 80164c93
-        00000000 00000000 0000000000000000 00000000 00000000",
+        7770 01 07 0000 01 00 03000000 95abdb9b
+        00000000 00000000 0000000000000000 00000000 00000000
+        01ac02",
     );
 }
 

@@ -6,7 +6,7 @@ use crate::item::MERGE_BIT;
 use crate::sandbox::{Layer, LayerState};
 use crate::wire::codec::DESCRIPTION_CAP;
 use crate::wire::frame::{FRAME_CAP, Kind};
-use crate::wire::msg::{Hello, Ready};
+use crate::wire::msg::{Allowance, Hello, Ready};
 use crate::wire::{ReadError, encode_description, parse_description, read_message};
 
 /// A frame whose header starts as `kind` and `encoding` say, with the right length and checksum.
@@ -170,7 +170,7 @@ fn a_message_past_the_bound_of_its_receiver() {
 fn a_worker_that_gives_orders() {
     let call = call(0, Inputs::Numbers { start: 0, count: 1 });
     assert_eq!(response(&request_bytes(&Request::Call(call))), "direction");
-    assert_eq!(response(&request_bytes(&Request::Init)), "direction");
+    assert_eq!(response(&request_bytes(&Request::Allow(Allowance::default()))), "direction");
     assert_eq!(response(&frame(3, 1, &[0, 0])), "direction");
 }
 

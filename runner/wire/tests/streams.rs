@@ -13,7 +13,7 @@ use crate::limits::{CodeOptions, GuestLimits, Isolation};
 use crate::outcome::TrapKind;
 use crate::sandbox::{Access, Layer, LayerState};
 use crate::wire::frame::FRAME_CAP;
-use crate::wire::msg::{GuestDir, Hello, Load, Ready, Refusal, Refused, Serve};
+use crate::wire::msg::{Allowance, GuestDir, Hello, Load, Ready, Refusal, Refused, Serve};
 use crate::wire::{ReadError, read_message};
 
 /// Something to borrow from, enough for three fragments.
@@ -77,7 +77,17 @@ fn requests() -> impl Strategy<Value = Request<'static>> {
             let exports: Vec<String> = exports.into_iter().map(str::to_owned).collect();
             let dirs = vec![GuestDir { path: ".".to_owned(), access: Access::Read }];
             let env = exports.iter().map(|name| (name.clone(), name.clone())).collect();
-            Request::Load(Load::Serve(Serve { exports, meta, limits, isolation, seed, integers, dirs, env }))
+            Request::Load(Load::Serve(Serve {
+                exports,
+                meta,
+                limits,
+                isolation,
+                seed,
+                integers,
+                dirs,
+                env,
+                init: None,
+            }))
         });
     prop_oneof![
         5 => chunk_requests(),
@@ -86,7 +96,7 @@ fn requests() -> impl Strategy<Value = Request<'static>> {
             Request::Load(Load::Compile { describe_only, code: CodeOptions { fuel, deterministic } })
         }),
         1 => serve,
-        1 => Just(()).prop_map(|()| Request::Init),
+        1 => any::<Option<u64>>().prop_map(|memory| Request::Allow(Allowance { memory })),
         1 => Just(()).prop_map(|()| Request::Drain),
         1 => Just(()).prop_map(|()| Request::Bye),
     ]

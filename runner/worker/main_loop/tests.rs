@@ -60,6 +60,10 @@ impl Loader for Fake {
 }
 
 impl Engine for Fake {
+    fn allow(&mut self, allowance: Allowance) {
+        self.seen.borrow_mut().push(format!("{allowance:?}"));
+    }
+
     fn call(&mut self, _item: ItemIndex, export: usize, input: Input<'_>) -> Report<'_> {
         let status = self.memory.status().expect("an item is running");
         self.seen.borrow_mut().push(format!(
@@ -180,6 +184,7 @@ fn serve() -> Request<'static> {
         integers: Integers::Signed,
         dirs: Vec::new(),
         env: Vec::new(),
+        init: None,
     }))
 }
 
@@ -426,9 +431,17 @@ fn loading_twice_breaks_the_protocol() {
 }
 
 #[test]
-fn an_initializer_breaks_the_protocol() {
-    let requests = encoded(&[hello(), serve(), Request::Init]);
-    check_failure(&requests, "the host broke the protocol: an initializer where a call was expected");
+fn an_allowance_is_for_the_items_behind_it() {
+    let allow = Request::Allow(Allowance { memory: Some(9) });
+    let requests = encoded(&[hello(), serve(), texts(3, &["a"]), allow, texts(4, &["b"])]);
+    let seen = ["item 3 attempt 1 at 5", "Allowance { memory: Some(9) }", "item 4 attempt 1 at 5"];
+    assert_eq!(converse_with(&requests, None).seen, seen);
+}
+
+#[test]
+fn an_allowance_before_there_is_a_guest_breaks_the_protocol() {
+    let requests = encoded(&[hello(), Request::Allow(Allowance::default())]);
+    check_failure(&requests, "the host broke the protocol: an allowance where load was expected");
 }
 
 #[test]

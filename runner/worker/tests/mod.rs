@@ -55,6 +55,7 @@ fn serve(exports: &[&str]) -> Serve {
         integers: Integers::Signed,
         dirs: Vec::new(),
         env: Vec::new(),
+        init: None,
     }
 }
 

@@ -7,6 +7,8 @@ use std::fmt;
 
 use serde::de::Error;
 
+use crate::record::escaped_json;
+
 /// How many characters of a wrong value an error shows.
 const SHOWN: usize = 40;
 
@@ -148,7 +150,7 @@ impl fmt::Display for Quoted<'_> {
 
 fn shortened(text: &str, f: &mut fmt::Formatter<'_>) -> fmt::Result {
     match text.char_indices().nth(SHOWN) {
-        Some((end, _)) => write!(f, "{}…", &text[..end]),
-        None => f.write_str(text),
+        Some((end, _)) => write!(f, "{}…", escaped_json(&text[..end])),
+        None => f.write_str(&escaped_json(text)),
     }
 }

@@ -246,6 +246,13 @@ fn an_enum_is_a_name() {
 }
 
 #[test]
+fn what_a_terminal_would_obey_is_shown_escaped() {
+    let refused = "parameter \"p\": expected one of \"red\", found \"\\u007f\"";
+    check_refused(Shape::Enum(names(&["red"])), "\"\u{7f}\"", refused);
+    check_refused(Shape::S32, "\"\u{7f}\"", "parameter \"p\": expected s32, found \"\\u007f\"");
+}
+
+#[test]
 fn flags_are_an_array_of_names() {
     let modes = || Shape::Flags(names(&["read", "write"]));
     check(modes(), r#"["write"]"#, Val::Flags(names(&["write"])));
