@@ -1,6 +1,6 @@
 //! A cell: a process of its own that locks itself in and then does one thing.
 
-use std::os::fd::{IntoRawFd, OwnedFd};
+use std::os::fd::{AsRawFd, IntoRawFd, OwnedFd, RawFd};
 use std::{fmt, io};
 
 use nix::libc;
@@ -67,7 +67,8 @@ pub(super) fn attempt_with(
     dirs: Vec<OwnedFd>,
     deed: impl FnOnce() -> io::Result<()>,
 ) -> Fate {
-    ended(|| {
+    let keep: Vec<_> = dirs.iter().map(AsRawFd::as_raw_fd).collect();
+    ended(&keep, || {
         lock_in(layers, profile, &dirs)?;
         Some(deed())
     })
@@ -76,7 +77,7 @@ pub(super) fn attempt_with(
 /// As [`attempt`], in a process that has put on what there is before anything is loaded, and no more.
 #[track_caller]
 pub(super) fn attempt_while_loading(profile: &Profile, deed: impl FnOnce() -> io::Result<()>) -> Fate {
-    ended(|| {
+    ended(&[], || {
         let _jail = close_in(&Layer::ALL, profile, &[])?;
         Some(deed())
     })
@@ -84,8 +85,8 @@ pub(super) fn attempt_while_loading(profile: &Profile, deed: impl FnOnce() -> io
 
 /// What becomes of a process that does this, none if it could not be locked in.
 #[track_caller]
-fn ended(body: impl FnOnce() -> Option<io::Result<()>>) -> Fate {
-    let child = fork(|| match body() {
+fn ended(keep: &[RawFd], body: impl FnOnce() -> Option<io::Result<()>>) -> Fate {
+    let child = fork(keep, || match body() {
         None => BROKEN,
         Some(Ok(())) => WORKED,
         Some(Err(error)) => error.raw_os_error().unwrap_or(UNKNOWN),
@@ -108,7 +109,7 @@ pub(super) fn fate(status: WaitStatus) -> Fate {
 /// A process of nobody with these layers around it that does nothing.
 pub(super) fn victim(layers: &[Layer]) -> Victim {
     let (ready, told) = io::pipe().unwrap();
-    let child = fork(|| {
+    let child = fork(&[told.as_raw_fd()], || {
         if lock_in(layers, &Profile::Compute, &[]).is_none() {
             return BROKEN;
         }
@@ -166,8 +167,9 @@ fn close_in(layers: &[Layer], profile: &Profile, dirs: &[OwnedFd]) -> Option<Jai
     Some(jail)
 }
 
-/// Runs `body` in a copy of this process, which ends with its result.
-pub(super) fn fork(body: impl FnOnce() -> i32) -> Pid {
+/// Runs `body` in a copy of this process, which ends with its result and has no descriptors but these beside the first
+/// three: other tests in this process have pipes that are to end when they say so.
+pub(super) fn fork(keep: &[RawFd], body: impl FnOnce() -> i32) -> Pid {
     // SAFETY: the copy has one thread, and shares nothing with this one. What it calls takes no lock but the
     // allocator's, which the C library leaves free in it.
     let child = unsafe { libc::fork() };
@@ -175,9 +177,28 @@ pub(super) fn fork(body: impl FnOnce() -> i32) -> Pid {
     match Pid::from_raw(child) {
         Some(child) => child,
         None => {
+            close_all_but(keep);
             let code = body();
             // SAFETY: ends the copy without running what this process has to do at its end.
             unsafe { libc::_exit(code) }
         }
+    }
+}
+
+fn close_all_but(keep: &[RawFd]) {
+    let mut keep: Vec<_> = keep.iter().map(|number| number.unsigned_abs()).collect();
+    keep.sort_unstable();
+    let mut first = 3;
+    for number in keep {
+        close(first, number - 1);
+        first = number + 1;
+    }
+    close(first, u32::MAX);
+}
+
+fn close(first: u32, last: u32) {
+    if first <= last {
+        // SAFETY: who owns these is a thread of the process that this one is a copy of, and has no copy here.
+        unsafe { libc::close_range(first, last, 0) };
     }
 }

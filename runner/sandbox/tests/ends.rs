@@ -1,7 +1,7 @@
 //! How a worker ends: with its host, by its pipe alone; and by itself, with the filters around it.
 
 use std::io;
-use std::os::fd::AsFd;
+use std::os::fd::{AsFd, AsRawFd};
 
 use nix::libc;
 use nix::sys::signal::{SigHandler, SigSet, Signal, signal};
@@ -16,10 +16,10 @@ use super::profiles;
 fn check_lifeline(deed: fn()) {
     let (lifeline, held) = io::pipe().unwrap();
     let (ready, told) = io::pipe().unwrap();
-    let (mut held, mut told) = (Some(held), Some(told));
-    let child = fork(|| {
-        // Its own copy of the other end would keep it alive.
-        drop(held.take());
+    // A copy of the other end of its own would keep it alive.
+    let keep = [lifeline.as_raw_fd(), told.as_raw_fd()];
+    let mut told = Some(told);
+    let child = fork(&keep, || {
         if own::end_with(lifeline.as_fd()).is_err() {
             return 1;
         }
@@ -54,7 +54,7 @@ fn h8_a_process_that_heeds_no_signal_ends_when_the_other_end_of_its_lifeline_is_
 fn h8_a_process_whose_host_is_gone_already_is_not_armed() {
     let (lifeline, held) = io::pipe().unwrap();
     drop(held);
-    let child = fork(|| match own::end_with(lifeline.as_fd()) {
+    let child = fork(&[lifeline.as_raw_fd()], || match own::end_with(lifeline.as_fd()) {
         Ok(()) => 1,
         Err(_) => 0,
     });
