@@ -58,14 +58,12 @@ wasm-target:
 build: ## Build the wasmpool command
 	cargo build $(CARGO_FLAGS)
 
-# Tests of the jail make copies of their process. Those have but one of its threads, and hang where another has a lock.
 .PHONY: test
 test: guests build ## Run every test but the long ones
 	if cargo nextest --version >/dev/null 2>&1; then \
 		cargo nextest run $(CARGO_FLAGS); \
 	else \
-		RUST_TEST_THREADS=1 cargo test $(CARGO_FLAGS) --lib; \
-		cargo test $(CARGO_FLAGS) --bins --tests; \
+		cargo test $(CARGO_FLAGS) --lib --bins --tests; \
 	fi
 	cargo test $(CARGO_FLAGS) --doc
 	cargo test $(CARGO_FLAGS) -p wasmpool-model
@@ -74,8 +72,7 @@ test: guests build ## Run every test but the long ones
 
 .PHONY: soak
 soak: guests build ## Run the long forms of the tests
-	WASMPOOL_SOAK=1 RUST_TEST_THREADS=1 cargo test $(CARGO_FLAGS) --lib
-	WASMPOOL_SOAK=1 cargo test $(CARGO_FLAGS) --bins --tests
+	WASMPOOL_SOAK=1 cargo test $(CARGO_FLAGS) --lib --bins --tests
 	WASMPOOL_SOAK=1 cargo test $(CARGO_FLAGS) -p wasmpool-model
 	WASMPOOL_SOAK=1 cargo test $(CARGO_FLAGS) -p wasmpool-fuzz -- --nocapture
 
