@@ -113,8 +113,9 @@ impl<R> Future<R> {
         true
     }
 
-    /// Calls `act` when the call has ended, at once if it has. In the pool's own thread, which delivers nothing
-    /// meanwhile: be quick. A panic in it is printed and goes no further.
+    /// Calls `act` when the call has ended, at once if it has. It runs in the pool's own thread, which delivers nothing
+    /// meanwhile: it must be quick, and must not wait for other calls of the pool. It can make some. A panic in it is
+    /// printed and goes no further.
     pub fn add_done_callback(&self, act: impl FnOnce(&Self) + Send + 'static)
     where
         R: 'static,

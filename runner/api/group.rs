@@ -77,6 +77,8 @@ impl Group {
     /// Waits for the end of everything, once no more calls are taken.
     pub(super) fn join(&self) {
         let thread = self.thread.lock().unwrap_or_else(PoisonError::into_inner).take();
+        // A callback may have the last of a pool, and runs in this very thread, which ends by itself.
+        let thread = thread.filter(|joined| joined.thread().id() != thread::current().id());
         if let Some(thread) = thread
             && thread.join().is_err()
             && !thread::panicking()

@@ -49,7 +49,8 @@ use crate::guest::Description;
 /// Each call runs in a fresh instance of the guest, in a process that is locked in. A call that fails, crashes or takes
 /// too long costs nothing but itself.
 ///
-/// A pool that is dropped waits for the calls that were made; [`terminate`](Pool::terminate) does not.
+/// A pool that is dropped waits for the calls that were made, as a `with` block does; [`terminate`](Pool::terminate) does
+/// not. What was made of it, functions and iterators, makes no calls any more then.
 ///
 /// ```no_run
 /// use wasmpool::Pool;
@@ -255,6 +256,12 @@ impl Pool {
         let signal = nix::sys::signal::Signal::SIGTERM as i32;
         self.groups.iter().for_each(|group| group.calls().terminate(signal));
         self.groups.iter().for_each(|group| group.join());
+    }
+}
+
+impl Drop for Pool {
+    fn drop(&mut self) {
+        self.shutdown(true, false);
     }
 }
 

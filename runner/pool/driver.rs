@@ -342,7 +342,9 @@ impl Driver {
         // What it has finished counts.
         self.drain(session)?;
         self.pass_on(session);
-        if let Some(item) = session.state.running(session.hint()).filter(|item| is_unwanted(*item)) {
+        // Where the page names no item, it is the one whose result is due that it is about to run, or has just run.
+        let running = session.state.running(session.hint()).or_else(|| session.state.due());
+        if let Some(item) = running.filter(|item| is_unwanted(*item)) {
             return Err(End::Lost(Cause::Cancelled(item)));
         }
         session.unwanted = Some(self.shared.clock.now().after(SENT_AHEAD));

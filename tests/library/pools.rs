@@ -1,5 +1,7 @@
 //! Pools from their start to their end: several guests, shutting down, terminating.
 
+use std::sync::Arc;
+use std::sync::mpsc::channel;
 use std::time::Duration;
 
 use wasmpool::{CallError, Pool, Process};
@@ -102,4 +104,28 @@ fn a_pool_lives_on_any_thread() {
     is_shared::<wasmpool::Future<u64>>();
     is_shared::<CallError>();
     assert!(PATIENCE > Duration::ZERO);
+}
+
+#[test]
+fn what_is_left_of_a_dropped_pool_makes_no_calls() {
+    let function = pool("primes.wasm").function("count-divisors").expect("it is there");
+    let error = function.submit::<u64>((6_u64,)).expect_err("its pool is gone");
+    assert_eq!(error.to_string(), "the pool was shut down and takes no calls");
+}
+
+#[test]
+fn a_callback_can_make_a_call_and_drop_the_pool() {
+    let (sender, ended) = channel();
+    let pool = Arc::new(pool("primes.wasm"));
+    let first = pool.submit::<u64>("count-divisors", (6_u64,)).expect("the types are right");
+    let own = Arc::clone(&pool);
+    first.add_done_callback(move |_| {
+        let second = own.submit::<u64>("count-divisors", (12_u64,)).expect("the pool is there");
+        second.add_done_callback(move |second| {
+            sender.send(second.result().expect("it returns")).expect("it is waited for");
+            drop(own);
+        });
+    });
+    drop(pool);
+    assert_eq!(ended.recv_timeout(PATIENCE), Ok(6));
 }

@@ -2,7 +2,9 @@
 
 use std::time::Duration;
 
-use super::{CPU_SLACK, GRACE, Hint, Judgement, Nanos, Phase, START_LIMIT, Seen, WorkerState, violation};
+use super::{
+    CPU_SLACK, GRACE, Hint, Judgement, Nanos, Phase, START_LIMIT, Seen, Sent, WorkerState, violation,
+};
 use crate::chunk::Chunk;
 use crate::item::ItemIndex;
 
@@ -133,6 +135,11 @@ impl WorkerState {
     pub(in crate::pool) fn find(&self, is_wanted: impl Fn(ItemIndex) -> bool) -> Option<ItemIndex> {
         let items = self.sent.iter().flat_map(|sent| sent.next()..sent.chunk.first() + sent.chunk.len());
         items.into_iter().find(|item| is_wanted(*item))
+    }
+
+    /// The item whose result is due.
+    pub(in crate::pool) fn due(&self) -> Option<ItemIndex> {
+        self.sent.front().map(Sent::next)
     }
 
     /// The item that the page says is running, if it was sent that and has not answered it.
