@@ -353,6 +353,22 @@ fn a_folder_that_has_such_a_place_in_it_is_not_given_to_be_written_to() {
 }
 
 #[test]
+fn what_shows_the_memory_of_workers_is_not_given_to_roots_guests() {
+    if !rustix::process::geteuid().is_root() {
+        return;
+    }
+    for (folder, place) in [("/proc", "/proc"), ("/", "/proc"), ("/proc/self", "/proc/self")] {
+        call(&format!("files.wasm count-lines x --dir {folder}::all")).refused(
+            2,
+            &format!(
+                "error: `{folder}` shows root's guests, in `{place}`, the memory of their own workers\n\n\
+                 hint: name folders that do not have that in them, or run this as an ordinary user\n"
+            ),
+        );
+    }
+}
+
+#[test]
 fn what_shows_the_kernel_is_not_given_to_be_written_to() {
     for folder in ["/proc", "/proc/sys/kernel", "/sys"] {
         call(&format!("files.wasm count-lines x --dir {folder}:rw")).refused(

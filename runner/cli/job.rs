@@ -230,11 +230,25 @@ fn shows_the_kernel(folder: &Path, place: &Path) -> Error {
     }
 }
 
+fn shows_processes(folder: &Path, place: &Path) -> Error {
+    let (folder, place) = (folder.display(), place.display());
+    Error::usage(
+        format!("`{folder}` shows root's guests, in `{place}`, the memory of their own workers"),
+        "name folders that do not have that in them, or run this as an ordinary user",
+    )
+}
+
 fn open_dir(HostDir { host, guest: _, access }: &HostDir) -> Result<Folder, Error> {
     if *access == Access::Write
         && let Some(place) = kernel_files::within(host)
     {
         return Err(shows_the_kernel(host, &place));
+    }
+    // Root's workers keep root's number where they have folders, and so may open their own memory.
+    if rustix::process::geteuid().is_root()
+        && let Some(place) = kernel_files::processes_within(host)
+    {
+        return Err(shows_processes(host, &place));
     }
     Folder::open(host, *access).map_err(|source| Error::Input {
         name: format!("the folder `{}`", host.display()),

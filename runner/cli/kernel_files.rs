@@ -23,27 +23,35 @@ const KINDS: [(i64, &str); 10] = [
 ///
 /// A place that is mounted later is not known; that takes root.
 pub(super) fn within(folder: &Path) -> Option<PathBuf> {
-    let is_one =
-        rustix::fs::statfs(folder).is_ok_and(|system| KINDS.iter().any(|(kind, _)| *kind == system.f_type));
-    if is_one {
+    found(folder, |_| true)
+}
+
+/// Where a folder shows processes, with their memory for whoever may look at it.
+pub(super) fn processes_within(folder: &Path) -> Option<PathBuf> {
+    found(folder, |name| name == "proc")
+}
+
+fn found(folder: &Path, is_meant: impl Fn(&str) -> bool) -> Option<PathBuf> {
+    let system = rustix::fs::statfs(folder).map(|system| system.f_type);
+    if KINDS.iter().any(|(kind, name)| system == Ok(*kind) && is_meant(name)) {
         return Some(folder.to_owned());
     }
     let folder = fs::canonicalize(folder).ok()?;
-    first_below(&folder, &fs::read("/proc/self/mountinfo").ok()?)
+    first_below(&folder, &fs::read("/proc/self/mountinfo").ok()?, is_meant)
 }
 
 /// The first such place of these mounts that is below the folder.
-fn first_below(folder: &Path, mounts: &[u8]) -> Option<PathBuf> {
-    let mut places = mounts.split(|byte| *byte == b'\n').filter_map(kernel_place);
+fn first_below(folder: &Path, mounts: &[u8], is_meant: impl Fn(&str) -> bool) -> Option<PathBuf> {
+    let mut places = mounts.split(|byte| *byte == b'\n').filter_map(|line| kernel_place(line, &is_meant));
     places.find(|place| place.starts_with(folder))
 }
 
 /// Where a line of `mountinfo` puts a file system, if it is one of these.
-fn kernel_place(line: &[u8]) -> Option<PathBuf> {
+fn kernel_place(line: &[u8], is_meant: impl Fn(&str) -> bool) -> Option<PathBuf> {
     let mut words = line.split(|byte| *byte == b' ');
     let place = words.nth(4)?;
     let kind = words.skip_while(|word| *word != b"-").nth(1)?;
-    KINDS.iter().any(|(_, name)| kind == name.as_bytes()).then(|| unescaped(place))
+    KINDS.iter().any(|(_, name)| kind == name.as_bytes() && is_meant(name)).then(|| unescaped(place))
 }
 
 /// A path as `mountinfo` writes it: white space and backslashes as three octal digits.
@@ -80,7 +88,8 @@ a line of another kind
 
     #[track_caller]
     fn check(folder: &str, place: Option<&str>) {
-        assert_eq!(first_below(Path::new(folder), MOUNTS.as_bytes()).as_deref(), place.map(Path::new));
+        let found = first_below(Path::new(folder), MOUNTS.as_bytes(), |_| true);
+        assert_eq!(found.as_deref(), place.map(Path::new));
     }
 
     #[test]
@@ -89,6 +98,13 @@ a line of another kind
         check("/sys/fs", Some("/sys/fs/cgroup"));
         check("/srv", Some("/srv/a b\\/proc"));
         check("/srv/a b\\", Some("/srv/a b\\/proc"));
+    }
+
+    #[test]
+    fn a_place_of_another_kind_is_not_the_one_that_is_looked_for() {
+        let found = |folder| first_below(Path::new(folder), MOUNTS.as_bytes(), |name| name == "proc");
+        assert_eq!(found("/").as_deref(), Some(Path::new("/proc")));
+        assert_eq!(found("/sys"), None);
     }
 
     #[test]
