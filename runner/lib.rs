@@ -17,7 +17,7 @@
 //! | `future.cancel()` | [`Future::cancel`], also while it runs |
 //! | `initializer=`, `max_tasks_per_child=` | [`PoolBuilder::initializer`], [`PoolBuilder::max_items_per_worker`] |
 //! | `shutdown`, `terminate` | [`Pool::shutdown`], [`Pool::terminate`] |
-//! | `Process(target=f, args=…)` | [`Process::spawn`] |
+//! | `Process(target=f, args=…)`, `.pid` | [`Process::spawn`], [`Process::pid`] |
 //! | `if __name__ == "__main__":` | [`worker::init`] first in `main` |
 //! | pickle | [`WitType`]: the types of WIT, checked before anything runs |
 //!

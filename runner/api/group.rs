@@ -1,5 +1,6 @@
 //! A group: the workers of one guest, and the thread that runs what they are given.
 
+use std::collections::BTreeMap;
 use std::fmt;
 use std::path::{Path, PathBuf};
 use std::sync::mpsc::{Sender, channel};
@@ -19,12 +20,16 @@ use crate::pool::{self, Cancellation, Canceller};
 use crate::report::{self, Progress, ReportOptions, Reporter, RunEvent};
 use crate::wire::msg::Serve;
 
+/// The processes that were ready last, by worker slot.
+type Pids = Mutex<BTreeMap<u32, u32>>;
+
 /// The workers of one guest.
 pub(super) struct Group {
     name: PathBuf,
     description: Description,
     calls: Arc<Calls>,
     memory: u64,
+    pids: Arc<Pids>,
     thread: Mutex<Option<JoinHandle<()>>>,
 }
 
@@ -34,10 +39,12 @@ impl Group {
         let (canceller, cancellation) = Canceller::new();
         let calls = Arc::new(Calls::new(canceller));
         let (described, description) = channel();
+        let pids = Arc::<Pids>::default();
         let run = Run {
             guest: guest.to_owned(),
             settings: settings.clone(),
             calls: Arc::clone(&calls),
+            pids: Arc::clone(&pids),
             described: Some(described),
         };
         let thread = thread::Builder::new()
@@ -46,7 +53,8 @@ impl Group {
             .map_err(pool::cannot_start)?;
         let description = description.recv().unwrap_or_else(|_| panic!("the thread of the pool panicked"))?;
         let memory = settings.guest_limits.memory;
-        Ok(Self { name: guest.to_owned(), description, calls, memory, thread: Mutex::new(Some(thread)) })
+        let thread = Mutex::new(Some(thread));
+        Ok(Self { name: guest.to_owned(), description, calls, memory, pids, thread })
     }
 
     /// The guest's name.
@@ -62,6 +70,11 @@ impl Group {
     /// Bytes of memory that a call may have at most.
     pub(super) fn memory(&self) -> u64 {
         self.memory
+    }
+
+    /// The processes of its workers that were ready last.
+    pub(super) fn pids(&self) -> Vec<u32> {
+        self.pids.lock().unwrap_or_else(PoisonError::into_inner).values().copied().collect()
     }
 
     pub(super) fn calls(&self) -> &Arc<Calls> {
@@ -115,6 +128,7 @@ struct Run {
     guest: PathBuf,
     settings: Settings,
     calls: Arc<Calls>,
+    pids: Arc<Pids>,
     /// Who waits for what the guest offers, until that is told.
     described: Option<Sender<Result<Description, Error>>>,
 }
@@ -148,7 +162,7 @@ impl Run {
         }
         let job = job(&self.settings, serve, &self.calls);
         let mut sink = CallSink(Arc::clone(&self.calls));
-        opening.run(job, &mut sink, &mut Told::new(), cancellation).map(|_| ())
+        opening.run(job, &mut sink, &mut Told::new(Arc::clone(&self.pids)), cancellation).map(|_| ())
     }
 }
 
@@ -179,26 +193,32 @@ impl Drop for Over {
 }
 
 /// Says on standard error what nobody must miss. What becomes of single calls those hear who made them.
-struct Told(Box<dyn Reporter>);
+struct Told {
+    lines: Box<dyn Reporter>,
+    pids: Arc<Pids>,
+}
 
 impl Told {
-    fn new() -> Self {
+    fn new(pids: Arc<Pids>) -> Self {
         let options =
             ReportOptions { progress: Progress::None, stats: false, terminal: false, color: Color::Off };
-        Self(report::for_run(options))
+        Self { lines: report::for_run(options), pids }
     }
 }
 
 impl Reporter for Told {
     fn report(&mut self, event: RunEvent<'_>) {
         match event {
+            RunEvent::WorkerReady { worker, pid } => {
+                self.pids.lock().unwrap_or_else(PoisonError::into_inner).insert(worker, pid);
+            }
             RunEvent::WorkerMissing { .. }
             | RunEvent::WorkerSaid { .. }
             | RunEvent::SharedInstance
             | RunEvent::NoSandbox
             | RunEvent::LayerMissing { .. }
             | RunEvent::SandboxHidden { .. }
-            | RunEvent::Note { .. } => self.0.report(event),
+            | RunEvent::Note { .. } => self.lines.report(event),
             RunEvent::Started { .. }
             | RunEvent::Progress { .. }
             | RunEvent::WorkerReplaced { .. }

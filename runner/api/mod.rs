@@ -95,6 +95,13 @@ impl Pool {
         self.groups.iter().map(|group| (group.name(), group.description()))
     }
 
+    /// The process ids of the workers that have been ready so far, each as it was last; one that was lost a moment ago may
+    /// be among them, and a spare is not.
+    #[must_use]
+    pub fn pids(&self) -> Vec<u32> {
+        self.groups.iter().flat_map(|group| group.pids()).collect()
+    }
+
     /// The function of this name: its own, or any ending of its full name that only it has; `text.wasm#analyze` where
     /// several guests have one.
     ///

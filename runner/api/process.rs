@@ -63,6 +63,12 @@ impl<R: WitType> Process<R> {
         self.call.result_timeout(time)
     }
 
+    /// Its process id; none until it is ready, some milliseconds after the start or as long as the guest compiles.
+    #[must_use]
+    pub fn pid(&self) -> Option<u32> {
+        self.pool.pids().first().copied()
+    }
+
     /// Whether the call has not ended.
     #[must_use]
     pub fn is_alive(&self) -> bool {

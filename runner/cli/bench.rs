@@ -212,6 +212,7 @@ impl Reporter for NoSummary {
         match event {
             RunEvent::Started { .. }
             | RunEvent::Progress { .. }
+            | RunEvent::WorkerReady { .. }
             | RunEvent::WorkerReplaced { .. }
             | RunEvent::WorkerMissing { .. }
             | RunEvent::WorkerSaid { .. }

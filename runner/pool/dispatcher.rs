@@ -34,7 +34,7 @@ const TICK: Duration = Duration::from_millis(250);
 #[derive(Debug)]
 pub(super) enum Event {
     /// A worker takes items.
-    Ready,
+    Ready { worker: u32, pid: u32 },
     /// A worker ended before it was ready.
     NeverReady { reason: String, fault: StartFault },
     /// A slot has no worker, because none can be started.
@@ -239,7 +239,7 @@ impl Dispatcher<'_> {
                 | Event::Replayed { .. }
                 | Event::Left
                 | Event::Panicked => self.handle(event, &mut None)?,
-                Event::Ready
+                Event::Ready { .. }
                 | Event::Locked { .. }
                 | Event::NeverReady { .. }
                 | Event::Missing { .. }
@@ -274,8 +274,9 @@ impl Dispatcher<'_> {
 
     fn handle(&mut self, event: Event, input_error: &mut Option<Error>) -> Result<(), Error> {
         match event {
-            Event::Ready => {
+            Event::Ready { worker, pid } => {
                 self.state.worker_ready();
+                self.reporter.report(RunEvent::WorkerReady { worker, pid });
                 if let Some(hatch) = self.spare.take() {
                     hatch.prepare_spare();
                 }

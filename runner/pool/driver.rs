@@ -241,7 +241,7 @@ impl Driver {
     fn welcome(&self, session: &mut Session) {
         if session.state.is_ready() && !session.started {
             session.started = true;
-            self.tell(Event::Ready);
+            self.tell(Event::Ready { worker: self.slot, pid: session.process.pid() });
         }
     }
 

@@ -49,6 +49,7 @@ impl<W: Write> Bar<W> {
                 self.due = Some(now + PATIENCE);
             }
             RunEvent::Progress { counts } => self.progress(counts, now),
+            RunEvent::WorkerReady { .. } => {}
             RunEvent::WorkerReplaced { .. }
             | RunEvent::WorkerMissing { .. }
             | RunEvent::WorkerSaid { .. }

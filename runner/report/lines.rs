@@ -75,7 +75,10 @@ impl Lines {
             }
             RunEvent::Note { line } => Some(escaped(line).into_owned()),
             RunEvent::InputRemark { line } => Some(warning(color, &escaped(line))),
-            RunEvent::Started { .. } | RunEvent::Progress { .. } | RunEvent::Finished { .. } => None,
+            RunEvent::Started { .. }
+            | RunEvent::Progress { .. }
+            | RunEvent::WorkerReady { .. }
+            | RunEvent::Finished { .. } => None,
         }
     }
 }

@@ -51,6 +51,13 @@ pub enum RunEvent<'a> {
         /// The counts so far.
         counts: Counts,
     },
+    /// A worker takes items from now on.
+    WorkerReady {
+        /// Which worker slot, from 0.
+        worker: u32,
+        /// The process.
+        pid: u32,
+    },
     /// A worker died or was killed, and another takes its place.
     WorkerReplaced {
         /// Which worker slot, from 0.

@@ -33,6 +33,7 @@ impl<W: Write> Plain<W> {
                 self.times = Some((now, now + PAUSE));
             }
             RunEvent::Progress { counts } => self.progress(counts, now),
+            RunEvent::WorkerReady { .. } => {}
             RunEvent::WorkerReplaced { .. }
             | RunEvent::WorkerMissing { .. }
             | RunEvent::WorkerSaid { .. }

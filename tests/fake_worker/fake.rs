@@ -339,6 +339,7 @@ impl Reporter for Heard {
         match event {
             RunEvent::Started { .. }
             | RunEvent::Progress { .. }
+            | RunEvent::WorkerReady { .. }
             | RunEvent::GuestPrinted { .. }
             | RunEvent::SharedInstance
             | RunEvent::InputRemark { .. } => {}

@@ -8,6 +8,7 @@ use serde_json::json;
 use wasmpool::{CallError, Process, as_completed, wit_type};
 
 use super::{MODULE, Written, builder, pool};
+use crate::harness::PATIENCE;
 
 wit_type! {
     #[derive(Clone, Debug, PartialEq)]
@@ -34,9 +35,11 @@ wit_type! {
 fn four_processes_sum_a_range() {
     let sum = || Process::<u64>::spawn_with(builder("tour.wasm"), "sum", (0_u64, 1_000_000_u64));
     let processes: Vec<_> = (0..4).map(|_| sum().expect("a process can be had")).collect();
-    for process in processes {
-        assert_eq!(process.join().expect("it is summed"), 499_999_500_000);
+    for process in &processes {
+        assert_eq!(process.join_timeout(PATIENCE).expect("it is summed"), 499_999_500_000);
     }
+    let pids: BTreeSet<_> = processes.iter().map(|process| process.pid().expect("it has run")).collect();
+    assert_eq!(pids.len(), 4, "{pids:?}");
 }
 
 #[test]
@@ -154,6 +157,18 @@ fn an_initializer_prepares_each_instance() {
         guest.builder().workers(1).initializer("start-at", (100_i64,)).build().expect("it can be used");
     let counted: Vec<i64> = pool.map("count", 0..3_i64).expect("it counts");
     assert_eq!(counted, [101, 102, 103]);
+}
+
+#[test]
+fn a_worker_has_a_successor_when_it_has_run_its_calls() {
+    let two = NonZero::new(2).expect("not zero");
+    let pool = builder("primes.wasm").workers(1).max_items_per_worker(two).build().expect("it can be used");
+    let mut pids = BTreeSet::new();
+    for n in 1..=6_u64 {
+        pool.submit::<u64>("count-divisors", (n,)).expect("types").result().expect("it has divisors");
+        pids.extend(pool.pids());
+    }
+    assert_eq!(pids.len(), 3, "{pids:?}");
 }
 
 #[test]
