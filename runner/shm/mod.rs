@@ -2,4 +2,5 @@
 //!
 //! What a worker writes is hostile: the host copies it, within bounds, before it looks at it.
 
+pub mod declared;
 pub mod segment;
