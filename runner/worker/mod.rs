@@ -19,6 +19,7 @@ mod init;
 mod limits;
 mod load;
 mod module;
+mod params;
 mod process;
 mod stdio;
 mod trap;
