@@ -16,21 +16,23 @@ use crate::guest::{Description, Export, GuestKind, Integers, ValueType};
 use crate::journal::{Mode, Only};
 use crate::limits::{CodeOptions, GuestLimits, Isolation, Limits, MAX_MEMORY, Policy};
 use crate::report::{Progress, counted};
-use crate::sandbox::{self, Access};
+use crate::sandbox;
 use crate::sink::Format;
 use crate::source::{
     Arguments, Blocks, Files, Items, Jsonl, LineEnd, Lines, NameEnd, Range, Source, TooManyItems,
 };
-use crate::wire::msg::{GuestDir, Init, Serve};
+use crate::wire::msg::{Init, Serve};
 
 mod arguments;
 mod bindings;
 mod choose;
+pub(crate) mod folders;
 mod init;
 mod typed;
 mod types;
 
 pub use bindings::Binding;
+pub use folders::HostDir;
 pub use init::InitCall;
 
 pub(crate) use choose::{named as by_name, short_name};
@@ -135,23 +137,6 @@ pub enum Merging {
     Always,
     /// Never.
     Never,
-}
-
-/// A folder of the host that the guest may use.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct HostDir {
-    /// The folder.
-    pub host: PathBuf,
-    /// The guest's name for it.
-    pub guest: String,
-    /// What the guest may do in it.
-    pub access: Access,
-}
-
-impl HostDir {
-    fn guest_dir(&self) -> GuestDir {
-        GuestDir { path: self.guest.clone(), access: self.access }
-    }
 }
 
 /// Where items come from.

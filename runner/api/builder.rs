@@ -10,8 +10,10 @@ use super::settings::{Initializer, Settings};
 use crate::cache::Cache;
 use crate::error::Error;
 use crate::limits::{DETERMINISTIC_FUEL, Isolation};
+use crate::plan::HostDir;
+use crate::plan::folders::without_slashes;
 use crate::pool::Sharing;
-use crate::sandbox::Mode;
+use crate::sandbox::{Access, Mode};
 use crate::shm::shared::{Share, Shared};
 
 /// The name of the environment variable that says which program workers run.
@@ -93,9 +95,10 @@ impl PoolBuilder {
         self
     }
 
-    /// How often a call that took its worker with it is made again, 1 by default.
+    /// How often a call that took its worker with it is made again: 1 by default, 0 where it may have written to a
+    /// [`dir`](Self::dir).
     pub fn crash_retries(mut self, times: u32) -> Self {
-        self.settings.policy.crash_retries = times;
+        self.settings.crash_retries = Some(times);
         self
     }
 
@@ -136,6 +139,23 @@ impl PoolBuilder {
     pub fn deterministic(mut self, seed: u64) -> Self {
         self.settings.seed = Some(seed);
         self.settings.guest_limits.fuel.get_or_insert(DETERMINISTIC_FUEL);
+        self
+    }
+
+    /// A folder that guests may read, or also write to, and how they call it. It is opened when the pool starts, and stays
+    /// the same one whatever becomes of its name.
+    ///
+    /// ```no_run
+    /// use wasmpool::Pool;
+    /// use wasmpool::sandbox::Access;
+    ///
+    /// let pool = Pool::builder("files.wasm").dir("/srv/data", "data", Access::Read).build()?;
+    /// let lines = pool.submit::<u64>("count-lines", ("data/notes.txt",))?;
+    /// # Ok::<(), wasmpool::Error>(())
+    /// ```
+    pub fn dir(mut self, host: impl AsRef<Path>, guest: &str, access: Access) -> Self {
+        let (host, guest) = (host.as_ref().to_owned(), without_slashes(guest).to_owned());
+        self.settings.dirs.push(HostDir { host, guest, access });
         self
     }
 
@@ -182,7 +202,7 @@ impl PoolBuilder {
     /// Starts the workers, and returns when it is known what the guests offer; they may still be compiled then.
     ///
     /// # Errors
-    /// If a guest cannot be used, processes cannot be started, two shared things have one name, or this program cannot become a worker since it has not
+    /// If a guest cannot be used, a folder cannot be given, processes cannot be started, two shared things have one name, or this program cannot become a worker since it has not
     /// called [`worker::init`](crate::worker::init).
     pub fn build(mut self) -> Result<Pool, Error> {
         let settings = &mut self.settings;
@@ -195,6 +215,7 @@ impl PoolBuilder {
                 "call that first in `main`, or name a program that does: `worker_exe`, `WASMPOOL_WORKER`",
             ));
         }
+        settings.check()?;
         settings.sharing = Sharing::of(std::mem::take(&mut self.shared))?;
         Pool::open(&self.guests, &self.settings)
     }

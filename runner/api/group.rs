@@ -153,7 +153,7 @@ impl Run {
 
     fn serve(&mut self, cancellation: Cancellation) -> Result<(), Error> {
         let guest = GuestFile::open(&self.guest)?;
-        let opening = pool::open(guest.name(), guest.memory(), self.settings.options())?;
+        let opening = pool::open(guest.name(), guest.memory(), self.settings.options()?)?;
         let description = opening.description().clone();
         let serve = self.settings.serve(&description, guest.name(), callable(&description))?;
         if let Some(described) = self.described.take() {
@@ -175,7 +175,7 @@ fn job(settings: &Settings, serve: Serve, calls: &Arc<Calls>) -> pool::Job {
         returns: Returns::Value,
         printed: Printed::Recorded,
         limits: settings.limits,
-        policy: settings.policy,
+        policy: settings.policy(),
         chunk: None,
         window_items: DEFAULT_WINDOW.get(),
         window_bytes: WINDOW_BYTES,

@@ -8,6 +8,8 @@ use crate::cache::Cache;
 use crate::error::Error;
 use crate::guest::{Description, Export, Integers};
 use crate::limits::{CodeOptions, DEFAULT_COMPILE, GuestLimits, Isolation, Limits, Policy};
+use crate::plan::HostDir;
+use crate::plan::folders;
 use crate::pool::{self, Pauser, Sharing};
 use crate::sandbox::Mode;
 use crate::wire::msg::{Init, Serve};
@@ -19,9 +21,12 @@ pub(super) struct Settings {
     pub(super) limits: Limits,
     pub(super) guest_limits: GuestLimits,
     pub(super) policy: Policy,
+    /// How often a call that took its worker with it is made again; none: as often as what it may write to allows.
+    pub(super) crash_retries: Option<u32>,
     pub(super) isolation: Isolation,
     pub(super) initializer: Option<Initializer>,
     pub(super) seed: Option<u64>,
+    pub(super) dirs: Vec<HostDir>,
     pub(super) env: Vec<(String, String)>,
     pub(super) sharing: Sharing,
     pub(super) sandbox: Mode,
@@ -45,9 +50,11 @@ impl Default for Settings {
             limits: Limits::default(),
             guest_limits: GuestLimits::default(),
             policy: Policy::default(),
+            crash_retries: None,
             isolation: Isolation::Item,
             initializer: None,
             seed: None,
+            dirs: Vec::new(),
             env: Vec::new(),
             sharing: Sharing::default(),
             sandbox: Mode::Auto,
@@ -59,9 +66,31 @@ impl Default for Settings {
 }
 
 impl Settings {
+    /// Checks what can be wrong before there is a guest.
+    pub(super) fn check(&self) -> Result<(), Error> {
+        for HostDir { host, guest, access: _ } in &self.dirs {
+            let wrong = |what: &str| {
+                Error::usage(format!("the folder `{}` {what}", host.display()), "give it another name: `dir`")
+            };
+            if guest.is_empty() {
+                return Err(wrong("has no name for the guest"));
+            }
+            if guest.contains('\0') {
+                return Err(wrong("has a name for the guest with a NUL in it"));
+            }
+        }
+        folders::check(&self.dirs, &self.env, self.seed)
+    }
+
+    /// What becomes of calls that fail.
+    pub(super) fn policy(&self) -> Policy {
+        let crash_retries = self.crash_retries.unwrap_or_else(|| folders::crash_retries(&self.dirs));
+        Policy { crash_retries, ..self.policy }
+    }
+
     /// The pool that they ask for.
-    pub(super) fn options(&self) -> pool::Options {
-        pool::Options {
+    pub(super) fn options(&self) -> Result<pool::Options, Error> {
+        Ok(pool::Options {
             workers: self.workers.get(),
             spare: true,
             worker_executable: self.worker_executable.clone(),
@@ -76,9 +105,9 @@ impl Settings {
             run_timeout: None,
             pauser: Pauser::default(),
             sandbox: self.sandbox,
-            dirs: Vec::new(),
+            dirs: self.dirs.iter().map(folders::open).collect::<Result<_, _>>()?,
             sharing: self.sharing.clone(),
-        }
+        })
     }
 
     /// What the workers of a guest are told that has these functions to be called.
@@ -101,7 +130,7 @@ impl Settings {
             isolation: self.isolation,
             seed: self.seed,
             integers: Integers::Signed,
-            dirs: Vec::new(),
+            dirs: self.dirs.iter().map(HostDir::guest_dir).collect(),
             env: self.env.clone(),
             init,
             bound: Vec::new(),

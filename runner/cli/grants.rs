@@ -7,15 +7,9 @@ use std::path::PathBuf;
 use clap::Args;
 
 use crate::error::Error;
-use crate::limits::Policy;
 use crate::plan::HostDir;
+use crate::plan::folders::{self, looks_like_access, without_slashes};
 use crate::sandbox::Access;
-
-/// A worker holds each folder open, twice, and may not have many files open.
-const MOST_DIRS: usize = 16;
-
-/// The most bytes of names and values together: a worker is told of them in one message, ahead of need.
-const MOST_BYTES: usize = 32 << 10;
 
 const DIR_HINT: &str = "write `--dir HOST`, `--dir HOST::GUEST`, or either with `:rw` behind it";
 
@@ -48,17 +42,8 @@ impl GrantArgs {
     pub(super) fn grants(&self, seed: Option<u64>) -> Result<Grants, Error> {
         let dirs = self.dir.iter().map(|text| folder(text)).collect::<Result<Vec<_>, _>>()?;
         let env = self.env.iter().map(|text| variable(text)).collect::<Result<Vec<_>, _>>()?;
-        let grants = Grants { dirs, env };
-        grants.check_names()?;
-        grants.check_size()?;
-        if seed.is_some() && grants.may_write() {
-            return Err(Error::usage(
-                "`--deterministic` does not go with a folder that may be written to: what an item finds would depend \
-                 on which were before it",
-                "take `:rw` away, or leave `--deterministic` out",
-            ));
-        }
-        Ok(grants)
+        folders::check(&dirs, &env, seed)?;
+        Ok(Grants { dirs, env })
     }
 }
 
@@ -66,47 +51,7 @@ impl Grants {
     /// How often an item that takes its worker with it is run again, unless that is said: not at all if it may have
     /// left something behind.
     pub(super) fn crash_retries(&self) -> u32 {
-        if self.may_write() { 0 } else { Policy::default().crash_retries }
-    }
-
-    fn may_write(&self) -> bool {
-        self.dirs.iter().any(|dir| dir.access == Access::Write)
-    }
-
-    fn check_names(&self) -> Result<(), Error> {
-        let folders: Vec<_> = self.dirs.iter().map(|dir| bare(&dir.guest)).collect();
-        if let Some(name) = repeated(&folders) {
-            return Err(Error::usage(
-                format!("two folders are called `{name}`"),
-                "give one of them another name: `--dir HOST::NAME`",
-            ));
-        }
-        let variables: Vec<_> = self.env.iter().map(|(name, _)| name.as_str()).collect();
-        if let Some(name) = repeated(&variables) {
-            return Err(Error::usage(format!("`--env {name}=…` is given twice"), "give it once"));
-        }
-        Ok(())
-    }
-
-    fn check_size(&self) -> Result<(), Error> {
-        if self.dirs.len() > MOST_DIRS {
-            return Err(Error::usage(
-                format!("`--dir` is given {} times, which is more than {MOST_DIRS}", self.dirs.len()),
-                "give a folder that has them in it",
-            ));
-        }
-        let names = self.dirs.iter().map(|dir| dir.guest.len());
-        let variables = self.env.iter().map(|(name, value)| name.len() + value.len());
-        let bytes: usize = names.chain(variables).sum();
-        if bytes > MOST_BYTES {
-            return Err(Error::usage(
-                format!(
-                    "the names of folders and the environment take {bytes} bytes, which is more than {MOST_BYTES}"
-                ),
-                "put what is long into a file, and give its folder with `--dir`",
-            ));
-        }
-        Ok(())
+        folders::crash_retries(&self.dirs)
     }
 }
 
@@ -140,15 +85,6 @@ fn folder(text: &OsStr) -> Result<HostDir, Error> {
     })
 }
 
-/// Whether a name ends in what can only be meant as an access, such as `:rx`. With an access behind it, it is a name all
-/// the same.
-pub(super) fn looks_like_access(name: &str) -> bool {
-    const LONGEST: usize = 3;
-    name.rsplit_once(':').is_some_and(|(_, end)| {
-        (1..=LONGEST).contains(&end.len()) && end.bytes().all(|byte| b"rwxo".contains(&byte))
-    })
-}
-
 /// Takes the access off the end. In `data::ro` it is a name.
 fn split_access(text: &[u8]) -> (&[u8], Option<Access>) {
     let strip = |access: Access| {
@@ -174,25 +110,6 @@ fn variable(text: &OsStr) -> Result<(String, String), Error> {
         return Err(Error::usage(format!("`--env {name}=…` has a NUL in it"), ENV_HINT));
     }
     Ok((name.to_owned(), value.to_owned()))
-}
-
-/// The name of a folder, without what makes no difference to guests.
-fn bare(name: &str) -> &str {
-    let bare = without_slashes(name);
-    bare.strip_prefix("./").unwrap_or(bare)
-}
-
-/// The name of a folder without slashes at its end, with which the libraries of guests would not find it.
-fn without_slashes(name: &str) -> &str {
-    let bare = name.trim_end_matches('/');
-    if bare.is_empty() { "/" } else { bare }
-}
-
-/// A name that is there more than once.
-fn repeated<'a>(names: &[&'a str]) -> Option<&'a str> {
-    let mut names = names.to_vec();
-    names.sort_unstable();
-    names.windows(2).find(|pair| pair[0] == pair[1]).map(|pair| pair[0])
 }
 
 #[cfg(test)]
@@ -321,14 +238,14 @@ mod tests {
 
     #[test]
     fn a_worker_is_given_no_more_than_it_can_be_told_of() {
-        let dirs: Vec<_> = (0..=MOST_DIRS).flat_map(|n| ["--dir".to_owned(), format!("{n}")]).collect();
+        let dirs: Vec<_> = (0..=16).flat_map(|n| ["--dir".to_owned(), format!("{n}")]).collect();
         let dirs: Vec<_> = dirs.iter().map(String::as_str).collect();
         check_refused(
             &dirs,
             "`--dir` is given 17 times, which is more than 16",
             "give a folder that has them in it",
         );
-        let long = format!("A={}", "x".repeat(MOST_BYTES));
+        let long = format!("A={}", "x".repeat(32 << 10));
         check_refused(
             &["--env", &long],
             "the names of folders and the environment take 32769 bytes, which is more than 32768",

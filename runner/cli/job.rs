@@ -5,12 +5,11 @@ use std::ffi::OsString;
 use std::fs::File;
 use std::io::{self, IsTerminal, Write};
 use std::os::fd::AsFd;
-use std::path::Path;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use super::clash;
 use super::exit::{self, Ending};
-use super::{grants, journal, kernel_files, signals, surroundings};
+use super::{journal, signals, surroundings};
 use crate::cache::Cache;
 use crate::color::Color;
 use crate::error::{Error, ExitCode};
@@ -18,10 +17,10 @@ use crate::guest::{Description, ValueType};
 use crate::guest_file::GuestFile;
 use crate::journal::{Journal, Records};
 use crate::outcome::{Printed, Returns};
-use crate::plan::{self, Bound, HostDir, InputKind, Plan, WINDOW_BYTES};
-use crate::pool::{self, Cancellation, Canceller, Folder, Pauser};
+use crate::plan::{self, Bound, InputKind, Plan, WINDOW_BYTES};
+use crate::pool::{self, Cancellation, Canceller, Pauser};
 use crate::report::{self, Progress, ReportOptions, Reporter};
-use crate::sandbox::{Access, Mode};
+use crate::sandbox::Mode;
 use crate::sink::{self, Format, OutputFile, Shown, SinkOptions};
 
 /// Runs a plan to its end, or until a signal ends it.
@@ -201,7 +200,7 @@ pub(super) fn worker(arguments: &[OsString]) -> Ending {
 pub(super) fn options(plan: &Plan, pauser: Pauser) -> Result<pool::Options, Error> {
     // A single call is over before anything could be replaced.
     let spare = !plan.input.is_one_call();
-    let dirs = plan.dirs.iter().map(open_dir).collect::<Result<_, _>>()?;
+    let dirs = plan.dirs.iter().map(plan::folders::open).collect::<Result<_, _>>()?;
     Ok(pool::Options {
         workers: plan.workers.get(),
         spare,
@@ -214,56 +213,6 @@ pub(super) fn options(plan: &Plan, pauser: Pauser) -> Result<pool::Options, Erro
         sandbox: plan.sandbox,
         dirs,
         sharing: pool::Sharing::default(),
-    })
-}
-
-/// Why a folder is not given to be written to.
-fn shows_the_kernel(folder: &Path, place: &Path) -> Error {
-    let (folder, place) = (folder.display(), place.display());
-    let what = "shows the kernel, whose settings would be a guest's to change";
-    if place.to_string() == folder.to_string() {
-        Error::usage(format!("`{folder}` {what}"), "leave out `:rw`")
-    } else {
-        Error::usage(
-            format!("`{folder}` has `{place}` in it, which {what}"),
-            "name the folder that is to be written to, or leave out `:rw`",
-        )
-    }
-}
-
-fn shows_processes(folder: &Path, place: &Path) -> Error {
-    let (folder, place) = (folder.display(), place.display());
-    Error::usage(
-        format!("`{folder}` shows root's guests, in `{place}`, the memory of their own workers"),
-        "name folders that do not have that in them, or run this as an ordinary user",
-    )
-}
-
-fn open_dir(HostDir { host, guest: _, access }: &HostDir) -> Result<Folder, Error> {
-    if *access == Access::Write
-        && let Some(place) = kernel_files::within(host)
-    {
-        return Err(shows_the_kernel(host, &place));
-    }
-    // Root's workers keep root's number where they have folders, and so may open their own memory.
-    if rustix::process::geteuid().is_root()
-        && let Some(place) = kernel_files::processes_within(host)
-    {
-        return Err(shows_processes(host, &place));
-    }
-    Folder::open(host, *access).map_err(|source| Error::Input {
-        name: format!("the folder `{}`", host.display()),
-        hint: match source.kind() {
-            io::ErrorKind::NotADirectory => {
-                Some("`--dir` gives a whole folder: name the one that it is in".into())
-            }
-            io::ErrorKind::NotFound if host.to_str().is_some_and(grants::looks_like_access) => {
-                Some("an access is `:ro` or `:rw`, and nothing else".into())
-            }
-            io::ErrorKind::NotFound => Some("`--dir` makes no folder: make it first".into()),
-            _ => None,
-        },
-        source,
     })
 }
 

@@ -25,7 +25,6 @@ mod input;
 mod inspect;
 mod job;
 mod journal;
-mod kernel_files;
 mod limits;
 mod man;
 mod parse;
