@@ -172,7 +172,13 @@ mod tests {
         unsafe { memory.base().add(at).write_volatile(byte) };
     }
 
-    fn put(memory: &Reservation, at: usize, length: usize, file: &OwnedFd, how: Visibility) -> io::Result<()> {
+    fn put(
+        memory: &Reservation,
+        at: usize,
+        length: usize,
+        file: &OwnedFd,
+        how: Visibility,
+    ) -> io::Result<()> {
         // SAFETY: these tests keep no references, and nobody else has the file.
         unsafe { memory.put(at, length, file.as_fd(), how) }
     }

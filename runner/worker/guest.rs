@@ -260,8 +260,7 @@ impl Guest {
         let limiter = Limiter::new(self.memory());
         let hands = Hands::new(Arc::clone(&self.shares));
         let herald = Herald::new(self.results.clone());
-        let state =
-            State::new(Arc::clone(&self.capture), Arc::clone(&self.grants), limiter, hands, herald);
+        let state = State::new(Arc::clone(&self.capture), Arc::clone(&self.grants), limiter, hands, herald);
         let mut store = Store::new(&self.engine, state);
         store.limiter(|state| &mut state.limiter);
         store.set_hostcall_fuel(usize::try_from(limits::handed_over(&self.limits)).unwrap_or(usize::MAX));

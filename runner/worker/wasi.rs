@@ -52,7 +52,17 @@ impl State {
         hands: Hands,
         herald: Herald,
     ) -> Self {
-        Self { wasi: None, captured, grants, chance: None, limiter, denied: None, hands, herald, instance: None }
+        Self {
+            wasi: None,
+            captured,
+            grants,
+            chance: None,
+            limiter,
+            denied: None,
+            hands,
+            herald,
+            instance: None,
+        }
     }
 
     /// Another item begins.

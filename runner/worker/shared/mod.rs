@@ -1,4 +1,4 @@
-//! What a worker shares with others, and how its guests use it: the interfaces of `wit/pool.wit`.
+//! What a worker shares with others, and how its guests use it: the interfaces of `wit/pool/pool.wit`.
 //!
 //! What guests open are places in the worker's list of shared things, which cost nothing and end with nothing. What an
 //! item *holds*, locks and ends of pipes, its [`Hands`] know, which give it back with the item, however that ends.

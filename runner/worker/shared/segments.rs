@@ -30,7 +30,8 @@ impl Segment {
         let is_sealed = rustix::fs::fcntl_get_seals(&file)?.contains(needed);
         let has = u64::try_from(rustix::fs::fstat(&file)?.st_size).unwrap_or(0);
         let length = usize::try_from(length).ok().filter(|_| is_sealed && length > 0 && length <= has);
-        let length = length.ok_or_else(|| io::Error::new(io::ErrorKind::InvalidInput, "not sealed, or shorter"))?;
+        let length =
+            length.ok_or_else(|| io::Error::new(io::ErrorKind::InvalidInput, "not sealed, or shorter"))?;
         let visibility = if writable { Visibility::Shared } else { Visibility::Private };
         Ok(Self { file, length, visibility })
     }
@@ -39,7 +40,8 @@ impl Segment {
 type Store<'a> = StoreContextMut<'a, State>;
 
 pub(super) fn add(linker: &mut LinkerInstance<'_, State>) -> wasmtime::Result<()> {
-    linker.func_wrap("find", |mut store: Store<'_>, (name,): (String,)| Ok((find(store.data_mut(), &name),)))?;
+    linker
+        .func_wrap("find", |mut store: Store<'_>, (name,): (String,)| Ok((find(store.data_mut(), &name),)))?;
     linker.func_wrap("attach", |store: Store<'_>, (name, place): (WasmStr, WasmList<u8>)| {
         let name = name.to_str(&store)?.into_owned();
         // Where it is, and no reference to it: what is there is about to become something else.
@@ -63,7 +65,8 @@ fn find(state: &mut State, name: &str) -> Result<types::Segment, OpenError> {
 
 fn attach(state: &State, name: &str, place: usize, place_len: usize) -> Result<(), AttachError> {
     let shares = state.hands.shares();
-    let at = shares.find(name, |thing| matches!(thing, Thing::Segment(_))).map_err(|_| AttachError::Refused)?;
+    let at =
+        shares.find(name, |thing| matches!(thing, Thing::Segment(_))).map_err(|_| AttachError::Refused)?;
     let Thing::Segment(Segment { file, length, visibility }) = state.hands.thing(at) else {
         return Err(AttachError::Refused);
     };

@@ -1,5 +1,4 @@
-//! The types of `wit/pool.wit`, as the runtime hands them over.
-#![expect(unsafe_code, reason = "the runtime's derive macros write it: they say how a type lies in memory")]
+//! The types of `wit/pool/pool.wit`, as the runtime hands them over.
 
 use wasmtime::component::{ComponentType, Lift, Lower};
 
@@ -20,6 +19,7 @@ pub(super) enum OpenError {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ComponentType, Lift)]
 #[component(enum)]
 #[repr(u8)]
+#[expect(dead_code, reason = "guests make them")]
 pub(super) enum Number {
     #[component(name = "s32")]
     S32,
@@ -91,6 +91,7 @@ pub(super) enum GetError {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ComponentType, Lift)]
 #[component(enum)]
 #[repr(u8)]
+#[expect(dead_code, reason = "guests make them")]
 pub(super) enum Level {
     #[component(name = "debug")]
     Debug,

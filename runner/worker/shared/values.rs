@@ -6,7 +6,8 @@ use wasmtime::{StoreContextMut, ensure};
 use super::types::{self, OpenError};
 use super::{Thing, handle, place, until};
 use crate::shm::declared::{Holder, Number};
-use crate::shm::raw::{Held, RawArray, RawValue, TimedOut};
+use crate::shm::raw::{RawArray, RawValue};
+use crate::shm::{Held, TimedOut};
 use crate::worker::wasi::State;
 
 /// What handles are of. They are places in the list of shared things.
@@ -65,10 +66,10 @@ fn add_values(linker: &mut LinkerInstance<'_, State>) -> wasmtime::Result<()> {
             Ok(())
         },
     )?;
-    linker.func_wrap(
-        "[method]value-guard.recovered",
-        |store: Store<'_>, (guard,): (Resource<ValueGuard>,)| recovered(&store, place(&guard)),
-    )
+    linker
+        .func_wrap("[method]value-guard.recovered", |store: Store<'_>, (guard,): (Resource<ValueGuard>,)| {
+            recovered(&store, place(&guard))
+        })
 }
 
 fn add_arrays(linker: &mut LinkerInstance<'_, State>) -> wasmtime::Result<()> {
@@ -106,10 +107,10 @@ fn add_arrays(linker: &mut LinkerInstance<'_, State>) -> wasmtime::Result<()> {
             array.write(bytes).map_err(wasmtime::Error::from)
         },
     )?;
-    linker.func_wrap(
-        "[method]array-guard.recovered",
-        |store: Store<'_>, (guard,): (Resource<ArrayGuard>,)| recovered(&store, place(&guard)),
-    )
+    linker
+        .func_wrap("[method]array-guard.recovered", |store: Store<'_>, (guard,): (Resource<ArrayGuard>,)| {
+            recovered(&store, place(&guard))
+        })
 }
 
 fn add_locks(linker: &mut LinkerInstance<'_, State>) -> wasmtime::Result<()> {
@@ -127,10 +128,9 @@ fn add_locks(linker: &mut LinkerInstance<'_, State>) -> wasmtime::Result<()> {
             lock::<LockGuard>(store, place(&a_lock), timeout)
         },
     )?;
-    linker.func_wrap(
-        "[method]lock-guard.recovered",
-        |store: Store<'_>, (guard,): (Resource<LockGuard>,)| recovered(&store, place(&guard)),
-    )
+    linker.func_wrap("[method]lock-guard.recovered", |store: Store<'_>, (guard,): (Resource<LockGuard>,)| {
+        recovered(&store, place(&guard))
+    })
 }
 
 fn open<T: 'static>(

@@ -66,7 +66,9 @@ impl Herald {
                 // Said once, and then no more.
                 if self.lines <= MOST_LINES + 1 {
                     self.lines = MOST_LINES + 1;
-                    self.send(&Response::Log(format!("item {item}: more of its lines are not shown").as_bytes()));
+                    self.send(&Response::Log(
+                        format!("item {item}: more of its lines are not shown").as_bytes(),
+                    ));
                 }
                 self.lines = self.lines.saturating_add(1);
                 return;
