@@ -21,7 +21,8 @@ const WASM_CRATES: [&str; 6] = [
 ];
 
 /// The only places with unsafe code.
-const UNSAFE: [&str; 3] = ["runner/sandbox/", "runner/shm/", "runner/worker/load.rs"];
+const UNSAFE: [&str; 4] =
+    ["runner/sandbox/", "runner/shm/", "runner/worker/load.rs", "runner/worker/memory.rs"];
 
 fn runner() -> Vec<SourceFile> {
     files("runner", &["rs"])

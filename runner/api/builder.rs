@@ -12,7 +12,7 @@ use crate::error::Error;
 use crate::limits::{DETERMINISTIC_FUEL, Isolation};
 use crate::pool::Sharing;
 use crate::sandbox::Mode;
-use crate::shm::shared::{Share, Shared};
+use crate::shm::{Share, Shared};
 
 /// The name of the environment variable that says which program workers run.
 const WORKER: &str = "WASMPOOL_WORKER";

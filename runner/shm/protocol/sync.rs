@@ -1,0 +1,16 @@
+//! The atomics that the protocols are written with.
+//!
+//! They name this module, not `std::sync`, so that `tests/model` can compile the same files with types that explore
+//! every interleaving.
+
+pub(crate) use std::sync::atomic::{AtomicU64, Ordering, fence};
+
+pub(crate) use crate::shm::futex::{Waited, Word};
+
+/// How often somebody looks again before sleeping: about as long as a wake-up takes.
+pub(crate) const SPINS: u32 = 100;
+
+/// Lets a moment go by.
+pub(crate) fn pause() {
+    std::hint::spin_loop();
+}
