@@ -76,6 +76,8 @@ pub struct Plan {
     pub dirs: Vec<HostDir>,
     /// The guest's environment: names and values.
     pub env: Vec<(String, String)>,
+    /// The files that guests have in their memory.
+    pub shares: Vec<SharedFile>,
     /// How long the guest may take to compile; none: as long as it takes.
     pub compile_timeout: Option<Duration>,
     /// How long the whole run may take; none: as long as it takes.
@@ -142,6 +144,19 @@ impl HostDir {
     fn guest_dir(&self) -> GuestDir {
         GuestDir { path: self.guest.clone(), access: self.access }
     }
+}
+
+/// A file of the host that guests have in their memory.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SharedFile {
+    /// What they call it.
+    pub name: String,
+    /// The file.
+    pub file: PathBuf,
+    /// Whether what one writes there the others find.
+    pub access: Access,
+    /// What the BLAKE3 of its content has to be, in hexadecimal digits.
+    pub digest: Option<String>,
 }
 
 /// Where items come from.

@@ -96,6 +96,7 @@ fn every_flag_in_the_help_is_taken() {
                 "--at-most-once" => "primes.wasm --range 0..10 --at-most-once",
                 "--dir" => "files.wasm count-lines --item d/notes.txt --dir d",
                 "--env" => "primes.wasm --range 0..10 --env A=1",
+                "--share" => "primes.wasm --range 0..10 --share n=notes.txt",
                 "--sandbox" => "primes.wasm --range 0..10 --sandbox off",
                 "--fail-fast" => "primes.wasm --range 0..10 --fail-fast",
                 "--max-items-per-worker" => "primes.wasm --range 0..10 --max-items-per-worker 3",

@@ -32,6 +32,7 @@ mod policy;
 mod protection;
 mod replay;
 mod run;
+mod shares;
 mod signals;
 mod surroundings;
 mod usage;

@@ -105,7 +105,7 @@ impl RunArgs {
         self.running.check_seed(seed)?;
         let grants = self.grants.grants(seed)?;
         let policy = self.policy.policy(&grants)?;
-        let Grants { dirs, env } = grants;
+        let Grants { dirs, env, shares } = grants;
         Ok(Plan {
             guest: self.guest,
             export: self.export,
@@ -124,6 +124,7 @@ impl RunArgs {
             sandbox: self.protection.mode(),
             dirs,
             env,
+            shares,
             compile_timeout: self.limits.compile_timeout()?,
             run_timeout: self.policy.run_timeout()?,
             format: self.format,
@@ -154,7 +155,7 @@ mod tests {
     use crate::guest::Integers;
     use crate::journal::Mode;
     use crate::limits::{GuestLimits, Isolation, Limits, Policy};
-    use crate::plan::{HostDir, InputKind, JournalFile, Kept};
+    use crate::plan::{HostDir, InputKind, JournalFile, Kept, SharedFile};
     use crate::sandbox::{self, Access};
 
     #[derive(Parser)]
@@ -198,6 +199,7 @@ mod tests {
             sandbox: sandbox::Mode::Auto,
             dirs: Vec::new(),
             env: Vec::new(),
+            shares: Vec::new(),
             compile_timeout: Some(Duration::from_secs(300)),
             run_timeout: None,
             format: Format::Auto,
@@ -240,6 +242,14 @@ mod tests {
         });
         check("--dir data::in", |plan| {
             plan.dirs = vec![HostDir { host: "data".into(), guest: "in".into(), access: Access::Read }];
+        });
+        check("--share t=table:rw", |plan| {
+            plan.shares = vec![SharedFile {
+                name: "t".into(),
+                file: "table".into(),
+                access: Access::Write,
+                digest: None,
+            }];
         });
         check("--env A=1", |plan| plan.env = vec![("A".into(), "1".into())]);
         check("--fail-fast", |plan| plan.policy.fail_fast = NonZero::new(1));

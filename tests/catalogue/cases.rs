@@ -99,6 +99,7 @@ pub(crate) const CASES: [Case; 133] = [
     case("W27", "raising its own limits", "blocked"),
     case("W28", "every system call there is", "blocked but for those on the list"),
     case("W29", "a status page that lies", "limits and blame hold"),
+    case("W30", "more with what is shared than was declared", "blocked"),
     case("H1", "workers killed at random", "every item once, as in a quiet run"),
     case("H2", "a kill between writing a result and reading it", "the result counts"),
     case("H3", "a worker that is stopped", "`timeout`"),
