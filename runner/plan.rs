@@ -224,6 +224,8 @@ impl Plan {
             dirs: self.dirs.iter().map(HostDir::guest_dir).collect(),
             env: self.env.clone(),
             init: None,
+            // The pool says what there is.
+            shared: Vec::new(),
         };
         Ok(Bound {
             export: export.clone(),
@@ -238,7 +240,9 @@ impl Plan {
     /// What the guest is compiled with.
     #[must_use]
     pub fn code(&self) -> CodeOptions {
-        CodeOptions { fuel: self.guest_limits.fuel.is_some(), deterministic: self.seed.is_some() }
+        // Whether there are segments the pool sees to.
+        let (fuel, deterministic) = (self.guest_limits.fuel.is_some(), self.seed.is_some());
+        CodeOptions { fuel, deterministic, segments: false }
     }
 
     /// Checks that the guest can start at all.

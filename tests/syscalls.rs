@@ -49,7 +49,7 @@ impl Traced {
     }
 
     fn is_of(&self, call: &Call, made: &Made) -> bool {
-        call.is_about(made.number, &made.arguments, self.pid.unsigned_abs())
+        call.is_about(made.number, &made.arguments, self.pid.unsigned_abs(), self.shares)
     }
 }
 

@@ -216,6 +216,7 @@ impl Reporter for NoSummary {
             | RunEvent::WorkerReplaced { .. }
             | RunEvent::WorkerMissing { .. }
             | RunEvent::WorkerSaid { .. }
+            | RunEvent::Recovered { .. }
             | RunEvent::GuestPrinted { .. }
             | RunEvent::InputRemark { .. } => self.inner.report(event),
             RunEvent::SharedInstance

@@ -213,6 +213,7 @@ pub(super) fn options(plan: &Plan, pauser: Pauser) -> Result<pool::Options, Erro
         pauser,
         sandbox: plan.sandbox,
         dirs,
+        sharing: pool::Sharing::default(),
     })
 }
 

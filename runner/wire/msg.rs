@@ -11,6 +11,7 @@ use crate::item::ItemIndex;
 use crate::limits::{CodeOptions, GuestLimits, Isolation};
 use crate::outcome::{MemoryLimit, TrapKind};
 use crate::sandbox::{Access, LayerState};
+use crate::shm::declared::Declared;
 
 /// Host to worker.
 #[derive(Debug, PartialEq, Eq)]
@@ -114,6 +115,8 @@ pub struct Serve {
     pub env: Vec<(String, String)>,
     /// What a new instance runs before its first item.
     pub init: Option<Init>,
+    /// What the guest shares with others, in the order of the descriptor table.
+    pub shared: Vec<Declared>,
 }
 
 /// A call that prepares an instance for the items to come.

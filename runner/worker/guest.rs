@@ -22,7 +22,19 @@ use crate::item::{Input, ItemIndex};
 use crate::limits::{CodeOptions, GuestLimits, Isolation};
 use crate::outcome::{MemoryLimit, TrapKind};
 use crate::report::counted;
+use crate::shm::declared::{Holder, Shape};
 use crate::wire::msg::{CANNOT_BE_LOADED, CallEnd, Init, Report, Serve};
+
+/// What a worker was started with for its guest.
+#[derive(Debug)]
+pub struct Given {
+    /// What it shares, in the order of [`Serve::shared`].
+    pub shared: Vec<OwnedFd>,
+    /// Who the worker is to that.
+    pub holder: Holder,
+    /// Its folders, in the order of [`Serve::dirs`].
+    pub dirs: Vec<OwnedFd>,
+}
 
 /// A guest whose exports can be called.
 pub struct Guest {
@@ -139,14 +151,18 @@ impl Guest {
     /// Maps compiled code and meets its imports. Runs no guest code, not even a start function.
     ///
     /// Opens files and maps memory that may be executed, and starts a thread if the guest imports anything: do it before the jail closes.
-    /// `code` must not change while it is mapped. `dirs` are the folders of [`Serve::dirs`].
+    /// `code` must not change while it is mapped. `given` is what the worker has of [`Serve`] in its descriptor table.
     ///
     /// # Errors
     /// If the code is not this build's, an import is not met, or an export is not there.
-    pub fn load(code: &File, dirs: &[OwnedFd], serve: &Serve) -> Result<Self, Refusal> {
+    pub fn load(code: &File, given: &Given, serve: &Serve) -> Result<Self, Refusal> {
         let backtraces = if serve.meta { Backtraces::Capture } else { Backtraces::Omit };
         // Whether the code fits the pool is known when it has been tried.
-        let options = CodeOptions { fuel: serve.limits.fuel.is_some(), deterministic: serve.seed.is_some() };
+        let options = CodeOptions {
+            fuel: serve.limits.fuel.is_some(),
+            deterministic: serve.seed.is_some(),
+            segments: serve.shared.iter().any(|shared| matches!(shared.shape, Shape::Segment { .. })),
+        };
         let map = |allocation| map(code, Purpose::Serve { allocation, backtraces }, options);
         let (engine, code) =
             map(Allocation::Pool).or_else(|_| map(Allocation::OnDemand)).map_err(|error| {
@@ -169,7 +185,7 @@ impl Guest {
             engine,
             program,
             capture: Arc::new(Capture::new(max_output)),
-            grants: Arc::new(Grants::new(&serve.dirs, dirs, &serve.env)?),
+            grants: Arc::new(Grants::new(&serve.dirs, &given.dirs, &serve.env)?),
             meta: serve.meta,
             limits: serve.limits,
             memory: None,

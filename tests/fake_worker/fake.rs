@@ -17,7 +17,7 @@ use wasmpool::item::ItemIndex;
 use wasmpool::journal::Records;
 use wasmpool::limits::{CodeOptions, GuestLimits, Isolation, Limits, Policy};
 use wasmpool::outcome::{Completion, Outcome, Printed, Returns};
-use wasmpool::pool::{self, Canceller, Job, Options, Pauser};
+use wasmpool::pool::{self, Canceller, Job, Options, Pauser, Sharing};
 use wasmpool::report::{Reporter, RunEvent, Summary};
 use wasmpool::sandbox::Mode;
 use wasmpool::sink::{Accepted, InputEnd, Sink};
@@ -97,6 +97,7 @@ pub(crate) fn job(source: Box<dyn Source>) -> Job {
             dirs: Vec::new(),
             env: Vec::new(),
             init: None,
+            shared: Vec::new(),
         },
         returns: Returns::Value,
         printed: Printed::Recorded,
@@ -224,6 +225,7 @@ impl Fake {
             pauser: Pauser::default(),
             sandbox: self.sandbox,
             dirs: Vec::new(),
+            sharing: Sharing::default(),
         }
     }
 
@@ -350,6 +352,7 @@ impl Reporter for Heard {
             RunEvent::WorkerMissing { reason, .. } => self.missing.push(reason.to_owned()),
             RunEvent::WorkerReplaced { reason, .. } => self.replaced.push(reason.to_owned()),
             RunEvent::WorkerSaid { line, .. } => self.said.push(line.to_owned()),
+            RunEvent::Recovered { name, what, .. } => self.said.push(format!("{name}: {what}")),
             RunEvent::Finished { summary } => self.finished = Some(summary.clone()),
         }
     }

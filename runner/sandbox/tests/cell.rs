@@ -10,7 +10,8 @@ use rustix::process::{Pid, Signal, WaitOptions, WaitStatus, kill_process, waitpi
 use super::super::fds::LIFELINE;
 use super::super::identity::{Root, give_up_rights};
 use super::super::jail::Jail;
-use super::super::{Layer, Mode, Profile, Start};
+use super::super::{Layer, Mode, Profile, Shares, Start};
+use crate::shm::declared::Holder;
 
 /// What came of it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -155,7 +156,13 @@ fn close_in(layers: &[Layer], profile: &Profile, dirs: &[OwnedFd]) -> Option<Jai
         let _ = give_up_rights(Root::Leaves);
     }
     let host = rustix::process::getppid()?.as_raw_nonzero().get().unsigned_abs();
-    let start = Start { host, profile: profile.clone(), mode: Mode::Off };
+    let start = Start {
+        host,
+        profile: profile.clone(),
+        mode: Mode::Off,
+        shares: Shares::default(),
+        holder: Holder::HOST,
+    };
     let (lifeline, held) = io::pipe().ok()?;
     // The cell's own end of it goes with the cell, whichever program it has become.
     rustix::io::fcntl_setfd(&held, FdFlags::empty()).ok()?;

@@ -7,6 +7,7 @@ use crate::item::MERGE_BIT;
 use crate::limits::{CodeOptions, GuestLimits, Isolation};
 use crate::outcome::{MemoryLimit, TrapKind};
 use crate::sandbox::{Access, Layer, LayerState};
+use crate::shm::declared::{Bounds, Declared, Shape};
 use crate::wire::msg::{Allowance, GuestDir, Hello, Init, Load, Ready, Refusal, Refused, Serve};
 
 /// Header and payload in hexadecimal, white space between them as one likes.
@@ -76,7 +77,7 @@ fn load_to_compile() {
     check_request(
         &Request::Load(Load::Compile {
             describe_only: true,
-            code: CodeOptions { fuel: true, deterministic: false },
+            code: CodeOptions { fuel: true, deterministic: false, segments: true },
         }),
         "
         7770 01 03 0000 01 00 04000000 17c4c15a
@@ -97,6 +98,7 @@ fn load_to_serve() {
         dirs: vec![GuestDir { path: "/d".into(), access: Access::Write }],
         env: vec![("K".into(), "v".into())],
         init: Some(Init { export: 1, arguments: "[]".into() }),
+        shared: vec![Declared { name: "q".into(), shape: Shape::Queue(Bounds { messages: 20, bytes: 256 }) }],
     };
     check_request(
         &Request::Load(Load::Serve(serve)),
