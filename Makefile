@@ -24,7 +24,7 @@ endif
 CARGO_FLAGS := --release --locked
 
 # Guests are a workspace of their own, with a target folder of its own.
-GUESTS := primes text tour hello files hostile
+GUESTS := primes text tour sharing hello files hostile
 WASM := wasm32-wasip1
 GUEST_TARGET_DIR := $(CARGO_TARGET_DIR)/guests
 GUEST_CARGO := CARGO_TARGET_DIR=$(GUEST_TARGET_DIR) cargo
