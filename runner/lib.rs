@@ -76,5 +76,5 @@ pub use self::api::{
 pub use self::error::Error;
 pub use self::shm::{
     Array, GetError, Holder, Lock, LockGuard, Malformed, Message, Messages, NoMessage, Numeric, Pipe,
-    PipeEnd, PutError, Queue, Recovered, Share, Shared, SharedMemory, TimedOut, Value,
+    PipeEnd, PutError, Queue, Share, Shared, SharedMemory, TimedOut, Value,
 };

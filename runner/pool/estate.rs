@@ -1,6 +1,6 @@
 //! What is shared with the workers of a pool, and what becomes of what one of them held when it is gone.
 
-use std::os::fd::{AsFd, BorrowedFd};
+use std::os::fd::OwnedFd;
 use std::sync::mpsc::Sender;
 use std::sync::{Mutex, PoisonError};
 
@@ -83,8 +83,8 @@ impl Sharing {
     }
 
     /// The files, in the order of the descriptor table.
-    pub(super) fn files(&self) -> impl Iterator<Item = BorrowedFd<'_>> {
-        self.0.iter().map(|(_, shared)| shared.as_fd())
+    pub(super) fn files(&self) -> impl Iterator<Item = &OwnedFd> {
+        self.0.iter().map(|(_, shared)| &**shared.file())
     }
 }
 
@@ -117,7 +117,7 @@ impl Estate {
             let events = self.events.lock().unwrap_or_else(PoisonError::into_inner);
             if let Some(events) = &*events {
                 // Once the run is over nobody listens.
-                let _ = events.send(Event::Recovered { pid, name: name.clone(), what: what.to_string() });
+                let _ = events.send(Event::Recovered { pid, name: name.clone(), what });
             }
         }
     }
@@ -137,7 +137,7 @@ mod tests {
     fn sharing(things: &[(&str, Shape)]) -> Result<Sharing, Error> {
         Sharing::of(things.iter().map(|(name, shape)| {
             let file = rustix::fs::memfd_create("wasmpool-test", MemfdFlags::CLOEXEC).unwrap();
-            ((*name).to_owned(), Shared::new(*shape, Arc::new(file), None))
+            ((*name).to_owned(), Shared::new(*shape, Arc::new(file)))
         }))
     }
 

@@ -156,7 +156,7 @@ impl Launcher {
         };
         if shares != Shares::default() {
             for (file, child_fd) in self.estate.sharing().files().zip(fds::FIRST_SHARED..) {
-                table.push(FdMapping { parent_fd: file.try_clone_to_owned()?, child_fd });
+                table.push(FdMapping { parent_fd: file.try_clone()?, child_fd });
             }
         }
         if let Profile::Files(_) = profile {

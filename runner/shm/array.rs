@@ -8,12 +8,13 @@ use std::time::{Duration, Instant};
 
 use super::declared::{Holder, Shape};
 use super::number::{Numeric, from_bytes, to_bytes};
+use super::object::{Object, after};
 use super::protocol::lock::TimedOut;
 use super::raw::RawArray;
-use super::shared::{Object, Shared, after, private};
+use super::shared::{Share, Shared};
 use super::value::{Unlock, never};
 
-/// Numbers that the host and the guests of the pools that they are [declared](crate::Share) to share: the counterpart of
+/// Numbers that the host and the guests of the pools that they are [shared with](crate::PoolBuilder::share) share: the counterpart of
 /// `multiprocessing.Array`. `T` is as in [`Value`](crate::Value).
 ///
 /// They change all at once. Whoever reads sees them as they were at one moment, and whoever is killed or panics while it
@@ -119,8 +120,8 @@ impl<T: Numeric> fmt::Debug for Array<T> {
     }
 }
 
-impl<T: Numeric> private::Shares for Array<T> {
-    fn share(&self) -> Shared {
+impl<T: Numeric> Share for Array<T> {
+    fn shared(&self) -> Shared {
         self.object.share()
     }
 }

@@ -5,12 +5,13 @@ use std::os::fd::AsFd;
 use std::time::{Duration, Instant};
 
 use super::declared::{Holder, Shape};
+use super::object::{Object, after};
 use super::protocol::lock::{Held, TimedOut};
 use super::raw::RawLock;
-use super::shared::{Object, Shared, after, private};
+use super::shared::{Share, Shared};
 use super::value::never;
 
-/// A lock that the host and the guests of the pools that it is [declared](crate::Share) to share: the counterpart of
+/// A lock that the host and the guests of the pools that it is [shared with](crate::PoolBuilder::share) share: the counterpart of
 /// `multiprocessing.Lock`.
 ///
 /// It says who has it. If that worker is killed, the lock is taken back, and [the next](LockGuard::recovered) to have it
@@ -90,16 +91,14 @@ impl Drop for LockGuard<'_> {
     }
 }
 
-impl private::Shares for Lock {
-    fn share(&self) -> Shared {
+impl Share for Lock {
+    fn shared(&self) -> Shared {
         self.object.share()
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use super::super::raw::Recovered;
-    use super::super::shared::Share;
     use super::*;
 
     /// A lock that a worker has.
@@ -125,7 +124,7 @@ mod tests {
     fn the_lock_of_a_dead_worker_is_taken_back_and_the_next_is_told() {
         let worker = Holder::fresh();
         let lock = held_by(worker);
-        assert_eq!(lock.shared().recover(worker), Some(Recovered::Lock));
+        assert!(lock.shared().recover(worker).is_some());
         assert!(lock.lock().recovered());
         assert!(!lock.lock().recovered());
     }
@@ -144,7 +143,7 @@ mod tests {
         std::thread::scope(|scope| {
             let waiter = scope.spawn(|| lock.lock().recovered());
             // Before or after it sleeps.
-            assert_eq!(lock.shared().recover(worker), Some(Recovered::Lock));
+            assert!(lock.shared().recover(worker).is_some());
             assert!(waiter.join().unwrap());
         });
     }

@@ -15,7 +15,8 @@ use rustix::mm::{MapFlags, ProtFlags};
 
 use super::declared::Shape;
 use super::geometry::MOST_BYTES;
-use super::shared::{Shared, create, private};
+use super::object::create;
+use super::shared::{Share, Shared};
 
 /// Memory that a pool's guests find by name and use as their own, without a copy: the counterpart of
 /// `multiprocessing.shared_memory.SharedMemory`. It has no name outside of the pools that it is declared to, and is gone
@@ -228,12 +229,12 @@ impl SharedMemory {
     }
 }
 
-impl private::Shares for SharedMemory {
-    fn share(&self) -> Shared {
+impl Share for SharedMemory {
+    fn shared(&self) -> Shared {
         let Memory { fd, length, is_sealed, is_lent, .. } = &*self.memory;
         is_lent.store(true, Ordering::Relaxed);
         let shape = Shape::Segment { length: *length as u64, writable: !is_sealed };
-        Shared::new(shape, Arc::clone(fd), None)
+        Shared::new(shape, Arc::clone(fd))
     }
 }
 
@@ -291,7 +292,6 @@ impl Drop for View {
 #[cfg(test)]
 mod tests {
     use super::super::map::SharedMap;
-    use super::super::shared::Share;
     use super::*;
 
     #[test]
@@ -310,7 +310,7 @@ mod tests {
         assert_eq!(memory.as_slice().unwrap(), b"numbers");
         assert!(memory.write_at(0, b"x").is_err());
         assert!(memory.as_mut_slice().is_err());
-        assert!(SharedMap::new(memory.shared().fd.as_fd(), 64 << 10).is_err());
+        assert!(SharedMap::new(memory.shared().file().as_fd(), 64 << 10).is_err());
     }
 
     #[test]
@@ -340,7 +340,7 @@ mod tests {
     #[test]
     fn memory_that_somebody_can_write_to_is_not_sealed() {
         let memory = SharedMemory::create(1).unwrap();
-        let map = SharedMap::new(memory.shared().fd.as_fd(), 64 << 10).unwrap();
+        let map = SharedMap::new(memory.shared().file().as_fd(), 64 << 10).unwrap();
         assert!(memory.seal().is_err());
         drop(map);
     }
@@ -348,9 +348,9 @@ mod tests {
     #[test]
     fn it_is_declared_as_what_it_is() {
         let writable = SharedMemory::create(5).unwrap();
-        assert_eq!(writable.shared().shape, Shape::Segment { length: 5, writable: true });
+        assert_eq!(writable.shared().shape(), Shape::Segment { length: 5, writable: true });
         let sealed = writable.seal().unwrap();
-        assert_eq!(sealed.shared().shape, Shape::Segment { length: 5, writable: false });
+        assert_eq!(sealed.shared().shape(), Shape::Segment { length: 5, writable: false });
     }
 
     #[test]

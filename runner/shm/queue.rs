@@ -8,14 +8,15 @@ use std::time::{Duration, Instant};
 
 use super::declared::{Bounds, Holder, Shape};
 use super::message::{Malformed, Message};
+use super::object::{Object, after};
 use super::protocol::ring::{GetError, PutError};
 use super::raw::RawQueue;
-use super::shared::{Object, Shared, after, private};
+use super::shared::{Share, Shared};
 
 /// How many bytes a message may have unless something else is said.
 pub(super) const MESSAGE_BYTES: usize = 64 << 10;
 
-/// A queue of messages, into which the host and the guests of the pools that it is [declared](crate::Share) to put, and
+/// A queue of messages, into which the host and the guests of the pools that it is [shared with](crate::PoolBuilder::share) put, and
 /// from which they take, first in first out: the counterpart of `multiprocessing.Queue`.
 ///
 /// It holds a fixed number of messages: whoever puts one more waits. Instead of sentinels it is [closed](Self::close):
@@ -214,8 +215,8 @@ impl<M: Message> fmt::Debug for Queue<M> {
     }
 }
 
-impl<M: Message> private::Shares for Queue<M> {
-    fn share(&self) -> Shared {
+impl<M: Message> Share for Queue<M> {
+    fn shared(&self) -> Shared {
         self.object.share()
     }
 }

@@ -8,11 +8,12 @@ use std::time::{Duration, Instant};
 
 use super::declared::{Holder, Shape};
 use super::number::Numeric;
+use super::object::{Object, after};
 use super::protocol::lock::TimedOut;
 use super::raw::RawValue;
-use super::shared::{Object, Shared, after, private};
+use super::shared::{Share, Shared};
 
-/// A number that the host and the guests of the pools that it is [declared](crate::Share) to share: the counterpart of
+/// A number that the host and the guests of the pools that it is [shared with](crate::PoolBuilder::share) share: the counterpart of
 /// `multiprocessing.Value`. `T` is `i32`, `u32`, `i64`, `u64`, `f32` or `f64`.
 ///
 /// It is read at any time, and changed under its lock alone: there is no way to read, compute and write so that somebody
@@ -126,8 +127,8 @@ impl<T: Numeric + fmt::Debug> fmt::Debug for Value<T> {
     }
 }
 
-impl<T: Numeric> private::Shares for Value<T> {
-    fn share(&self) -> Shared {
+impl<T: Numeric> Share for Value<T> {
+    fn shared(&self) -> Shared {
         self.object.share()
     }
 }

@@ -20,6 +20,8 @@ pub use self::value::RawValue;
 use super::declared::Shape;
 use super::map::SharedMap;
 use super::protocol::lock::Lock;
+pub use super::protocol::lock::{Held, TimedOut};
+pub use super::protocol::ring::{GetError, PutError};
 
 /// What was done about something shared after a process that held it had died.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -42,14 +44,22 @@ pub enum Recovered {
     },
 }
 
+/// To be read after `a worker is gone`.
 impl fmt::Display for Recovered {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Lock => f.write_str("its lock was taken back"),
-            Self::Value => f.write_str("it was unlocked, and is what it was before or after the change"),
-            Self::Array => f.write_str("it was unlocked, and no number is half changed"),
-            Self::Queue { lost } => write!(f, "it was unlocked, {}", Lost(*lost)),
-            Self::PipeEnd { lost } => write!(f, "its end was closed, {}", Lost(*lost)),
+            Self::Lock => f.write_str("while it held the lock, which is free again"),
+            Self::Value => {
+                f.write_str("while it had the number locked, which is free again and not half changed")
+            }
+            Self::Array => {
+                f.write_str("while it had the numbers locked, which are free again and not half changed")
+            }
+            Self::Queue { lost } => write!(f, "while it put a message or took one, {}", Lost(*lost)),
+            Self::PipeEnd { lost: 0 } => f.write_str("while it had this end, which is closed now"),
+            Self::PipeEnd { lost } => {
+                write!(f, "while it had this end, which is closed now, and sent or received, {}", Lost(*lost))
+            }
         }
     }
 }
@@ -60,8 +70,8 @@ struct Lost(u32);
 impl fmt::Display for Lost {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self.0 {
-            0 => f.write_str("and no message is lost"),
-            1 => f.write_str("and one message is lost"),
+            0 => f.write_str("which is not lost"),
+            1 => f.write_str("which is lost"),
             lost => write!(f, "and {lost} messages are lost"),
         }
     }

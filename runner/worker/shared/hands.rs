@@ -6,7 +6,7 @@ use wasmtime::{bail, ensure};
 
 use super::{Shares, Thing};
 use crate::shm::declared::Holder;
-use crate::shm::{Held, TimedOut};
+use crate::shm::raw::{Held, TimedOut};
 
 /// What the items of one store hold, and what they have found.
 #[derive(Debug)]

@@ -5,8 +5,7 @@ use wasmtime::component::{LinkerInstance, Resource, ResourceType, WasmList};
 
 use super::types::{self, OpenError};
 use super::{Thing, handle, place, until};
-use crate::shm::raw::{RawPipeEnd, RawQueue};
-use crate::shm::{GetError, PutError};
+use crate::shm::raw::{GetError, PutError, RawPipeEnd, RawQueue};
 use crate::worker::wasi::State;
 
 /// What handles are of. They are places in the list of shared things.

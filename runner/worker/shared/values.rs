@@ -6,8 +6,7 @@ use wasmtime::{StoreContextMut, ensure};
 use super::types::{self, OpenError};
 use super::{Thing, handle, place, until};
 use crate::shm::declared::{Holder, Number};
-use crate::shm::raw::{RawArray, RawValue};
-use crate::shm::{Held, TimedOut};
+use crate::shm::raw::{Held, RawArray, RawValue, TimedOut};
 use crate::worker::wasi::State;
 
 /// What handles are of. They are places in the list of shared things.
