@@ -110,6 +110,7 @@ deny: ## Check licences, advisories and sources of the dependencies, if cargo-de
 .PHONY: bench
 bench: guests build ## Run the benchmarks
 	cargo bench --locked --bench bench
+	cargo bench --locked --bench bench_sharing
 
 .PHONY: peers
 peers: guests build ## Run what else could do the job beside wasmpool: Python, wasmtime, GNU parallel, as far as they are there

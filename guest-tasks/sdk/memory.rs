@@ -77,8 +77,8 @@ impl SharedMemory {
         let pages = length.div_ceil(PAGE);
         let start = grow(pages).ok_or_else(no_room)?;
         // SAFETY: these pages are new, so nobody else refers to them.
-        let place = unsafe { core::slice::from_raw_parts(start, pages * PAGE) };
-        segments::attach(name, place).map_err(|_| no_room())?;
+        let first = unsafe { core::slice::from_raw_parts(start, 1) };
+        segments::attach(name, first).map_err(|_| no_room())?;
         Ok(Self { start, length, is_writable: found.writable })
     }
 

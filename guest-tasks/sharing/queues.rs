@@ -18,6 +18,17 @@ fn produce(queue: &str, start: u64, count: u64) -> Result<u64, String> {
     Ok(ahead)
 }
 
+/// Puts the numbers from 0 on into a queue, so many, and closes it.
+#[task]
+fn put_numbers(queue: &str, count: u64) -> Result<u64, String> {
+    let queue = Queue::<u64>::open(queue).map_err(told)?;
+    for number in 0..count {
+        queue.put(&number).map_err(told)?;
+    }
+    queue.close();
+    Ok(count)
+}
+
 /// Takes numbers out of a queue up to its end; each with its square.
 #[task]
 fn consume(queue: &str) -> Result<Vec<(u64, u64)>, String> {

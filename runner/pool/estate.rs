@@ -82,6 +82,11 @@ impl Sharing {
         self.0.iter().any(|(_, shared)| matches!(shared.shape(), Shape::Segment { .. }))
     }
 
+    /// Whether guests may wait for each other with any of it.
+    pub(super) fn may_wait(&self) -> bool {
+        self.0.iter().any(|(_, shared)| !matches!(shared.shape(), Shape::Segment { .. }))
+    }
+
     /// The files, in the order of the descriptor table.
     pub(super) fn files(&self) -> impl Iterator<Item = &OwnedFd> {
         self.0.iter().map(|(_, shared)| &**shared.file())

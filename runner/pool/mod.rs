@@ -517,6 +517,7 @@ fn share(job: &Job, workers: usize, options: &Options) -> io::Result<Parts> {
     let shared = Shared {
         scheduler,
         chunk_size: match job.chunk {
+            _ if options.sharing.may_wait() => ChunkSize::single(),
             Some(items) => ChunkSize::fixed(items),
             None => ChunkSize::tuned(job.window_items, workers),
         },

@@ -30,7 +30,7 @@ struct Memory {
 /// Why a segment cannot be put into a memory.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum PlaceError {
-    /// The place does not begin at a page of the guest, or is not as long as the segment in such pages.
+    /// The place does not begin at a page of the guest.
     Place,
     /// It is not in memory that the guest has grown.
     NotGrown,
@@ -50,11 +50,10 @@ impl Memories {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Puts a segment of `length` bytes in the place of the `place_len` bytes at the address `place`.
+    /// Puts a segment of `length` bytes in the place of the memory at the address `place`.
     pub(super) fn put(
         &self,
         place: usize,
-        place_len: usize,
         length: usize,
         file: BorrowedFd<'_>,
         visibility: Visibility,
@@ -62,10 +61,13 @@ impl Memories {
         let memories = self.lock();
         let (base, memory) = memories.range(..=place).next_back().ok_or(PlaceError::NotGrown)?;
         let at = place - base;
-        if !at.is_multiple_of(WASM_PAGE) || length == 0 || place_len != length.next_multiple_of(WASM_PAGE) {
+        if !at.is_multiple_of(WASM_PAGE) || length == 0 {
             return Err(PlaceError::Place);
         }
-        let ends_within = at.checked_add(place_len).is_some_and(|end| end <= memory.reservation.length());
+        let ends_within = length
+            .checked_next_multiple_of(WASM_PAGE)
+            .and_then(|pages| at.checked_add(pages))
+            .is_some_and(|end| end <= memory.reservation.length());
         if at < memory.initial || !ends_within {
             return Err(PlaceError::NotGrown);
         }

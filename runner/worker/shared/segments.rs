@@ -45,9 +45,8 @@ pub(super) fn add(linker: &mut LinkerInstance<'_, State>) -> wasmtime::Result<()
     linker.func_wrap("attach", |store: Store<'_>, (name, place): (WasmStr, WasmList<u8>)| {
         let name = name.to_str(&store)?.into_owned();
         // Where it is, and no reference to it: what is there is about to become something else.
-        let bytes = place.as_le_slice(&store);
-        let (place, place_len) = (bytes.as_ptr().addr(), bytes.len());
-        Ok((attach(store.data(), &name, place, place_len),))
+        let place = place.as_le_slice(&store).first().map(|byte| std::ptr::from_ref(byte).addr());
+        Ok((attach(store.data(), &name, place),))
     })
 }
 
@@ -63,14 +62,15 @@ fn find(state: &mut State, name: &str) -> Result<types::Segment, OpenError> {
     Ok(found)
 }
 
-fn attach(state: &State, name: &str, place: usize, place_len: usize) -> Result<(), AttachError> {
+fn attach(state: &State, name: &str, place: Option<usize>) -> Result<(), AttachError> {
+    let place = place.ok_or(AttachError::Place)?;
     let shares = state.hands.shares();
     let at =
         shares.find(name, |thing| matches!(thing, Thing::Segment(_))).map_err(|_| AttachError::Refused)?;
     let Thing::Segment(Segment { file, length, visibility }) = state.hands.thing(at) else {
         return Err(AttachError::Refused);
     };
-    let put = shares.memories.put(place, place_len, *length, file.as_fd(), *visibility);
+    let put = shares.memories.put(place, *length, file.as_fd(), *visibility);
     put.map_err(|error| match error {
         PlaceError::Place => AttachError::Place,
         PlaceError::NotGrown => AttachError::NotGrown,
