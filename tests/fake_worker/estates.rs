@@ -7,7 +7,7 @@ use wasmpool::pool::Job;
 use wasmpool::shm::Lock;
 
 use super::fake::wall;
-use super::{Death, Fake, Misdeed, Ran, Script, When, job, numbers};
+use super::{Death, Fake, Misdeed, Page, Ran, Script, When, job, numbers};
 
 /// The item under which workers end.
 const BAD: u64 = 6;
@@ -22,7 +22,8 @@ impl Scene {
     fn new(misdeed: Option<Misdeed>) -> Self {
         let misdeed = misdeed.map(|misdeed| (When::First(BAD), misdeed));
         let lock = Lock::new().unwrap();
-        let fake = Fake::new(Script { hold: true, misdeed, ..Script::default() }).with_shared("l", &lock);
+        let fake = Fake::new(Script { hold: true, page: Page::Honest, misdeed, ..Script::default() })
+            .with_shared("l", &lock);
         Self { lock, fake }
     }
 
@@ -40,7 +41,7 @@ impl Scene {
 #[track_caller]
 fn check_told(misdeed: Misdeed) {
     let ran = Scene::new(Some(misdeed)).run(1);
-    assert_eq!(ran.heard.recovered, ["l: its lock was taken back"], "{:?}", ran.heard);
+    assert_eq!(ran.heard.recovered, ["l: while it held the lock, which is free again"], "{:?}", ran.heard);
 }
 
 #[test]
