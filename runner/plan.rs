@@ -21,11 +21,17 @@ use crate::sink::Format;
 use crate::source::{
     Arguments, Blocks, Files, Items, Jsonl, LineEnd, Lines, NameEnd, Range, Source, TooManyItems,
 };
-use crate::wire::msg::{GuestDir, Serve};
+use crate::wire::msg::{GuestDir, Init, Serve};
 
 mod arguments;
+mod bindings;
 mod choose;
+mod init;
+mod typed;
 mod types;
+
+pub use bindings::Binding;
+pub use init::InitCall;
 
 pub(crate) use choose::{named as by_name, short_name};
 
@@ -48,6 +54,10 @@ pub struct Plan {
     pub export: Option<String>,
     /// Where items come from.
     pub input: InputKind,
+    /// Parameters that have the same value in every call, each once.
+    pub bindings: Vec<Binding>,
+    /// What each instance runs before its first item.
+    pub init: Option<InitCall>,
     /// How a plain module's integers are read.
     pub integers: Integers,
     /// How many workers to use: never more than there can be items.
@@ -228,9 +238,18 @@ impl Plan {
         let merge = self.merge(guest, export)?;
         let finish = merge.and_then(|_| guest.finish_of(export));
         self.check_memory(guest)?;
-        let (source, inputs) = self.open_input(export)?;
+        let bound = bindings::values(self, export)?;
+        let init = self.init.as_ref().map(|init| init::find(self, guest, init)).transpose()?;
+        let (source, inputs) = self.open_input(&bindings::free(&self.bindings, export))?;
+        let mut exports: Vec<_> =
+            iter::once(export).chain(merge).chain(finish).map(Export::full_name).collect();
+        // Behind the others even if it is one of them, of which the first has parameters bound.
+        let init = init.map(|(export, arguments)| {
+            exports.push(export.full_name());
+            Init { export: u32::try_from(exports.len() - 1).expect("they are four"), arguments }
+        });
         let serve = Serve {
-            exports: iter::once(export).chain(merge).chain(finish).map(Export::full_name).collect(),
+            exports,
             meta: self.meta,
             limits: self.guest_limits,
             isolation: self.isolation,
@@ -238,7 +257,8 @@ impl Plan {
             integers: self.integers,
             dirs: self.dirs.iter().map(HostDir::guest_dir).collect(),
             env: self.env.clone(),
-            init: None,
+            init,
+            bound,
             // The pool says what there is.
             shared: Vec::new(),
         };
@@ -422,6 +442,12 @@ impl InputKind {
             Self::Items(texts) => Some(texts.len() as u128),
             Self::Arguments(_) => Some(1),
         }
+    }
+
+    /// Whether it is a single call.
+    #[must_use]
+    pub fn is_one_call(&self) -> bool {
+        matches!(self, Self::Arguments(_))
     }
 }
 

@@ -95,6 +95,8 @@ fn every_flag_in_the_help_is_taken() {
                 "--crash-retries" => "primes.wasm --range 0..10 --crash-retries 2",
                 "--at-most-once" => "primes.wasm --range 0..10 --at-most-once",
                 "--dir" => "files.wasm count-lines --item d/notes.txt --dir d",
+                "--bind" => "tour.wasm power --bind exp=2 --range 0..10",
+                "--init" => "primes.wasm count-primes --init count-divisors=6 --range 0..10",
                 "--env" => "primes.wasm --range 0..10 --env A=1",
                 "--share" => "primes.wasm --range 0..10 --share n=notes.txt",
                 "--sandbox" => "primes.wasm --range 0..10 --sandbox off",

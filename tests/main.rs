@@ -6,6 +6,7 @@
 //! | `run.rs` | `wasmpool run`: values, records, and the same bytes however the work is shared out |
 //! | `lines.rs` | `wasmpool run --lines`: what a line is, and streams of them |
 //! | `inputs.rs` | `wasmpool run` over lines of JSON, blocks, files and single items |
+//! | `binding.rs` | `--bind` and `--init`: parameters that are bound, and instances that are prepared |
 //! | `merging.rs` | values that become one: of ranges, of blocks, of whatever is asked for |
 //! | `parity.rs` | what programs with Python's `multiprocessing` do, with the values they print |
 //! | `library.rs` | the library as programs use it: pools, futures, and what they say about mistakes |
@@ -45,6 +46,7 @@
 //! `model/` is a package of its own: the scheduler's protocols under a model checker, which needs its own atomics.
 
 mod bench_command;
+mod binding;
 mod cache;
 mod call;
 mod catalogue;

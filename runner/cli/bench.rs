@@ -9,6 +9,7 @@ use std::slice;
 
 use clap::Args;
 
+use super::bindings::BindingArgs;
 use super::figures::{Figures, Format, Run};
 use super::grants::{GrantArgs, Grants};
 use super::input::{InputArgs, RunningArgs};
@@ -74,6 +75,8 @@ pub(super) struct BenchArgs {
     #[command(flatten)]
     running: RunningArgs,
     #[command(flatten)]
+    bindings: BindingArgs,
+    #[command(flatten)]
     grants: GrantArgs,
     #[command(flatten)]
     limits: LimitArgs,
@@ -114,7 +117,8 @@ impl BenchArgs {
         refuse_if_read_once(&input)?;
         let workers = workers(&self.workers, usable_cpus, input.most_items())?;
         let seed = self.limits.seed()?;
-        self.running.check_seed(seed)?;
+        let init = self.bindings.init()?;
+        let isolation = self.running.isolation(init.as_ref(), seed)?;
         let grants = self.grants.grants(seed)?;
         let policy = Policy { crash_retries: grants.crash_retries(), ..Policy::default() };
         let Grants { dirs, env, shares } = grants;
@@ -122,6 +126,8 @@ impl BenchArgs {
             guest: self.guest,
             export: self.export,
             input,
+            bindings: self.bindings.bindings()?,
+            init,
             integers: self.running.integers(),
             workers: NonZero::<usize>::MIN,
             chunk: self.running.chunk()?,
@@ -131,7 +137,7 @@ impl BenchArgs {
             limits: self.limits.limits()?,
             guest_limits: self.limits.guest_limits()?,
             policy,
-            isolation: self.running.isolation(),
+            isolation,
             seed,
             sandbox: self.protection.mode(),
             dirs,

@@ -5,6 +5,7 @@ use std::path::PathBuf;
 
 use clap::Args;
 
+use super::bindings::BindingArgs;
 use super::grants::{GrantArgs, Grants};
 use super::input::integers;
 use super::limits::LimitArgs;
@@ -27,6 +28,8 @@ pub(super) struct CallArgs {
     #[arg(value_name = "ARG", allow_negative_numbers = true)]
     arguments: Vec<String>,
 
+    #[command(flatten)]
+    bindings: BindingArgs,
     #[command(flatten)]
     grants: GrantArgs,
     #[command(flatten)]
@@ -52,6 +55,8 @@ impl CallArgs {
             guest: self.guest,
             export: Some(self.export),
             input: InputKind::Arguments(self.arguments),
+            bindings: self.bindings.bindings()?,
+            init: self.bindings.init()?,
             integers: integers(self.unsigned),
             workers: NonZero::<usize>::MIN,
             chunk: None,

@@ -210,7 +210,7 @@ pub(super) fn worker(arguments: &[OsString]) -> Ending {
 /// The pool that a plan asks for.
 pub(super) fn options(plan: &Plan, copies: &Copies, pauser: Pauser) -> Result<pool::Options, Error> {
     // A single call is over before anything could be replaced.
-    let spare = !is_single(plan);
+    let spare = !plan.input.is_one_call();
     let dirs = plan.dirs.iter().map(open_dir).collect::<Result<_, _>>()?;
     Ok(pool::Options {
         workers: plan.workers.get(),
@@ -300,11 +300,7 @@ pub(super) fn sink_options(plan: &Plan, bound: &Bound, place: Place) -> SinkOpti
 
 /// The value of a single call is printed like a merged one: plain, unless records are asked for.
 fn is_plain_value(plan: &Plan) -> bool {
-    is_single(plan) && matches!(plan.format, Format::Auto | Format::Text)
-}
-
-fn is_single(plan: &Plan) -> bool {
-    matches!(plan.input, InputKind::Arguments(_))
+    plan.input.is_one_call() && matches!(plan.format, Format::Auto | Format::Text)
 }
 
 /// The job that a plan is.

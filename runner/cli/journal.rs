@@ -15,6 +15,7 @@ use crate::limits::{GuestLimits, Isolation, Limits, Policy};
 use crate::plan::{Bound, HostDir, InputKind, JournalFile, Kept, Plan, SharedFile};
 use crate::sandbox::Access;
 use crate::source::{LineEnd, NameEnd};
+use crate::wire::msg::{BoundArgument, Init};
 
 /// What is written down as items end.
 #[derive(Debug, Args)]
@@ -82,7 +83,7 @@ fn key(plan: &Plan, bound: &Bound, guest: &GuestFile, copies: &Copies) -> Result
     // What is left out changes how items are run and shown, and not how they end.
     #[rustfmt::skip]
     let Plan {
-        guest: _, export: _, input, integers, workers: _, chunk: _, window: _, ordered: _, merging: _, limits,
+        guest: _, export: _, input, bindings: _, init: _, integers, workers: _, chunk: _, window: _, ordered: _, merging: _, limits,
         guest_limits, policy, isolation, seed, sandbox: _, dirs, env, shares, compile_timeout: _, run_timeout: _, format: _,
         output: _, meta, progress: _, stats: _, kept: _,
     } = plan;
@@ -97,6 +98,8 @@ fn key(plan: &Plan, bound: &Bound, guest: &GuestFile, copies: &Copies) -> Result
     if let Some((name, detail)) = detail(input, bound) {
         key.add(name, detail);
     }
+    key.add("`--bind`", listed(&bindings(bound)));
+    key.add("`--init`", init(bound));
     key.add("`--unsigned`", yes(*integers == Integers::Unsigned));
     key.add("`--timeout`", time(*wall));
     key.add("`--cpu-time`", time(*cpu));
@@ -142,6 +145,24 @@ fn detail(input: &InputKind, bound: &Bound) -> Option<(&'static str, String)> {
         InputKind::Files { ends, .. } => Some(("`--null`", yes(*ends == NameEnd::Nul).to_owned())),
         InputKind::Jsonl(_) | InputKind::Items(_) | InputKind::Arguments(_) => None,
     }
+}
+
+/// The parameters that are bound, each with its value.
+fn bindings(bound: &Bound) -> Vec<String> {
+    let named = |BoundArgument { place, value }: &BoundArgument| {
+        let param = usize::try_from(*place).ok().and_then(|place| bound.export.params.get(place));
+        param.map(|(name, _)| format!("{name}={value}"))
+    };
+    bound.serve.bound.iter().filter_map(named).collect()
+}
+
+/// What instances run first, and with which arguments.
+fn init(bound: &Bound) -> String {
+    let init = bound.serve.init.as_ref().and_then(|Init { export, arguments }| {
+        let export = bound.serve.exports.get(usize::try_from(*export).ok()?)?;
+        Some(format!("{export}={arguments}"))
+    });
+    init.unwrap_or_else(|| "none".to_owned())
 }
 
 /// Each folder: where it is, what the guest calls it and what it may do there.

@@ -12,6 +12,7 @@ use clap::{ColorChoice, CommandFactory, Parser, Subcommand};
 use crate::error::ExitCode;
 
 mod bench;
+mod bindings;
 mod cache;
 mod call;
 mod clash;

@@ -55,6 +55,8 @@ fn plan(export: Option<&str>, input: InputKind) -> Plan {
         guest: PathBuf::from("g.wasm"),
         export: export.map(str::to_owned),
         input,
+        bindings: Vec::new(),
+        init: None,
         integers: Integers::Signed,
         workers: NonZero::new(4).unwrap(),
         chunk: None,

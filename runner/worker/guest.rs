@@ -25,7 +25,7 @@ use crate::limits::{CodeOptions, GuestLimits, Isolation};
 use crate::outcome::{MemoryLimit, TrapKind};
 use crate::report::counted;
 use crate::shm::declared::{Holder, Shape};
-use crate::wire::msg::{CANNOT_BE_LOADED, CallEnd, Init, Report, Serve};
+use crate::wire::msg::{BoundArgument, CANNOT_BE_LOADED, CallEnd, Init, Report, Serve};
 
 /// What a worker was started with for its guest.
 #[derive(Debug)]
@@ -73,6 +73,13 @@ impl fmt::Debug for Guest {
 }
 
 impl Program {
+    fn bind(&mut self, bound: &[BoundArgument]) -> Result<(), Refusal> {
+        match self {
+            Self::Component(program) => program.bind(bound),
+            Self::Module(program) => program.bind(bound),
+        }
+    }
+
     fn call(
         &mut self,
         store: &mut Store<State>,
@@ -177,7 +184,7 @@ impl Guest {
                 Refusal::new(format!("{CANNOT_BE_LOADED}: {}", validate::one_line(&format!("{error:#}"))))
             })?;
         let files = if serve.dirs.is_empty() { Files::None } else { Files::Some };
-        let program = match code {
+        let mut program = match code {
             Code::Component(code) => {
                 Program::Component(component::Program::new(&engine, &code, &serve.exports, files)?)
             }
@@ -185,6 +192,7 @@ impl Guest {
                 Program::Module(module::Program::new(&engine, &code, &serve.exports, serve.integers, files)?)
             }
         };
+        program.bind(&serve.bound)?;
         Engine::tls_eager_initialize();
         // Asked for once, with a call that the jail does not have.
         rustix::param::page_size();

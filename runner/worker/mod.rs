@@ -20,6 +20,7 @@ mod limits;
 mod load;
 mod memory;
 mod module;
+mod params;
 mod process;
 mod shared;
 mod stdio;

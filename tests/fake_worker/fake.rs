@@ -101,6 +101,7 @@ pub(crate) fn job(source: Box<dyn Source>) -> Job {
             dirs: Vec::new(),
             env: Vec::new(),
             init: None,
+            bound: Vec::new(),
             shared: Vec::new(),
         },
         returns: Returns::Value,

@@ -9,6 +9,9 @@ mod pipe;
 mod queue;
 mod value;
 
+#[cfg(test)]
+mod tests;
+
 use std::os::fd::BorrowedFd;
 use std::{fmt, io};
 

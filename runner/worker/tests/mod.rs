@@ -57,6 +57,7 @@ fn serve(exports: &[&str]) -> Serve {
         dirs: Vec::new(),
         env: Vec::new(),
         init: None,
+        bound: Vec::new(),
         shared: Vec::new(),
     }
 }
