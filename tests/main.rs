@@ -20,6 +20,7 @@
 //! | `limits.rs` | memory, output and fuel: items up to their limits and beyond; runs that are the same every time |
 //! | `guests.rs` | guests that try what guests should not: what they get, and what they do not |
 //! | `folders.rs` | folders and an environment that guests are given, and what is denied to them |
+//! | `sharing.rs` | files that guests have in their memory: `--share`, what they find there and what they leave |
 //! | `escapes.rs` | guests that try to get out of their folders, or to do there what they may not |
 //! | `errors.rs` | bad usage, guests and inputs: the texts and the exit codes |
 //! | `pauses.rs` | runs that are stopped and go on: Ctrl-Z and `fg` |
@@ -76,6 +77,7 @@ mod pool;
 mod promises;
 mod protection;
 mod run;
+mod sharing;
 mod signals;
 mod syscalls;
 mod tidy;

@@ -16,14 +16,11 @@ use crate::plan::SharedFile;
 use crate::pool::Sharing;
 use crate::sandbox::Access;
 use crate::sealed;
+use crate::shm::Shared;
 use crate::shm::declared::Shape;
-use crate::shm::shared::Shared;
 use crate::sink::OutputFile;
 
 const HINT: &str = "write `--share NAME=FILE`, or that with `:rw` behind it";
-
-/// Guests map memory in pages of this length, and what is behind the end of a file cannot be touched.
-const PAGE: u64 = 64 << 10;
 
 /// `NAME=FILE`, with `:ro` or `:rw` behind it.
 ///
@@ -149,7 +146,9 @@ impl Copied {
                 "bring it back as it was, or run the item with the new one by `wasmpool run`",
             ));
         }
-        memory.set_len(length.next_multiple_of(PAGE)).map_err(cannot_read)?;
+        let shape = shape(length, file.access);
+        let room = shape.file_length().map_err(cannot_read)?;
+        memory.set_len(room as u64).map_err(cannot_read)?;
         let sealed = match file.access {
             Access::Read => sealed::seal(&memory),
             Access::Write => sealed::seal_length(&memory),
@@ -159,13 +158,12 @@ impl Copied {
     }
 
     fn shared(&self) -> Result<Shared, Error> {
-        let writable = self.file.access == Access::Write;
-        let memory = self.memory.try_clone().map_err(|source| self.cannot_share(source))?;
-        Ok(Shared::new(Shape::Segment { length: self.length, writable }, Arc::new(memory.into())))
-    }
-
-    fn cannot_share(&self, source: io::Error) -> Error {
-        Error::Input { name: format!("`{}`", self.file.file.display()), hint: None, source }
+        let memory = self.memory.try_clone().map_err(|source| Error::Input {
+            name: format!("`{}`", self.file.file.display()),
+            hint: None,
+            source,
+        })?;
+        Ok(Shared::new(shape(self.length, self.file.access), Arc::new(memory.into())))
     }
 
     fn write_back(self) -> Result<(), Error> {
@@ -183,6 +181,10 @@ impl Copied {
         read(&self.memory, self.length, |bytes| output.write_all(bytes)).map_err(cannot_write)?;
         output.commit()
     }
+}
+
+fn shape(length: u64, access: Access) -> Shape {
+    Shape::Segment { length, writable: access == Access::Write }
 }
 
 /// Copies a file into memory; returns how long it is.
