@@ -10,7 +10,7 @@
 
 use std::time::Instant;
 
-use super::sync::{Ordering, SPINS, Waited, Word, pause};
+use super::sync::{Ordering, SPINS, Waited, Word, is_over, pause};
 use crate::shm::declared::Holder;
 
 /// Somebody may be asleep.
@@ -76,7 +76,7 @@ impl Lock<'_> {
 
     fn sleep_until_taken(&self, me: u32, until: Option<Instant>) -> Result<(), TimedOut> {
         let mut n_tries = 0_u32;
-        while n_tries < MANY || until.is_none_or(|until| Instant::now() < until) {
+        while n_tries < MANY || !is_over(until) {
             n_tries = n_tries.saturating_add(1);
             let seen = self.word.load(Ordering::Relaxed);
             let is_free = seen & !WAITING == 0;

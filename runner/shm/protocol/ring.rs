@@ -14,7 +14,7 @@ use std::time::Instant;
 use super::copy;
 use super::event::Event;
 use super::lock::Lock;
-use super::sync::{AtomicU64, Ordering, SPINS, Waited, pause};
+use super::sync::{AtomicU64, Ordering, SPINS, Waited, is_over, pause};
 use crate::shm::declared::{Bounds, Holder};
 
 /// In the position behind the last message: nothing is put any more.
@@ -282,7 +282,3 @@ impl Side<'_> {
 
 /// Nothing can be done any more.
 struct Closed;
-
-fn is_over(until: Option<Instant>) -> bool {
-    until.is_some_and(|until| Instant::now() >= until)
-}
