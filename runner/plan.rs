@@ -25,9 +25,11 @@ use crate::wire::msg::{GuestDir, Serve};
 
 mod arguments;
 mod choose;
+mod stage;
 mod types;
 
 pub(crate) use choose::{named as by_name, short_name};
+pub(crate) use stage::{Before, Made, Passage, Taken};
 
 /// Of items, unless `--window` says otherwise: deep enough to hide one slow item among quick ones.
 pub const DEFAULT_WINDOW: NonZero<u64> = NonZero::new(16_384).expect("not zero");
@@ -201,6 +203,9 @@ pub struct Bound {
     pub serve: Serve,
 }
 
+/// Where items come from, and the inputs of all of them, where records show them.
+type Opened = (Box<dyn Source>, Option<Inputs>);
+
 impl Plan {
     /// Checks the plan against what the guest exports, and opens the input.
     ///
@@ -210,10 +215,20 @@ impl Plan {
     pub fn bind(&self, guest: &Description) -> Result<Bound, Error> {
         let guest = &*self.with_integers(guest)?;
         let export = choose::export(self, guest)?;
+        self.bound(guest, export, |plan| plan.open_input(export))
+    }
+
+    /// The plan with this function, which takes what `input` opens.
+    fn bound(
+        &self,
+        guest: &Description,
+        export: &Export,
+        input: impl FnOnce(&Self) -> Result<Opened, Error>,
+    ) -> Result<Bound, Error> {
         let merge = self.merge(guest, export)?;
         let finish = merge.and_then(|_| guest.finish_of(export));
         self.check_memory(guest)?;
-        let (source, inputs) = self.open_input(export)?;
+        let (source, inputs) = input(self)?;
         let serve = Serve {
             exports: iter::once(export).chain(merge).chain(finish).map(Export::full_name).collect(),
             meta: self.meta,
@@ -310,7 +325,7 @@ impl Plan {
         }
     }
 
-    fn open_input(&self, export: &Export) -> Result<(Box<dyn Source>, Option<Inputs>), Error> {
+    fn open_input(&self, export: &Export) -> Result<Opened, Error> {
         match &self.input {
             InputKind::Range { start, end, step } => {
                 let range = self.range(export, *start, *end, *step)?;
