@@ -256,7 +256,14 @@ impl Completion {
     /// The end of an item of which there is nothing else to tell.
     #[must_use]
     pub fn new(outcome: Outcome) -> Self {
-        Self { file: None, outcome, stdout: Box::default(), stderr: Box::default(), meta: Box::default(), origin: None }
+        Self {
+            file: None,
+            outcome,
+            stdout: Box::default(),
+            stderr: Box::default(),
+            meta: Box::default(),
+            origin: None,
+        }
     }
 
     /// How many bytes it keeps in memory: what came of the item, what the guest printed, where it trapped, and the

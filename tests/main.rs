@@ -7,6 +7,7 @@
 //! | `lines.rs` | `wasmpool run --lines`: what a line is, and streams of them |
 //! | `inputs.rs` | `wasmpool run` over lines of JSON, blocks, files and single items |
 //! | `merging.rs` | values that become one: of ranges, of blocks, of whatever is asked for |
+//! | `pipeline.rs` | `wasmpool pipeline`: what becomes of items from stage to stage |
 //! | `parity.rs` | what programs with Python's `multiprocessing` do, with the values they print |
 //! | `library.rs` | the library as programs use it: pools, futures, and what they say about mistakes |
 //! | `call.rs` | `wasmpool call`: one call and its value |
@@ -69,6 +70,7 @@ mod merging;
 mod modules;
 mod parity;
 mod pauses;
+mod pipeline;
 mod policies;
 mod pool;
 mod promises;

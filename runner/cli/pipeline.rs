@@ -229,7 +229,9 @@ impl RefusedArgs {
         let given = given.into_iter().find_map(|(flag, is_given)| is_given.then_some(flag));
         given.map_or(Ok(()), |flag| {
             Err(Error::usage(
-                format!("`{flag}` is not for pipelines: what is recorded is how the items of one function end"),
+                format!(
+                    "`{flag}` is not for pipelines: what is recorded is how the items of one function end"
+                ),
                 "run stage by stage with `wasmpool run`, each with a journal of its own",
             ))
         })

@@ -161,11 +161,8 @@ impl Handing {
                 return self.no_further(trail, Completion { outcome, ..completion });
             }
         };
-        let trail = Trail {
-            stdout: behind(trail.stdout, stdout),
-            stderr: behind(trail.stderr, stderr),
-            ..trail
-        };
+        let trail =
+            Trail { stdout: behind(trail.stdout, stdout), stderr: behind(trail.stderr, stderr), ..trail };
         Arrival::new(trail, what)
     }
 
@@ -228,7 +225,9 @@ fn pass(Passage { taken, made }: Passage, output: &Output) -> Pass {
     };
     match made {
         Made::Item => Pass::On(What::Item(json.into())),
-        Made::Items => Elements::of(json.into()).map_or(Pass::Lie, |elements| Pass::On(What::Items(elements))),
+        Made::Items => {
+            Elements::of(json.into()).map_or(Pass::Lie, |elements| Pass::On(What::Items(elements)))
+        }
     }
 }
 

@@ -46,7 +46,8 @@ impl Told {
     pub(super) fn finish(&self, rest: &[Outcome]) -> Summary {
         let mut state = self.lock();
         let is_known = state.summaries.last().is_some_and(Option::is_some);
-        let summaries: Vec<_> = state.summaries.iter_mut().map(|summary| summary.take().unwrap_or_default()).collect();
+        let summaries: Vec<_> =
+            state.summaries.iter_mut().map(|summary| summary.take().unwrap_or_default()).collect();
         let mut summary = together(summaries, &self.labels);
         for outcome in rest {
             let counts = &mut summary.counts;

@@ -266,10 +266,7 @@ mod tests {
             "`b.wasm` cannot follow `a.wasm#f`, which returns `string`: `f(start: u64, end: u64) -> u64` takes \
              `tuple<u64, u64>`"
         );
-        assert_eq!(
-            error.hint(),
-            Some("a `list<tuple<u64, u64>>` would do, too: each element is an item")
-        );
+        assert_eq!(error.hint(), Some("a `list<tuple<u64, u64>>` would do, too: each element is an item"));
         assert_eq!(error.exit_code().code(), 3);
     }
 }
