@@ -175,7 +175,7 @@ fn every_flag_in_the_help_of_a_pipeline_is_taken() {
             "--crlf" => format!("{TEXTS} --lines notes.txt --crlf"),
             "--null" => format!("{TEXTS} --files notes.txt --null"),
             "--block-size" => format!("{TEXTS} --blocks notes.txt --block-size 64KiB"),
-            "--item" => format!("{TEXTS} --item YWJj"),
+            "--item" => format!("{TEXTS} --item [1,2]"),
             "--jsonl" => "tour.wasm#sum primes.wasm#count-divisors --jsonl items.jsonl".to_owned(),
             "--dir" => {
                 "files.wasm#count-lines hostile.wasm#count-calls --item d/notes.txt --dir d".to_owned()

@@ -13,6 +13,10 @@ use crate::plan::{Made, Passage, Taken};
 use crate::sink::{Accepted, InputEnd, Sink};
 use crate::source::{Next, Source};
 
+/// So many items are handed on unasked. Who hands on each as it comes wakes the next stage for each, which then works in
+/// chunks of one.
+const BATCH: usize = 256;
+
 /// The input, for the first stage: no more of it than its queue has room for.
 pub(super) struct First {
     pub(super) input: Box<dyn Source>,
@@ -133,13 +137,15 @@ pub(super) struct Handing {
     pub(super) place: Place,
     pub(super) behind: Arc<Queue>,
     pub(super) passage: Passage,
+    /// What has not been handed on.
+    made: Vec<(ItemIndex, Arrival)>,
     ended: u64,
     end: Option<InputEnd>,
 }
 
 impl Handing {
     pub(super) fn new(place: Place, behind: Arc<Queue>, passage: Passage) -> Self {
-        Self { place, behind, passage, ended: 0, end: None }
+        Self { place, behind, passage, made: Vec::new(), ended: 0, end: None }
     }
 
     /// Whether everything has been handed on, of an input that could not be read to its end.
@@ -172,7 +178,8 @@ impl Handing {
         Arrival::new(Trail::default(), What::Ended(Box::new(ended)))
     }
 
-    fn finish_if_over(&self) {
+    fn hand_on(&mut self) {
+        self.behind.arrive(self.made.drain(..));
         // Why an input was cut short is known when the run has ended.
         if self.end == Some(InputEnd::Whole { total: self.ended }) {
             self.behind.finish(Ok(()));
@@ -187,19 +194,21 @@ impl Sink for Handing {
             Some(ended) => Arrival::new(Trail::default(), What::Ended(ended)),
             None => self.arrival(trail, completion),
         };
-        self.behind.arrive(index, arrival);
+        self.made.push((index, arrival));
         self.ended += 1;
-        self.finish_if_over();
+        if self.made.len() == BATCH {
+            self.hand_on();
+        }
         Ok(Accepted { emitted: 1, ..Accepted::default() })
     }
 
     fn input_ended(&mut self, end: InputEnd) -> Result<Accepted, Error> {
         self.end = Some(end);
-        self.finish_if_over();
         Ok(Accepted::default())
     }
 
     fn flush(&mut self) -> Result<(), Error> {
+        self.hand_on();
         Ok(())
     }
 }

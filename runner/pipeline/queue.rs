@@ -202,23 +202,11 @@ impl Queue {
         self.lock().places += items;
     }
 
-    /// The item `index` of the stage before has come to this.
-    pub(super) fn arrive(&self, index: ItemIndex, arrival: Arrival) {
+    /// Items of the stage before have come to this.
+    pub(super) fn arrive(&self, arrivals: impl IntoIterator<Item = (ItemIndex, Arrival)>) {
         let mut state = self.lock();
-        let more = match &arrival.what {
-            What::Item(_) | What::Ended(_) => 1,
-            What::Items(elements) => elements.left(),
-        };
-        state.places = (state.places - 1).saturating_add(more);
-        state.bytes += arrival.bytes;
-        match self.shape.order {
-            Order::Made => state.make_ready(arrival),
-            Order::Input => {
-                state.ahead.insert(index, arrival);
-                while let Some((_, arrival)) = state.ahead.pop() {
-                    state.make_ready(arrival);
-                }
-            }
+        for (index, arrival) in arrivals {
+            state.arrive(index, arrival, self.shape.order);
         }
         if !state.ready.is_empty() {
             self.filled.notify_one();
@@ -289,7 +277,8 @@ impl Queue {
         }
     }
 
-    /// Everything that the stage behind has not done with, in order. Nobody is to use the queue any more.
+    /// Everything that the stage behind has not done with, in order; of a list that it has not been given to its end, the
+    /// next element stands for the others. Nobody is to use the queue any more.
     pub(super) fn take_rest(&self) -> Vec<Held> {
         let mut state = self.lock();
         let mut rest: Vec<_> = std::mem::take(&mut state.held).into_values().collect();
@@ -298,7 +287,7 @@ impl Queue {
                 What::Item(_) => rest.push(Held { trail, ended: None }),
                 What::Ended(completion) => rest.push(Held { trail, ended: Some(completion) }),
                 What::Items(mut elements) => {
-                    while let Some((position, _)) = elements.next() {
+                    if let Some((position, _)) = elements.next() {
                         rest.push(Held { trail: trail.part(position), ended: None });
                     }
                 }
@@ -314,6 +303,24 @@ impl Queue {
 }
 
 impl State {
+    fn arrive(&mut self, index: ItemIndex, arrival: Arrival, order: Order) {
+        let more = match &arrival.what {
+            What::Item(_) | What::Ended(_) => 1,
+            What::Items(elements) => elements.left(),
+        };
+        self.places = (self.places - 1).saturating_add(more);
+        self.bytes += arrival.bytes;
+        match order {
+            Order::Made => self.make_ready(arrival),
+            Order::Input => {
+                self.ahead.insert(index, arrival);
+                while let Some((_, arrival)) = self.ahead.pop() {
+                    self.make_ready(arrival);
+                }
+            }
+        }
+    }
+
     fn make_ready(&mut self, arrival: Arrival) {
         // What comes to nothing has no turn.
         if matches!(&arrival.what, What::Items(elements) if elements.left() == 0) {

@@ -132,8 +132,7 @@ fn staged(format: Format) -> String {
         let origin = Origin { index, part, stage: stage.map(Into::into) };
         Completion { origin: Some(Box::new(origin)), ..completion }
     };
-    let error =
-        "item 1: expected an array of 3 arguments, or an object of them by name, found the string \"none\"";
+    let error = "item 1, expected an array of 3 arguments, or an object of them by name, found \"none\"";
     let refused = ended(Outcome::Input { error: error.to_owned() });
     let items = vec![
         (49, of(0, vec![49], None, ok("753"))),
