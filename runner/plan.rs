@@ -27,6 +27,7 @@ mod arguments;
 mod bindings;
 mod choose;
 mod init;
+mod stage;
 mod typed;
 mod types;
 
@@ -34,6 +35,7 @@ pub use bindings::Binding;
 pub use init::InitCall;
 
 pub(crate) use choose::{named as by_name, short_name};
+pub(crate) use stage::{Before, Made, Passage, Taken};
 
 /// Of items, unless `--window` says otherwise: deep enough to hide one slow item among quick ones.
 pub const DEFAULT_WINDOW: NonZero<u64> = NonZero::new(16_384).expect("not zero");
@@ -226,6 +228,9 @@ pub struct Bound {
     pub serve: Serve,
 }
 
+/// Where items come from, and the inputs of all of them, where records show them.
+type Opened = (Box<dyn Source>, Option<Inputs>);
+
 impl Plan {
     /// Checks the plan against what the guest exports, and opens the input.
     ///
@@ -235,12 +240,22 @@ impl Plan {
     pub fn bind(&self, guest: &Description) -> Result<Bound, Error> {
         let guest = &*self.with_integers(guest)?;
         let export = choose::export(self, guest)?;
+        self.bound(guest, export, Self::open_input)
+    }
+
+    /// The plan with this function, which takes what `input` opens.
+    fn bound(
+        &self,
+        guest: &Description,
+        export: &Export,
+        input: impl FnOnce(&Self, &Export) -> Result<Opened, Error>,
+    ) -> Result<Bound, Error> {
         let merge = self.merge(guest, export)?;
         let finish = merge.and_then(|_| guest.finish_of(export));
         self.check_memory(guest)?;
         let bound = bindings::values(self, export)?;
         let init = self.init.as_ref().map(|init| init::find(self, guest, init)).transpose()?;
-        let (source, inputs) = self.open_input(&bindings::free(&self.bindings, export))?;
+        let (source, inputs) = input(self, &bindings::free(&self.bindings, export))?;
         let mut exports: Vec<_> =
             iter::once(export).chain(merge).chain(finish).map(Export::full_name).collect();
         // Behind the others even if it is one of them, of which the first has parameters bound.
@@ -349,7 +364,7 @@ impl Plan {
         }
     }
 
-    fn open_input(&self, export: &Export) -> Result<(Box<dyn Source>, Option<Inputs>), Error> {
+    fn open_input(&self, export: &Export) -> Result<Opened, Error> {
         match &self.input {
             InputKind::Range { start, end, step } => {
                 let range = self.range(export, *start, *end, *step)?;

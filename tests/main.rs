@@ -8,6 +8,7 @@
 //! | `inputs.rs` | `wasmpool run` over lines of JSON, blocks, files and single items |
 //! | `binding.rs` | `--bind` and `--init`: parameters that are bound, and instances that are prepared |
 //! | `merging.rs` | values that become one: of ranges, of blocks, of whatever is asked for |
+//! | `pipeline.rs` | `wasmpool pipeline`: what becomes of items from stage to stage |
 //! | `parity.rs` | what programs with Python's `multiprocessing` do, with the values they print |
 //! | `library.rs` | the library as programs use it: pools, futures, and what they say about mistakes |
 //! | `call.rs` | `wasmpool call`: one call and its value |
@@ -72,6 +73,7 @@ mod merging;
 mod modules;
 mod parity;
 mod pauses;
+mod pipeline;
 mod policies;
 mod pool;
 mod promises;

@@ -47,8 +47,7 @@ fn run(plan: &Plan, cancellation: Cancellation, pauser: Pauser) -> Result<ExitCo
     let opening = pool::open(guest.name(), guest.memory(), options(plan, &copies, pauser)?)?;
     let bound = plan.bind(opening.description())?;
     // Before anything runs, and before there is a journal: what cannot be written need not be computed.
-    let mut file = plan.output.as_deref().map(OutputFile::create).transpose()?;
-    let stdout = if file.is_none() { surroundings::standard_output()? } else { io::stdout() };
+    let (mut file, stdout) = destination(plan)?;
     if plan.kept.only.is_none() {
         copies.keep()?;
     }
@@ -59,17 +58,7 @@ fn run(plan: &Plan, cancellation: Cancellation, pauser: Pauser) -> Result<ExitCo
     let journal_place = journal.as_ref().map(Journal::place);
     let joblog = journal::open_joblog(plan, &bound)?;
     let mut reporter = reporter(plan);
-    let (output, place): (Box<dyn Write + '_>, _) = match &mut file {
-        Some(file) => {
-            let place = Place { terminal: file.is_terminal(), ..Place::file(file.name()) };
-            (beside(reporter.as_ref(), Box::new(file), &place), place)
-        }
-        None => {
-            let terminal = stdout.is_terminal();
-            let place = Place { name: "standard output".into(), terminal, color: color_of(&stdout) };
-            (beside(reporter.as_ref(), Box::new(unbuffered(&stdout)?), &place), place)
-        }
-    };
+    let (output, place) = output(&mut file, &stdout, reporter.as_ref())?;
     let mut sink = sink::for_run(sink_options(plan, &bound, place), output);
     let job = pool::Job {
         records: Records { journal, joblog, only: plan.kept.only.clone(), notes },
@@ -144,7 +133,7 @@ impl Runs {
 }
 
 /// Tells how a run goes, on standard error.
-pub(super) fn reporter(plan: &Plan) -> Box<dyn Reporter> {
+pub(super) fn reporter(plan: &Plan) -> Box<dyn Reporter + Send> {
     report::for_run(ReportOptions {
         progress: plan.progress,
         stats: plan.stats,
@@ -166,6 +155,32 @@ impl Place {
     pub(super) fn file(name: impl Into<Cow<'static, str>>) -> Self {
         Self { name: name.into(), terminal: false, color: Color::Off }
     }
+}
+
+/// The file that results go to, if they go to one; else they go to standard output, which is there.
+pub(super) fn destination(plan: &Plan) -> Result<(Option<OutputFile>, io::Stdout), Error> {
+    let file = plan.output.as_deref().map(OutputFile::create).transpose()?;
+    let stdout = if file.is_none() { surroundings::standard_output()? } else { io::stdout() };
+    Ok((file, stdout))
+}
+
+/// What results are written to, beside what the reporter draws.
+pub(super) fn output<'w>(
+    file: &'w mut Option<OutputFile>,
+    stdout: &io::Stdout,
+    reporter: &dyn Reporter,
+) -> Result<(Box<dyn Write + 'w>, Place), Error> {
+    Ok(match file {
+        Some(file) => {
+            let place = Place { terminal: file.is_terminal(), ..Place::file(file.name()) };
+            (beside(reporter, Box::new(file), &place), place)
+        }
+        None => {
+            let terminal = stdout.is_terminal();
+            let place = Place { name: "standard output".into(), terminal, color: color_of(stdout) };
+            (beside(reporter, Box::new(unbuffered(stdout)?), &place), place)
+        }
+    })
 }
 
 /// Standard output as the file that it is. The standard library's own takes one that cannot be written for one that
@@ -295,6 +310,7 @@ pub(super) fn sink_options(plan: &Plan, bound: &Bound, place: Place) -> SinkOpti
         result: bound.finish.as_ref().unwrap_or(&bound.export).result.clone(),
         files: matches!(plan.input, InputKind::Files { .. }),
         inputs: bound.inputs.clone(),
+        stages: None,
     }
 }
 

@@ -227,6 +227,14 @@ impl Canceller {
     }
 }
 
+/// Refuses several pools at a time, each of so many workers with so many folders, that this process cannot hold.
+///
+/// # Errors
+/// With which limit would do.
+pub(crate) fn check_room(pools: &[(usize, usize)]) -> Result<(), Error> {
+    room::check_all(pools)
+}
+
 /// Tells what a guest offers, without compiling it.
 ///
 /// `name` is the guest's name in messages, `wasm` a sealed memfd with its bytes. If the guest is in `cache`, no process
