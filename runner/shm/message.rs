@@ -11,8 +11,8 @@
 //!
 //! A whole message that is a `String` or a `Vec<u8>` is its bytes alone.
 
-/// A type whose values can be put into a [`Queue`](crate::Queue) or sent through a pipe: integers, floats, `bool`, `char`,
-/// `String`, `Vec<u8>`, and options, vectors and tuples of up to 4 of these. A guest has the same types.
+/// A type whose values can be put into a [`Queue`](crate::Queue) or sent through a pipe: integers, floats, `bool`,
+/// `char`, `String`, `Vec<u8>`, and options, vectors and tuples of up to 4 of these. A guest has the same types.
 pub trait Message: Sized {
     /// Appends the value as a part of a message.
     fn write(&self, out: &mut Vec<u8>);

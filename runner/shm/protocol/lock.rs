@@ -1,9 +1,9 @@
 //! A lock that says who holds it, so that it can be taken from who is dead.
 //!
 //! Its word is 0, or the number of its holder and a bit that says that somebody may be asleep. Giving it back is one
-//! store, after which one sleeper is woken. Who has been woken takes the lock with the bit set, and sets it on whatever
-//! it finds before it sleeps again or gives up: so whoever is still asleep has the bit, and is woken by the next to give
-//! the lock back.
+//! store, after which one sleeper is woken. Who has been woken takes the lock with the bit set, and sets it on
+//! whatever it finds before it sleeps again or gives up: so whoever is still asleep has the bit, and is woken by the
+//! next to give the lock back.
 //!
 //! Two wake-ups can die with a process: one that it was about to give, and one that it was given. So after a death
 //! everybody is woken, whatever the word says.
