@@ -2,6 +2,7 @@
 //! say that time is over at any moment, and threads that are killed before any step that others could see.
 
 use std::collections::VecDeque;
+use std::ops::Range;
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::sync::Arc;
 use std::time::Instant;
@@ -10,7 +11,9 @@ pub(crate) use loom::sync::atomic::{Ordering, fence};
 use loom::sync::{Condvar, Mutex, MutexGuard, atomic};
 
 /// Looking again would only mean more to explore.
-pub(crate) const SPINS: u32 = 0;
+pub(crate) fn spins() -> Range<u32> {
+    Range::default()
+}
 
 pub(crate) fn pause() {
     loom::thread::yield_now();

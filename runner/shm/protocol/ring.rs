@@ -14,7 +14,7 @@ use std::time::Instant;
 use super::copy;
 use super::event::Event;
 use super::lock::Lock;
-use super::sync::{AtomicU64, Ordering, SPINS, Waited, is_over, pause};
+use super::sync::{AtomicU64, Ordering, Waited, is_over, pause, spins};
 use crate::shm::declared::{Bounds, Holder};
 
 /// In the position behind the last message: nothing is put any more.
@@ -256,7 +256,7 @@ impl Side<'_> {
         if is_over(until) {
             return Waited::TimedOut;
         }
-        for _ in 0..SPINS {
+        for _ in spins() {
             if is_possible() {
                 return Waited::Woken;
             }
