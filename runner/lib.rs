@@ -75,3 +75,7 @@ pub use self::api::{
     PoolBuilder, Process, ReturnWhen, Waited, WitType, any, as_completed, wait,
 };
 pub use self::error::Error;
+pub use self::shm::{
+    Array, GetError, Holder, Lock, LockGuard, Malformed, Message, Messages, NoMessage, Numeric, Pipe,
+    PipeEnd, PutError, Queue, Share, Shared, SharedMemory, TimedOut, Value,
+};

@@ -126,6 +126,8 @@ pub enum Isolation {
 pub struct CodeOptions {
     /// It counts fuel.
     pub fuel: bool,
+    /// Its guests may have segments of shared memory in their own.
+    pub segments: bool,
     /// It gives the same bits on every machine: NaNs have one form.
     pub deterministic: bool,
 }

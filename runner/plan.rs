@@ -21,12 +21,18 @@ use crate::sink::Format;
 use crate::source::{
     Arguments, Blocks, Files, Items, Jsonl, LineEnd, Lines, NameEnd, Range, Source, TooManyItems,
 };
-use crate::wire::msg::{GuestDir, Serve};
+use crate::wire::msg::{GuestDir, Init, Serve};
 
 mod arguments;
+mod bindings;
 mod choose;
+mod init;
 mod stage;
+mod typed;
 mod types;
+
+pub use bindings::Binding;
+pub use init::InitCall;
 
 pub(crate) use choose::{named as by_name, short_name};
 pub(crate) use stage::{Before, Made, Passage, Taken};
@@ -50,6 +56,10 @@ pub struct Plan {
     pub export: Option<String>,
     /// Where items come from.
     pub input: InputKind,
+    /// Parameters that have the same value in every call, each once.
+    pub bindings: Vec<Binding>,
+    /// What each instance runs before its first item.
+    pub init: Option<InitCall>,
     /// How a plain module's integers are read.
     pub integers: Integers,
     /// How many workers to use: never more than there can be items.
@@ -78,6 +88,8 @@ pub struct Plan {
     pub dirs: Vec<HostDir>,
     /// The guest's environment: names and values.
     pub env: Vec<(String, String)>,
+    /// The files that guests have in their memory.
+    pub shares: Vec<SharedFile>,
     /// How long the guest may take to compile; none: as long as it takes.
     pub compile_timeout: Option<Duration>,
     /// How long the whole run may take; none: as long as it takes.
@@ -144,6 +156,19 @@ impl HostDir {
     fn guest_dir(&self) -> GuestDir {
         GuestDir { path: self.guest.clone(), access: self.access }
     }
+}
+
+/// A file of the host that guests have in their memory.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SharedFile {
+    /// What they call it.
+    pub name: String,
+    /// The file.
+    pub file: PathBuf,
+    /// Whether what one writes there the others find.
+    pub access: Access,
+    /// What the BLAKE3 of its content has to be, in hexadecimal digits.
+    pub digest: Option<String>,
 }
 
 /// Where items come from.
@@ -215,7 +240,7 @@ impl Plan {
     pub fn bind(&self, guest: &Description) -> Result<Bound, Error> {
         let guest = &*self.with_integers(guest)?;
         let export = choose::export(self, guest)?;
-        self.bound(guest, export, |plan| plan.open_input(export))
+        self.bound(guest, export, Self::open_input)
     }
 
     /// The plan with this function, which takes what `input` opens.
@@ -223,14 +248,23 @@ impl Plan {
         &self,
         guest: &Description,
         export: &Export,
-        input: impl FnOnce(&Self) -> Result<Opened, Error>,
+        input: impl FnOnce(&Self, &Export) -> Result<Opened, Error>,
     ) -> Result<Bound, Error> {
         let merge = self.merge(guest, export)?;
         let finish = merge.and_then(|_| guest.finish_of(export));
         self.check_memory(guest)?;
-        let (source, inputs) = input(self)?;
+        let bound = bindings::values(self, export)?;
+        let init = self.init.as_ref().map(|init| init::find(self, guest, init)).transpose()?;
+        let (source, inputs) = input(self, &bindings::free(&self.bindings, export))?;
+        let mut exports: Vec<_> =
+            iter::once(export).chain(merge).chain(finish).map(Export::full_name).collect();
+        // Behind the others even if it is one of them, of which the first has parameters bound.
+        let init = init.map(|(export, arguments)| {
+            exports.push(export.full_name());
+            Init { export: u32::try_from(exports.len() - 1).expect("they are four"), arguments }
+        });
         let serve = Serve {
-            exports: iter::once(export).chain(merge).chain(finish).map(Export::full_name).collect(),
+            exports,
             meta: self.meta,
             limits: self.guest_limits,
             isolation: self.isolation,
@@ -238,7 +272,10 @@ impl Plan {
             integers: self.integers,
             dirs: self.dirs.iter().map(HostDir::guest_dir).collect(),
             env: self.env.clone(),
-            init: None,
+            init,
+            bound,
+            // The pool says what there is.
+            shared: Vec::new(),
         };
         Ok(Bound {
             export: export.clone(),
@@ -253,7 +290,9 @@ impl Plan {
     /// What the guest is compiled with.
     #[must_use]
     pub fn code(&self) -> CodeOptions {
-        CodeOptions { fuel: self.guest_limits.fuel.is_some(), deterministic: self.seed.is_some() }
+        // Whether there are segments the pool sees to.
+        let (fuel, deterministic) = (self.guest_limits.fuel.is_some(), self.seed.is_some());
+        CodeOptions { fuel, deterministic, segments: false }
     }
 
     /// Checks that the guest can start at all.
@@ -418,6 +457,12 @@ impl InputKind {
             Self::Items(texts) => Some(texts.len() as u128),
             Self::Arguments(_) => Some(1),
         }
+    }
+
+    /// Whether it is a single call.
+    #[must_use]
+    pub fn is_one_call(&self) -> bool {
+        matches!(self, Self::Arguments(_))
     }
 }
 

@@ -10,7 +10,9 @@ use super::settings::{Initializer, Settings};
 use crate::cache::Cache;
 use crate::error::Error;
 use crate::limits::{DETERMINISTIC_FUEL, Isolation};
+use crate::pool::Sharing;
 use crate::sandbox::Mode;
+use crate::shm::{Share, Shared};
 
 /// The name of the environment variable that says which program workers run.
 const WORKER: &str = "WASMPOOL_WORKER";
@@ -32,12 +34,13 @@ const WORKER: &str = "WASMPOOL_WORKER";
 #[must_use]
 pub struct PoolBuilder {
     guests: Vec<PathBuf>,
+    shared: Vec<(String, Shared)>,
     settings: Settings,
 }
 
 impl PoolBuilder {
     pub(super) fn new(guest: &Path) -> Self {
-        Self { guests: vec![guest.to_owned()], settings: Settings::default() }
+        Self { guests: vec![guest.to_owned()], shared: Vec::new(), settings: Settings::default() }
     }
 
     /// A further guest, with workers of its own. Its functions are found by their names as those of the first; where
@@ -142,6 +145,18 @@ impl PoolBuilder {
         self
     }
 
+    /// Shares something with all guests of the pool, which open it by this name. It may be shared with several pools.
+    ///
+    /// Guests that share anything but memory may wait for each other. So each worker is sent one call at a time, and
+    /// calls that wait for each other need as many [`workers`](PoolBuilder::workers) as there are of them.
+    ///
+    /// What guests write to together makes one group of them that trust each other: one that breaks out of its sandbox can
+    /// put anything there. No guest and no pool is harmed by what it finds there otherwise.
+    pub fn share(mut self, name: &str, thing: &impl Share) -> Self {
+        self.shared.push((name.to_owned(), thing.shared()));
+        self
+    }
+
     /// Which layers of protection have to hold.
     pub fn sandbox(mut self, mode: Mode) -> Self {
         self.settings.sandbox = mode;
@@ -170,7 +185,7 @@ impl PoolBuilder {
     /// Starts the workers, and returns when it is known what the guests offer; they may still be compiled then.
     ///
     /// # Errors
-    /// If a guest cannot be used, processes cannot be started, or this program cannot become a worker since it has not
+    /// If a guest cannot be used, processes cannot be started, two shared things have one name, or this program cannot become a worker since it has not
     /// called [`worker::init`](crate::worker::init).
     pub fn build(mut self) -> Result<Pool, Error> {
         let settings = &mut self.settings;
@@ -183,6 +198,7 @@ impl PoolBuilder {
                 "call that first in `main`, or name a program that does: `worker_exe`, `WASMPOOL_WORKER`",
             ));
         }
+        settings.sharing = Sharing::of(std::mem::take(&mut self.shared))?;
         Pool::open(&self.guests, &self.settings)
     }
 }

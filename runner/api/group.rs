@@ -214,6 +214,7 @@ impl Reporter for Told {
             }
             RunEvent::WorkerMissing { .. }
             | RunEvent::WorkerSaid { .. }
+            | RunEvent::Recovered { .. }
             | RunEvent::SharedInstance
             | RunEvent::NoSandbox
             | RunEvent::LayerMissing { .. }

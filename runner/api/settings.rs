@@ -8,7 +8,7 @@ use crate::cache::Cache;
 use crate::error::Error;
 use crate::guest::{Description, Export, Integers};
 use crate::limits::{CodeOptions, DEFAULT_COMPILE, GuestLimits, Isolation, Limits, Policy};
-use crate::pool::{self, Pauser};
+use crate::pool::{self, Pauser, Sharing};
 use crate::sandbox::Mode;
 use crate::wire::msg::{Init, Serve};
 
@@ -23,6 +23,7 @@ pub(super) struct Settings {
     pub(super) initializer: Option<Initializer>,
     pub(super) seed: Option<u64>,
     pub(super) env: Vec<(String, String)>,
+    pub(super) sharing: Sharing,
     pub(super) sandbox: Mode,
     pub(super) cache: Option<Cache>,
     pub(super) compile_timeout: Option<Duration>,
@@ -48,6 +49,7 @@ impl Default for Settings {
             initializer: None,
             seed: None,
             env: Vec::new(),
+            sharing: Sharing::default(),
             sandbox: Mode::Auto,
             cache: Cache::of_environment().ok(),
             compile_timeout: Some(DEFAULT_COMPILE),
@@ -64,12 +66,18 @@ impl Settings {
             spare: true,
             worker_executable: self.worker_executable.clone(),
             compile_timeout: self.compile_timeout,
-            code: CodeOptions { fuel: self.guest_limits.fuel.is_some(), deterministic: self.seed.is_some() },
+            code: CodeOptions {
+                fuel: self.guest_limits.fuel.is_some(),
+                deterministic: self.seed.is_some(),
+                // As what is shared says.
+                segments: false,
+            },
             cache: self.cache.clone(),
             run_timeout: None,
             pauser: Pauser::default(),
             sandbox: self.sandbox,
             dirs: Vec::new(),
+            sharing: self.sharing.clone(),
         }
     }
 
@@ -96,6 +104,9 @@ impl Settings {
             dirs: Vec::new(),
             env: self.env.clone(),
             init,
+            bound: Vec::new(),
+            // The pool says what there is.
+            shared: Vec::new(),
         })
     }
 

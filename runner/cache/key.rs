@@ -78,7 +78,7 @@ impl Recipe<'_> {
         let Self { format, build, protocol, runtime, machine, program, options, guest } = self;
         let Machine { architecture, features } = machine;
         let Program { device, inode, len, modified, changed } = program;
-        let CodeOptions { fuel, deterministic } = options;
+        let CodeOptions { fuel, segments, deterministic } = options;
 
         let mut hasher = blake3::Hasher::new_derive_key(CONTEXT);
         let mut add = |part: &[u8]| {
@@ -97,7 +97,7 @@ impl Recipe<'_> {
         for number in modified.iter().chain(changed) {
             add(&number.to_le_bytes());
         }
-        add(&[u8::from(*fuel), u8::from(*deterministic)]);
+        add(&[u8::from(*fuel), u8::from(*deterministic), u8::from(*segments)]);
         add(guest);
         Key(*hasher.finalize().as_bytes())
     }

@@ -10,6 +10,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use super::clash;
 use super::exit::{self, Ending};
+use super::shares::Copies;
 use super::{grants, journal, kernel_files, signals, surroundings};
 use crate::cache::Cache;
 use crate::color::Color;
@@ -42,12 +43,17 @@ fn run(plan: &Plan, cancellation: Cancellation, pauser: Pauser) -> Result<ExitCo
     clash::check(plan)?;
     let guest = GuestFile::open(&plan.guest)?;
     plan.kept.only.as_ref().map_or(Ok(()), |only| only.check_guest(&guest))?;
-    let opening = pool::open(guest.name(), guest.memory(), options(plan, pauser)?)?;
+    let mut copies = Copies::of(&plan.shares)?;
+    let opening = pool::open(guest.name(), guest.memory(), options(plan, &copies, pauser)?)?;
     let bound = plan.bind(opening.description())?;
     // Before anything runs, and before there is a journal: what cannot be written need not be computed.
     let (mut file, stdout) = destination(plan)?;
-    let mut journal = journal::open(plan, &bound, &guest)?;
+    if plan.kept.only.is_none() {
+        copies.keep()?;
+    }
+    let mut journal = journal::open(plan, &bound, &guest, &copies)?;
     let mut notes = plan.kept.notes.clone();
+    notes.extend(copies.note());
     notes.extend(journal.iter_mut().flat_map(Journal::take_notes));
     let journal_place = journal.as_ref().map(Journal::place);
     let joblog = journal::open_joblog(plan, &bound)?;
@@ -58,10 +64,14 @@ fn run(plan: &Plan, cancellation: Cancellation, pauser: Pauser) -> Result<ExitCo
         records: Records { journal, joblog, only: plan.kept.only.clone(), notes },
         ..job(plan, bound)
     };
-    let summary = opening.run(job, sink.as_mut(), reporter.as_mut(), cancellation)?;
+    let ended = opening.run(job, sink.as_mut(), reporter.as_mut(), cancellation);
     drop(sink);
+    // However the run has ended: what items did there is done, as in a folder.
+    let written_back = copies.write_back();
+    let summary = ended?;
     file.map_or(Ok(()), OutputFile::commit)?;
     journal_place.map_or(Ok(()), |place| place.check())?;
+    written_back?;
     Ok(exit::code_of(&summary))
 }
 
@@ -213,9 +223,9 @@ pub(super) fn worker(arguments: &[OsString]) -> Ending {
 }
 
 /// The pool that a plan asks for.
-pub(super) fn options(plan: &Plan, pauser: Pauser) -> Result<pool::Options, Error> {
+pub(super) fn options(plan: &Plan, copies: &Copies, pauser: Pauser) -> Result<pool::Options, Error> {
     // A single call is over before anything could be replaced.
-    let spare = !is_single(plan);
+    let spare = !plan.input.is_one_call();
     let dirs = plan.dirs.iter().map(open_dir).collect::<Result<_, _>>()?;
     Ok(pool::Options {
         workers: plan.workers.get(),
@@ -228,6 +238,7 @@ pub(super) fn options(plan: &Plan, pauser: Pauser) -> Result<pool::Options, Erro
         pauser,
         sandbox: plan.sandbox,
         dirs,
+        sharing: copies.sharing()?,
     })
 }
 
@@ -305,11 +316,7 @@ pub(super) fn sink_options(plan: &Plan, bound: &Bound, place: Place) -> SinkOpti
 
 /// The value of a single call is printed like a merged one: plain, unless records are asked for.
 fn is_plain_value(plan: &Plan) -> bool {
-    is_single(plan) && matches!(plan.format, Format::Auto | Format::Text)
-}
-
-fn is_single(plan: &Plan) -> bool {
-    matches!(plan.input, InputKind::Arguments(_))
+    plan.input.is_one_call() && matches!(plan.format, Format::Auto | Format::Text)
 }
 
 /// The job that a plan is.

@@ -12,6 +12,7 @@ use clap::{ColorChoice, CommandFactory, Parser, Subcommand};
 use crate::error::ExitCode;
 
 mod bench;
+mod bindings;
 mod cache;
 mod call;
 mod clash;
@@ -33,6 +34,7 @@ mod policy;
 mod protection;
 mod replay;
 mod run;
+mod shares;
 mod signals;
 mod surroundings;
 mod usage;

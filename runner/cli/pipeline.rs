@@ -11,6 +11,7 @@ use super::input::{InputArgs, RunningArgs};
 use super::limits::LimitArgs;
 use super::policy::PolicyArgs;
 use super::protection::ProtectionArgs;
+use super::shares::Copies;
 use super::{clash, exit, job, parse, signals};
 use crate::chunk::Inputs;
 use crate::error::{Error, ExitCode};
@@ -164,15 +165,17 @@ impl PipelineArgs {
         let workers = workers(&self.workers, names.len(), usable_cpus)?;
         let queue = parse::count("--queue", &self.queue)?;
         let seed = self.limits.seed()?;
-        self.running.check_seed(seed)?;
+        let isolation = self.running.isolation(None, seed)?;
         let grants = self.grants.grants(seed)?;
         let policy = self.policy.policy(&grants)?;
-        let Grants { dirs, env } = grants;
+        let Grants { dirs, env, shares } = grants;
         let plan = Plan {
             guest: PathBuf::new(),
             export: None,
             // What the stage before returns.
             input: InputKind::Items(Vec::new()),
+            bindings: Vec::new(),
+            init: None,
             integers: self.running.integers(),
             workers: NonZero::<usize>::MIN,
             chunk: self.running.chunk()?,
@@ -182,11 +185,12 @@ impl PipelineArgs {
             limits: self.limits.limits()?,
             guest_limits: self.limits.guest_limits()?,
             policy,
-            isolation: self.running.isolation(),
+            isolation,
             seed,
             sandbox: self.protection.mode(),
             dirs,
             env,
+            shares,
             compile_timeout: self.limits.compile_timeout()?,
             run_timeout: self.policy.run_timeout()?,
             format: self.format,
@@ -288,34 +292,45 @@ impl Pipeline {
         pauser: &Pauser,
     ) -> Result<ExitCode, Error> {
         self.plans().try_for_each(clash::check)?;
-        let rooms: Vec<_> = self.plans().map(|plan| (plan.workers.get(), plan.dirs.len())).collect();
+        let rooms = self.plans().map(|plan| (plan.workers.get(), plan.dirs.len() + plan.shares.len()));
+        let rooms: Vec<_> = rooms.collect();
         pool::check_room(&rooms)?;
+        // The same memory for all stages.
+        let copies = Copies::of(&self.last().shares)?;
         let stage = |(label, plan): &(Arc<str>, Plan)| {
-            let options = job::options(plan, pauser.clone())?;
+            let options = job::options(plan, &copies, pauser.clone())?;
             Ok(Stage { label: Arc::clone(label), guest: plan.guest.clone(), options })
         };
         let stages = self.stages.iter().map(stage).collect::<Result<Vec<_>, Error>>()?;
-        pipeline::open(&stages, |opened| self.run_opened(opened, line, cancellations))
+        pipeline::open(&stages, |opened| self.run_opened(opened, copies, line, cancellations))
     }
 
     fn run_opened(
         &self,
         opened: Opened<'_>,
+        mut copies: Copies,
         line: &Arc<Line>,
         cancellations: Vec<Cancellation>,
     ) -> Result<ExitCode, Error> {
         let Fitting { bound, passages, inputs } = self.bind(opened.descriptions(), line)?;
         // Before anything runs: what cannot be written need not be computed.
         let (mut file, stdout) = job::destination(self.last())?;
+        copies.keep()?;
         let reporter = job::reporter(self.last());
         let (output, place) = job::output(&mut file, &stdout, reporter.as_ref())?;
         let options = self.sink_options(&bound, &passages, inputs, place);
         let mut sink = sink::for_run(options, output);
-        let jobs = self.plans().zip(bound).map(|(plan, bound)| job::job(plan, bound)).collect();
+        let jobs = self.plans().zip(bound).map(|(plan, bound)| job::job(plan, bound));
+        let mut jobs: Vec<_> = jobs.collect();
+        jobs.iter_mut().take(1).for_each(|job| job.records.notes.extend(copies.note()));
         let work = Work { jobs, passages, printing: sink.as_mut(), reporter, cancellations };
-        let summary = opened.run(line, work)?;
+        let ended = opened.run(line, work);
         drop(sink);
+        // However the run has ended: what items did there is done.
+        let written_back = copies.write_back();
+        let summary = ended?;
         file.map_or(Ok(()), OutputFile::commit)?;
+        written_back?;
         Ok(exit::code_of(&summary))
     }
 

@@ -122,6 +122,7 @@ impl Reporter for Voice {
             }
             RunEvent::Progress { .. }
             | RunEvent::GuestPrinted { .. }
+            | RunEvent::Recovered { .. }
             | RunEvent::Note { .. }
             | RunEvent::InputRemark { .. } => state.teller.report(event),
         }

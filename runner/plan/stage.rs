@@ -62,7 +62,7 @@ impl Plan {
         let name = self.export.as_deref().unwrap_or_default();
         let export = choose::named(&self.guest, guest, name)?;
         let passage = passage(before.export, export).ok_or_else(|| misfit(&self.guest, export, before))?;
-        let bound = self.bound(guest, export, |_| Ok((source(passage), None)))?;
+        let bound = self.bound(guest, export, |_, _| Ok((source(passage), None)))?;
         Ok((bound, passage))
     }
 }

@@ -49,6 +49,8 @@ pub(super) enum Event {
     Replaced { worker: u32, pid: u32, reason: String, rule: Option<String> },
     /// A worker wrote a line to its standard error.
     WorkerSaid { worker: u32, line: String },
+    /// A worker is gone, and what it held of something shared was taken back.
+    Recovered { pid: u32, name: String, what: String },
     /// There is something to say about the input.
     InputRemark { line: String },
     /// Items or merges have ended, whose results were counted at the gate as so many bytes.
@@ -246,6 +248,7 @@ impl Dispatcher<'_> {
                 | Event::Refused { .. }
                 | Event::Replaced { .. }
                 | Event::WorkerSaid { .. }
+                | Event::Recovered { .. }
                 | Event::InputRemark { .. }
                 | Event::RecordLost { .. }
                 | Event::InputEnded { .. }
@@ -313,6 +316,9 @@ impl Dispatcher<'_> {
             }
             Event::WorkerSaid { worker, line } => {
                 self.reporter.report(RunEvent::WorkerSaid { worker, line: &line });
+            }
+            Event::Recovered { pid, name, what } => {
+                self.reporter.report(RunEvent::Recovered { pid, name: &name, what: &what });
             }
             Event::InputRemark { line } => self.reporter.report(RunEvent::InputRemark { line: &line }),
             Event::Ended { items, bytes } => {

@@ -8,6 +8,7 @@ mod clock;
 mod compile;
 mod dispatcher;
 mod driver;
+mod estate;
 mod feeder;
 mod gate;
 // Not a part of it: `tests/model` compiles that file with locks that work in models only.
@@ -51,6 +52,7 @@ use self::clock::Clock;
 use self::compile::Wanted;
 use self::dispatcher::{Dispatcher, Event};
 use self::driver::Driver;
+use self::estate::Estate;
 use self::feeder::Feeder;
 use self::gate::Gate;
 use self::names::Names;
@@ -78,6 +80,7 @@ use crate::source::Source;
 use crate::wire::msg::{Load, Serve};
 
 pub(crate) use self::compile::MAX_CODE;
+pub use self::estate::Sharing;
 pub use self::probe::{Protection, probe};
 pub use self::roster::Pauser;
 pub use self::spawn::{Folder, WORKER_ARGUMENT};
@@ -107,6 +110,8 @@ pub struct Options {
     pub sandbox: Mode,
     /// The folders of the guest, in the order of [`Serve::dirs`].
     pub dirs: Vec<Folder>,
+    /// What workers share, with each other and with this process.
+    pub sharing: Sharing,
 }
 
 /// A guest that is being compiled while its workers start, or has been compiled before.
@@ -114,6 +119,7 @@ pub struct Options {
 pub struct Opening<'a> {
     name: &'a Path,
     options: Options,
+    estate: Arc<Estate>,
     supply: Supply<'a>,
     spawner: Spawner,
     description: Description,
@@ -250,7 +256,8 @@ pub fn describe(
     let wanted =
         Wanted { describe_only: true, code: CodeOptions::default(), limit: Some(DEFAULT_COMPILE), run: None };
     let pauser = Pauser::default();
-    let launcher = Launcher::new(worker_executable, Arc::clone(pauser.roster()), sandbox, Vec::new());
+    let launcher =
+        Launcher::new(worker_executable, Arc::clone(pauser.roster()), sandbox, Vec::new(), Arc::default());
     let description = supply::describe(launcher, &pauser, name, wasm, wanted, cache)?;
     pauser.roster().check_none_left()?;
     Ok(description)
@@ -267,14 +274,17 @@ pub fn describe(
 pub fn open<'a>(name: &'a Path, wasm: &File, options: Options) -> Result<Opening<'a>, Error> {
     let started = Instant::now();
     let cpu_before = cpu_time();
-    room::check(options.workers, options.dirs.len())?;
+    room::check(options.workers, options.dirs.len() + options.sharing.len())?;
+    let estate = Arc::new(Estate::new(options.sharing.clone()));
     let launcher = Launcher::new(
         options.worker_executable.clone(),
         Arc::clone(options.pauser.roster()),
         options.sandbox,
         options.dirs.clone(),
+        Arc::clone(&estate),
     );
-    let Options { code, compile_timeout: limit, run_timeout, .. } = options;
+    let Options { compile_timeout: limit, run_timeout, .. } = options;
+    let code = CodeOptions { segments: options.sharing.has_segments(), ..options.code };
     let deadline = run_timeout.map(|limit| Deadline { at: options.pauser.clock().now().after(limit), limit });
     let wanted = Wanted { describe_only: false, code, limit, run: deadline };
     let mut supply = Supply::start(launcher.clone(), &options, name, wasm, wanted)?;
@@ -282,7 +292,7 @@ pub fn open<'a>(name: &'a Path, wasm: &File, options: Options) -> Result<Opening
     let spawner = Spawner::start(launcher, code).map_err(cannot_start)?;
     spawner.prepare(options.workers);
     let description = supply.description()?;
-    Ok(Opening { name, options, supply, spawner, description, started, deadline, cpu_before })
+    Ok(Opening { name, options, estate, supply, spawner, description, started, deadline, cpu_before })
 }
 
 impl Opening<'_> {
@@ -302,7 +312,7 @@ impl Opening<'_> {
     /// cannot be started, or the run was cancelled.
     pub fn run(
         mut self,
-        job: Job,
+        mut job: Job,
         sink: &mut dyn Sink,
         reporter: &mut dyn Reporter,
         cancellation: Cancellation,
@@ -320,6 +330,8 @@ impl Opening<'_> {
         }
         self.supply.finish()?;
         let start_up = self.started.elapsed();
+        job.serve.shared = self.options.sharing.declared();
+        self.estate.tell(cancellation.sender.clone());
         self.spawner.load(Load::Serve(job.serve.clone()));
         self.supply.keep(&self.description);
 
@@ -513,6 +525,7 @@ fn share(job: &Job, workers: usize, options: &Options) -> io::Result<Parts> {
     let shared = Shared {
         scheduler,
         chunk_size: match job.chunk {
+            _ if options.sharing.may_wait() => ChunkSize::single(),
             Some(items) => ChunkSize::fixed(items),
             None => ChunkSize::tuned(job.window_items, workers),
         },

@@ -55,7 +55,8 @@ impl Protection {
 /// If it cannot be started, or does not answer.
 pub fn probe(worker_executable: Option<PathBuf>, sandbox: Mode) -> Result<Protection, Error> {
     // It lives on the thread that starts it, which is this one.
-    let launcher = Launcher::new(worker_executable, Arc::<Roster>::default(), sandbox, Vec::new());
+    let launcher =
+        Launcher::new(worker_executable, Arc::<Roster>::default(), sandbox, Vec::new(), Arc::default());
     let guest = nothing().map_err(|error| no_shared_memory("a worker cannot be started", &error))?;
     let process = launcher.start(&guest).map_err(cannot_start)?;
     process.send_first(&Request::Load(Load::Probe)).map_err(cannot_start)?;

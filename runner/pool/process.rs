@@ -10,6 +10,7 @@ use rustix::io::Errno;
 use rustix::process::{Pid, Signal, WaitId, WaitIdOptions, pidfd_send_signal, waitid};
 
 use super::clock::Clock;
+use super::estate::Estate;
 use super::roster::{Place, Roster};
 use crate::outcome::WorkerEnd;
 use crate::sandbox::Start;
@@ -40,6 +41,8 @@ pub(crate) struct Process {
     unsent: Vec<u8>,
     reaped: bool,
     place: Place,
+    /// What is shared with it.
+    estate: Arc<Estate>,
 }
 
 /// How long a process may take to end when it was asked to, or has closed its pipe.
@@ -65,7 +68,13 @@ pub(super) struct Ends {
 
 impl Process {
     /// Takes over a process that was just started and that nobody else waits for.
-    pub(super) fn adopt(pid: Pid, start: Start, ends: Ends, roster: &Arc<Roster>) -> io::Result<Self> {
+    pub(super) fn adopt(
+        pid: Pid,
+        start: Start,
+        ends: Ends,
+        roster: &Arc<Roster>,
+        estate: &Arc<Estate>,
+    ) -> io::Result<Self> {
         // Nobody has waited for the process yet, so its number still names it.
         let pidfd = Arc::new(rustix::process::pidfd_open(pid, rustix::process::PidfdFlags::empty())?);
         check_signals(&pidfd)?;
@@ -84,6 +93,7 @@ impl Process {
             unsent: Vec::new(),
             reaped: false,
             place,
+            estate: Arc::clone(estate),
         })
     }
 
@@ -180,6 +190,7 @@ impl Process {
             }
         };
         self.reaped = true;
+        self.estate.recover(self.start.holder, self.pid);
         Ok(match status.terminating_signal() {
             Some(signal) => WorkerEnd::Signalled(signal),
             None => WorkerEnd::Exited(status.exit_status().unwrap_or_default()),
@@ -225,7 +236,8 @@ mod tests {
     use crate::guest::Integers;
     use crate::limits::{GuestLimits, Isolation};
     use crate::pool::link::Link;
-    use crate::sandbox::{Mode, Profile};
+    use crate::sandbox::{Mode, Profile, Shares};
+    use crate::shm::declared::Holder;
     use crate::wire::msg::{Load, Serve};
     use crate::wire::{Decoder, version};
 
@@ -245,8 +257,14 @@ mod tests {
         let (stderr, _) = rustix::pipe::pipe().unwrap();
         let segment = SegmentFile::create().unwrap();
         let ends = Ends { requests, results, stderr, segment, lifeline };
-        let start = Start { host: std::process::id(), profile: Profile::Compute, mode: Mode::Off };
-        Process::adopt(Pid::from_child(child), start, ends, roster).unwrap()
+        let start = Start {
+            host: std::process::id(),
+            profile: Profile::Compute,
+            mode: Mode::Off,
+            shares: Shares::default(),
+            holder: Holder::fresh(),
+        };
+        Process::adopt(Pid::from_child(child), start, ends, roster, &Arc::default()).unwrap()
     }
 
     /// A process of somebody else that ends with what is returned beside it; from here on, this thread may not signal
@@ -345,6 +363,8 @@ mod tests {
             dirs: Vec::new(),
             env: vec![("A".into(), "x".repeat(32 << 10))],
             init: None,
+            bound: Vec::new(),
+            shared: Vec::new(),
         }));
         worker.send_ahead(&Request::Hello(version::hello()));
         worker.send_ahead(&long);

@@ -23,10 +23,12 @@ use rustix::io::Errno;
 use rustix::pipe::{PipeFlags, pipe_with};
 use rustix::process::Pid;
 
+use super::estate::Estate;
 use super::process::{Ends, NoSignals, Process};
 use super::roster::Roster;
 use crate::error::{Error, system_hint};
-use crate::sandbox::{Access, Mode, Profile, Start, fds};
+use crate::sandbox::{Access, Mode, Profile, Shares, Start, fds};
+use crate::shm::declared::Holder;
 use crate::shm::segment::SegmentFile;
 use crate::wire::msg::{Load, Request};
 use crate::wire::{encode_request, version};
@@ -55,6 +57,7 @@ pub(crate) struct Launcher {
     roster: Arc<Roster>,
     sandbox: Mode,
     dirs: Vec<Folder>,
+    estate: Arc<Estate>,
 }
 
 /// A folder that the guest may use, held open: whatever becomes of its name, it stays the same one.
@@ -83,9 +86,10 @@ impl Launcher {
         roster: Arc<Roster>,
         sandbox: Mode,
         dirs: Vec<Folder>,
+        estate: Arc<Estate>,
     ) -> Self {
         let executable = executable.unwrap_or_else(|| PathBuf::from("/proc/self/exe"));
-        Self { executable, roster, sandbox, dirs }
+        Self { executable, roster, sandbox, dirs, estate }
     }
 
     /// The program that its workers run.
@@ -145,12 +149,23 @@ impl Launcher {
             FdMapping { parent_fd: segment.as_fd().try_clone_to_owned()?, child_fd: fds::SEGMENT },
             FdMapping { parent_fd: their_lifeline, child_fd: fds::LIFELINE },
         ];
+        let shares = match profile {
+            // It has nothing to do with what guests do.
+            Profile::Compile(_) => Shares::default(),
+            Profile::Compute | Profile::Files(_) => self.estate.sharing().shares(),
+        };
+        if shares != Shares::default() {
+            for (file, child_fd) in self.estate.sharing().files().zip(fds::FIRST_SHARED..) {
+                table.push(FdMapping { parent_fd: file.try_clone()?, child_fd });
+            }
+        }
         if let Profile::Files(_) = profile {
-            for (dir, child_fd) in self.dirs.iter().zip(fds::FIRST_DIR..) {
+            for (dir, child_fd) in self.dirs.iter().zip(fds::first_dir(shares)..) {
                 table.push(FdMapping { parent_fd: dir.fd.try_clone()?, child_fd });
             }
         }
-        let start = Start { host: std::process::id(), profile, mode: self.sandbox };
+        let (host, holder) = (std::process::id(), Holder::fresh());
+        let start = Start { host, profile, mode: self.sandbox, shares, holder };
 
         let mut child = Command::new(&self.executable)
             .env_clear()
@@ -166,7 +181,7 @@ impl Launcher {
             .map_err(io::Error::other)?
             .spawn()?;
         let ends = Ends { requests, results, stderr, segment, lifeline };
-        let process = match Process::adopt(Pid::from_child(&child), start, ends, &self.roster) {
+        let process = match Process::adopt(Pid::from_child(&child), start, ends, &self.roster, &self.estate) {
             // From here on the process is waited for through its pidfd; `Child` would only race with that.
             Ok(process) => process,
             Err(error) => {
@@ -294,7 +309,7 @@ impl Nursery {
     fn run(mut self, inbox: &Receiver<Order>) {
         // Placeholders keep the table's numbers taken, so that nothing the standard library opens while it starts
         // a process has one of them when the table is put in place.
-        let _placeholders = reserve_table(self.launcher.dirs.len());
+        let _placeholders = reserve_table(self.launcher.dirs.len() + self.launcher.estate.sharing().len());
         for order in inbox {
             match order {
                 Order::Prepare(count) => self.prepare(count),
@@ -339,9 +354,9 @@ impl Nursery {
 }
 
 /// Descriptors for every number of the table that was free.
-fn reserve_table(dirs: usize) -> Vec<OwnedFd> {
+fn reserve_table(more: usize) -> Vec<OwnedFd> {
     let mut placeholders = Vec::new();
-    let highest = fds::FIRST_DIR.saturating_add(RawFd::try_from(dirs).unwrap_or(RawFd::MAX));
+    let highest = fds::FIRST_SHARED.saturating_add(RawFd::try_from(more).unwrap_or(RawFd::MAX));
     while let Ok(file) = File::open("/dev/null") {
         if file.as_raw_fd() > highest {
             break;

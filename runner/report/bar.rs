@@ -53,6 +53,7 @@ impl<W: Write> Bar<W> {
             RunEvent::WorkerReplaced { .. }
             | RunEvent::WorkerMissing { .. }
             | RunEvent::WorkerSaid { .. }
+            | RunEvent::Recovered { .. }
             | RunEvent::GuestPrinted { .. }
             | RunEvent::SharedInstance
             | RunEvent::NoSandbox

@@ -30,6 +30,7 @@ pub(super) struct Lines {
     replaced: u32,
     missing: u32,
     said: u32,
+    recovered: u32,
     color: Color,
 }
 
@@ -64,6 +65,14 @@ impl Lines {
                 let line = || format!("worker {worker}: {}", shortened(&escaped(line)));
                 let last = || warning(color, "more lines of workers are not shown");
                 limited(&mut self.said, MOST_SAID, line, last)
+            }
+            RunEvent::Recovered { pid, name, what } => {
+                let line = || {
+                    let (name, what) = (escaped(name), escaped(what));
+                    warning(color, &format!("shared `{name}`: a worker (pid {pid}) is gone: {what}"))
+                };
+                let last = || warning(color, "more was taken back from workers that are gone");
+                limited(&mut self.recovered, MOST_REPLACED, line, last)
             }
             RunEvent::SharedInstance => Some(warning(color, SHARED_INSTANCE)),
             RunEvent::NoSandbox => Some(warning(color, NO_SANDBOX)),

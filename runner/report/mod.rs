@@ -81,6 +81,15 @@ pub enum RunEvent<'a> {
         /// The line, without its end.
         line: &'a str,
     },
+    /// A worker is gone that held something shared, which was taken back.
+    Recovered {
+        /// The process that is gone.
+        pid: u32,
+        /// What the shared thing is called.
+        name: &'a str,
+        /// What it held, and what became of that: one lower-case line.
+        what: &'a str,
+    },
     /// What the guest of a single call printed, for whoever made the call: its result goes elsewhere.
     GuestPrinted {
         /// `stdout` or `stderr`, as the guest saw it.

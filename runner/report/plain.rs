@@ -37,6 +37,7 @@ impl<W: Write> Plain<W> {
             RunEvent::WorkerReplaced { .. }
             | RunEvent::WorkerMissing { .. }
             | RunEvent::WorkerSaid { .. }
+            | RunEvent::Recovered { .. }
             | RunEvent::GuestPrinted { .. }
             | RunEvent::SharedInstance
             | RunEvent::NoSandbox

@@ -27,6 +27,7 @@ impl<W: Write> Reporter for Quiet<W> {
             RunEvent::WorkerReplaced { .. }
             | RunEvent::WorkerMissing { .. }
             | RunEvent::WorkerSaid { .. }
+            | RunEvent::Recovered { .. }
             | RunEvent::GuestPrinted { .. }
             | RunEvent::SharedInstance
             | RunEvent::NoSandbox

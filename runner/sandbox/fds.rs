@@ -9,7 +9,8 @@
 //! | 5 | the guest: wasm for a compile worker, compiled code for a serving one | sealed memfd |
 //! | 6 | the segment | memfd |
 //! | 7 | nothing comes here; it ends with the host | pipe |
-//! | 8 and up | the guest's folders, if it has any | directories, as places only |
+//! | 8 and up | what the guest shares, if anything: in the order of [`Shares`] | memfds of a fixed length |
+//! | behind | the guest's folders, if it has any | directories, as places only |
 //!
 //! Nothing else is open, and nothing comes later.
 
@@ -23,6 +24,8 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use nix::libc;
 use rustix::fs::{FileType, SealFlags};
+
+use super::start::Shares;
 
 /// Where requests from the host come in.
 pub const REQUESTS: RawFd = 3;
@@ -39,8 +42,8 @@ pub const SEGMENT: RawFd = 6;
 /// The pipe that ends with the host.
 pub const LIFELINE: RawFd = 7;
 
-/// The first of the guest's folders.
-pub const FIRST_DIR: RawFd = 8;
+/// The first of what is shared, or else of the guest's folders.
+pub const FIRST_SHARED: RawFd = 8;
 
 /// What a worker was given.
 #[derive(Debug)]
@@ -55,6 +58,8 @@ pub struct Descriptors {
     pub segment: OwnedFd,
     /// Ends with the host. It is never closed: a process that did so would outlive its host.
     pub(super) lifeline: ManuallyDrop<OwnedFd>,
+    /// What is shared, in the order of [`Shares`].
+    pub shared: Vec<OwnedFd>,
     /// The guest's folders.
     pub dirs: Vec<OwnedFd>,
 }
@@ -86,10 +91,11 @@ pub enum DescriptorError {
 ///
 /// # Panics
 /// If called twice: descriptors have one owner.
-pub(super) fn take(dirs: usize) -> Result<Descriptors, DescriptorError> {
+pub(super) fn take(shares: Shares, dirs: usize) -> Result<Descriptors, DescriptorError> {
     static TAKEN: AtomicBool = AtomicBool::new(false);
     assert!(!TAKEN.swap(true, Ordering::Relaxed), "descriptors have one owner");
-    let first_free = FIRST_DIR + RawFd::try_from(dirs).expect("a process has fewer descriptors");
+    let first_dir = first_dir(shares);
+    let first_free = first_dir + number(dirs);
     for number in 0..first_free {
         check_open(number)?;
     }
@@ -105,17 +111,31 @@ pub(super) fn take(dirs: usize) -> Result<Descriptors, DescriptorError> {
     };
     let [requests, results, guest, segment, lifeline] =
         [REQUESTS, RESULTS, GUEST, SEGMENT, LIFELINE].map(own);
-    let dirs: Vec<_> = (FIRST_DIR..first_free).map(own).collect();
+    let shared: Vec<_> = (FIRST_SHARED..first_dir).map(own).collect();
+    let dirs: Vec<_> = (first_dir..first_free).map(own).collect();
     check(REQUESTS, &requests, &[FileType::Fifo], "pipe")?;
     check(RESULTS, &results, &[FileType::Fifo], "pipe")?;
     check(SEGMENT, &segment, &[FileType::RegularFile], "file")?;
     check(GUEST, &guest, &[FileType::RegularFile], "file")?;
     check(LIFELINE, &lifeline, &[FileType::Fifo], "pipe")?;
-    for (number, dir) in (FIRST_DIR..).zip(&dirs) {
+    for (number, shared) in (FIRST_SHARED..).zip(&shared) {
+        check(number, shared, &[FileType::RegularFile], "file")?;
+    }
+    for (number, dir) in (first_dir..).zip(&dirs) {
         check(number, dir, &[FileType::Directory], "folder")?;
     }
     let [requests, results, guest] = [requests, results, guest].map(File::from);
-    Ok(Descriptors { requests, results, guest, segment, lifeline: ManuallyDrop::new(lifeline), dirs })
+    Ok(Descriptors { requests, results, guest, segment, lifeline: ManuallyDrop::new(lifeline), shared, dirs })
+}
+
+/// The first of the guest's folders.
+#[must_use]
+pub fn first_dir(shares: Shares) -> RawFd {
+    FIRST_SHARED + number(shares.count())
+}
+
+fn number(count: usize) -> RawFd {
+    RawFd::try_from(count).expect("a process has fewer descriptors")
 }
 
 fn check_open(number: RawFd) -> Result<(), DescriptorError> {

@@ -9,13 +9,14 @@ use rustix::process::DumpableBehavior;
 use super::identity::{self, Root};
 use super::landlock::{self, Kept};
 use super::layers::{Layer, LayerState, Mode};
-use super::start::{Access, Profile, Start};
+use super::start::{Access, Profile, Shares, Start};
 use super::{Enforced, SetupError, filter, own, rlimit};
 
 /// What a process has been locked into so far.
 #[derive(Debug)]
 pub(super) struct Jail {
     profile: Profile,
+    shares: Shares,
     mode: Mode,
     /// Those that are to be put on.
     wanted: Vec<Layer>,
@@ -37,10 +38,11 @@ impl Jail {
 
     /// As [`Jail::new`], for these layers alone.
     pub(super) fn of(start: &Start, wanted: Vec<Layer>) -> Self {
-        let (profile, mode) = (start.profile.clone(), start.mode);
+        let Start { profile, mode, shares, .. } = start.clone();
         let memory = rlimit::status();
         Self {
             profile,
+            shares,
             mode,
             wanted,
             states: vec![LayerState::holds(Layer::Descriptors)],
@@ -81,7 +83,7 @@ impl Jail {
         }
         self.tell(Layer::Lifeline, own::end_with(lifeline.as_fd()));
         if self.wants(Layer::Seccomp)
-            && let Err(error) = filter::start(self.profile.kind())
+            && let Err(error) = filter::start(self.profile.kind(), self.shares)
         {
             self.states.push(LayerState::absent(Layer::Seccomp, error.to_string()));
         }
@@ -97,13 +99,13 @@ impl Jail {
         let has = self.memory.take();
         let data_limit = memory.map(|more| rlimit::data(more, has)).transpose();
         let data_limit = data_limit.map_err(SetupError::system("limit its memory"))?;
-        let profile = self.profile.clone();
+        let (profile, shares) = (self.profile.clone(), self.shares);
         self.put_on(Layer::Rlimits, || rlimit::leave_little(&profile));
         self.put_on(Layer::Mdwe, own::refuse_new_code);
         self.put_on(Layer::Undumpable, || own::set_dumpable(DumpableBehavior::NotDumpable));
         self.kept = None;
         if self.states.iter().all(|state| state.layer != Layer::Seccomp) {
-            self.put_on(Layer::Seccomp, || filter::finish(profile.kind()));
+            self.put_on(Layer::Seccomp, || filter::finish(profile.kind(), shares));
         }
         self.states.sort_by_key(|state| state.layer);
         Ok(Enforced { layers: self.states, data_limit })

@@ -31,7 +31,7 @@ use self::jail::Jail;
 pub use self::layers::{Layer, LayerState, Mode};
 pub use self::rlimit::{Files, STACK, files};
 pub(crate) use self::signals::{heed_children, stop_this_process};
-pub use self::start::{Access, Profile, Start};
+pub use self::start::{Access, Profile, Shares, Start};
 
 /// Private writable memory a compile worker may have. A 69 MB guest, the largest seen, needs less than half of it.
 const COMPILE_MEMORY: u64 = 4 << 30;
@@ -92,7 +92,7 @@ pub fn configure(start: &Start) -> Result<(Configured, Descriptors), SetupError>
         Profile::Compile(_) | Profile::Compute => 0,
         Profile::Files(dirs) => dirs.len(),
     };
-    let descriptors = fds::take(dirs)?;
+    let descriptors = fds::take(start.shares, dirs)?;
     if let Profile::Compile(_) = start.profile {
         rlimit::set_data(COMPILE_MEMORY).map_err(SetupError::system("limit its memory"))?;
     }

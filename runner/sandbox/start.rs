@@ -4,6 +4,7 @@ use std::ffi::{OsStr, OsString};
 use std::num::NonZeroUsize;
 
 use super::layers::Mode;
+use crate::shm::declared::{Declared, Holder, Shape};
 use serde::{Deserialize, Serialize};
 
 /// What a worker is for, and so what its lock leaves it.
@@ -27,6 +28,17 @@ pub enum Access {
     Write,
 }
 
+/// How much a worker shares with others. Its descriptors stand in this order in its table.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Shares {
+    /// Segments that are written to, which are mapped when a guest asks.
+    pub segments: u16,
+    /// Everything else that is written to, which is mapped while the guest is loaded.
+    pub objects: u16,
+    /// Segments that nobody can write to: each worker has copies of the pages that it changes.
+    pub sealed: u16,
+}
+
 /// What a worker process is started with.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Start {
@@ -36,12 +48,18 @@ pub struct Start {
     pub profile: Profile,
     /// Which layers have to hold.
     pub mode: Mode,
+    /// What it shares with others.
+    pub shares: Shares,
+    /// Who it is to what it shares.
+    pub holder: Holder,
 }
 
 const PARENT: &str = "--parent";
 const SANDBOX: &str = "--sandbox";
 const COMPILE: &str = "--compile";
 const DIR: &str = "--dir";
+const SHARED: &str = "--shared";
+const HOLDER: &str = "--holder";
 
 impl Access {
     /// Its name, as it is typed.
@@ -58,12 +76,65 @@ impl Access {
     }
 }
 
+impl Shares {
+    /// How much of these there is; they are in the order of the table.
+    ///
+    /// # Panics
+    /// If they are not.
+    #[must_use]
+    pub fn of(declared: &[Declared]) -> Self {
+        let mut shares = Self::default();
+        let mut last = 0;
+        for Declared { shape, .. } in declared {
+            let place = shape.place();
+            assert!(place >= last, "what is shared is declared in the order of the table");
+            last = place;
+            *[&mut shares.segments, &mut shares.objects, &mut shares.sealed][place] += 1;
+        }
+        shares
+    }
+
+    /// How many descriptors that are.
+    #[must_use]
+    pub fn count(self) -> usize {
+        [self.segments, self.objects, self.sealed].into_iter().map(usize::from).sum()
+    }
+
+    fn words(self) -> [String; 2] {
+        let Self { segments, objects, sealed } = self;
+        [SHARED.into(), format!("{segments}+{objects}+{sealed}")]
+    }
+
+    fn parse(words: &OsStr) -> Option<Self> {
+        let mut counts = words.to_str()?.split('+').map(|count| count.parse().ok());
+        let mut next = || counts.next().flatten();
+        let shares = Self { segments: next()?, objects: next()?, sealed: next()? };
+        (counts.next().is_none() && shares != Self::default()).then_some(shares)
+    }
+}
+
+impl Shape {
+    /// Which of the parts of [`Shares`] it belongs to.
+    #[must_use]
+    pub fn place(&self) -> usize {
+        match self {
+            Self::Segment { writable: true, .. } => 0,
+            Self::Value(_) | Self::Array { .. } | Self::Lock | Self::Queue(_) | Self::PipeEnd { .. } => 1,
+            Self::Segment { writable: false, .. } => 2,
+        }
+    }
+}
+
 impl Start {
     /// The arguments that say so.
     #[must_use]
     pub fn arguments(&self) -> Vec<String> {
-        let Self { host, profile, mode } = self;
+        let Self { host, profile, mode, shares, holder } = self;
         let mut arguments = vec![PARENT.into(), host.to_string(), SANDBOX.into(), mode.name().into()];
+        if *shares != Shares::default() {
+            arguments.extend(shares.words());
+            arguments.extend([HOLDER.into(), holder.number().to_string()]);
+        }
         match profile {
             Profile::Compile(threads) => arguments.extend([COMPILE.into(), threads.to_string()]),
             Profile::Compute => {}
@@ -83,12 +154,19 @@ impl Start {
         }
         let host = host.to_str()?.parse().ok()?;
         let mode = [Mode::Auto, Mode::Strict, Mode::Off].into_iter().find(|known| mode == known.name())?;
+        let (shares, holder, rest) = match rest {
+            [shared, shares, who, holder, rest @ ..] if shared == SHARED && who == HOLDER => {
+                let holder = holder.to_str()?.parse().ok().and_then(Holder::from_number)?;
+                (Shares::parse(shares)?, holder, rest)
+            }
+            rest => (Shares::default(), Holder::HOST, rest),
+        };
         let profile = match rest {
             [] => Profile::Compute,
             [compile, threads] if compile == COMPILE => Profile::Compile(threads.to_str()?.parse().ok()?),
             dirs => Profile::Files(dirs.chunks(2).map(parse_dir).collect::<Option<_>>()?),
         };
-        Some(Self { host, profile, mode })
+        Some(Self { host, profile, mode, shares, holder })
     }
 }
 
@@ -105,7 +183,12 @@ mod tests {
 
     #[track_caller]
     fn check(profile: Profile, mode: Mode, text: &str) {
-        let start = Start { host: 7, profile, mode };
+        check_sharing(Shares::default(), Holder::HOST, profile, mode, text);
+    }
+
+    #[track_caller]
+    fn check_sharing(shares: Shares, holder: Holder, profile: Profile, mode: Mode, text: &str) {
+        let start = Start { host: 7, profile, mode, shares, holder };
         assert_eq!(start.arguments().join(" "), text);
         let arguments: Vec<_> = start.arguments().into_iter().map(OsString::from).collect();
         assert_eq!(Start::parse(&arguments), Some(start));
@@ -117,6 +200,16 @@ mod tests {
         check(Profile::Compile(NonZeroUsize::MIN), Mode::Strict, "--parent 7 --sandbox strict --compile 1");
         let files = Profile::Files(vec![Access::Read, Access::Write]);
         check(files, Mode::Off, "--parent 7 --sandbox off --dir ro --dir rw");
+    }
+
+    #[test]
+    fn what_is_shared_is_understood() {
+        let shares = Shares { segments: 1, objects: 2, sealed: 0 };
+        let holder = Holder::from_number(9).unwrap();
+        let text = "--parent 7 --sandbox auto --shared 1+2+0 --holder 9";
+        check_sharing(shares, holder, Profile::Compute, Mode::Auto, text);
+        let files = Profile::Files(vec![Access::Read]);
+        check_sharing(shares, holder, files, Mode::Auto, &format!("{text} --dir ro"));
     }
 
     #[test]
@@ -134,6 +227,12 @@ mod tests {
             "--parent 7 --sandbox auto --compile 0",
             "--parent 7 --sandbox auto --compile 2 --dir ro",
             "--parent 7 --sandbox auto --compile --compile",
+            "--parent 7 --sandbox auto --shared 1+2+3",
+            "--parent 7 --sandbox auto --shared 1+2 --holder 9",
+            "--parent 7 --sandbox auto --shared 1+2+3+4 --holder 9",
+            "--parent 7 --sandbox auto --shared 0+0+0 --holder 9",
+            "--parent 7 --sandbox auto --shared 1+2+3 --holder 0",
+            "--parent 7 --sandbox auto --dir ro --shared 1+2+3 --holder 9",
         ] {
             let arguments: Vec<_> = text.split_whitespace().map(OsString::from).collect();
             assert_eq!(Start::parse(&arguments), None, "{text}");

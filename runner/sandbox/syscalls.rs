@@ -3,13 +3,14 @@
 //! A call that no row allows ends the process. A row says why it is there; `SYSCALLS.md` is made of it.
 
 use std::fmt::Write as _;
+use std::ops::Range;
 
 use nix::libc;
 
 use rustix::fs::OFlags;
 
-use super::fds::{LIFELINE, REQUESTS, RESULTS, SEGMENT};
-use super::start::{Access, Profile};
+use super::fds::{FIRST_SHARED, LIFELINE, REQUESTS, RESULTS, SEGMENT};
+use super::start::{Access, Profile, Shares};
 
 /// A line of the table.
 #[derive(Clone, Copy, Debug)]
@@ -96,6 +97,29 @@ pub enum Is {
     Null,
     /// The address of something.
     NotNull,
+    /// The descriptor of a segment that guests write to together.
+    Segment,
+    /// The descriptor of anything else that they write to together.
+    Object,
+}
+
+impl Is {
+    /// The descriptors that it is about, if it is about what a worker shares.
+    #[must_use]
+    pub fn descriptors(self, shares: Shares) -> Option<Range<u32>> {
+        let first = FIRST_SHARED.unsigned_abs();
+        let segments = first..first + u32::from(shares.segments);
+        match self {
+            Self::Segment => Some(segments),
+            Self::Object => Some(segments.end..segments.end + u32::from(shares.objects)),
+            Self::Equal(_)
+            | Self::NotEqual(_)
+            | Self::Masked { .. }
+            | Self::OwnPid
+            | Self::Null
+            | Self::NotNull => None,
+        }
+    }
 }
 
 impl Profile {
@@ -172,6 +196,12 @@ const MAPPING: u32 = (libc::MAP_TYPE | libc::MAP_GROWSDOWN | libc::MAP_HUGETLB).
 const PRIVATE: Test = masked(3, MAPPING, libc::MAP_PRIVATE.cast_unsigned());
 /// Memory that the kernel may take back. It counts.
 const DROPPABLE: Test = masked(3, MAPPING, MAP_DROPPABLE);
+const SHARED: Test = masked(3, MAPPING, libc::MAP_SHARED.cast_unsigned());
+/// In the place of what is there.
+const SHARED_IN_PLACE: Test = equal(3, (libc::MAP_SHARED | libc::MAP_FIXED).cast_unsigned());
+const READ_AND_WRITE: Test = equal(2, (libc::PROT_READ | libc::PROT_WRITE).cast_unsigned());
+const A_SEGMENT: Test = Test { argument: 4, is: Is::Segment };
+const AN_OBJECT: Test = Test { argument: 4, is: Is::Object };
 /// Linux 6.11 has it; the C library asks the kernel for its number.
 const MAP_DROPPABLE: u32 = 8;
 
@@ -225,6 +255,7 @@ pub const CALLS: &[Call] = table! {
     // Memory.
     SYS_mmap(NO_EXEC, PRIVATE) Always EVERY ALLOW, "memory of the allocator and of the guest, the guest's image; never code, never shared";
     SYS_mmap(NO_EXEC, DROPPABLE) Always EVERY ALLOW, "the C library's random numbers, from glibc 2.41 on";
+    SYS_mmap(READ_AND_WRITE, SHARED_IN_PLACE, A_SEGMENT) Always SERVING ALLOW, "a segment that guests write to together, in the place of some of the guest's memory: where one was declared";
     SYS_mprotect(NO_EXEC) Always EVERY ALLOW, "memory that grows, guard pages; never code";
     SYS_munmap() Always EVERY ALLOW, "memory given back";
     SYS_mremap() Always EVERY Answer::Refuse, "large allocations that grow are copied instead: a mapping of code that grows has what stands behind it in its file for code";
@@ -283,6 +314,7 @@ pub const CALLS: &[Call] = table! {
     SYS_read() Loading SERVING ALLOW, "how many processors there are; what the process has in memory";
     SYS_pread64() Loading COMPILE ALLOW, "the guest";
     SYS_mmap(equal(4, SEGMENT.cast_unsigned()), NO_EXEC) Loading EVERY ALLOW, "the segment, shared with the host";
+    SYS_mmap(NO_EXEC, SHARED, AN_OBJECT) Loading SERVING ALLOW, "numbers, locks, queues and pipes that guests share: where any were declared";
     SYS_mprotect() Loading SERVING ALLOW, "the code becomes executable";
     SYS_madvise(equal(2, GUARD_INSTALL)) Loading EVERY ALLOW, "guard pages of a thread's stack, from glibc 2.42 on";
     SYS_clone3() Loading EVERY Answer::Missing, "the C library asks for threads by it first, and takes clone then: no filter sees whether it would be a process";
@@ -305,7 +337,7 @@ pub fn calls(kind: Kind, phase: Phase) -> impl Iterator<Item = &'static Call> {
 impl Call {
     /// Whether this line is about such a call of this process.
     #[must_use]
-    pub fn is_about(&self, number: i64, arguments: &[u64; 6], process: u32) -> bool {
+    pub fn is_about(&self, number: i64, arguments: &[u64; 6], process: u32, shares: Shares) -> bool {
         let fits = |test: &Test| {
             let low = arguments[usize::from(test.argument)] & u64::from(u32::MAX);
             match test.is {
@@ -315,6 +347,9 @@ impl Call {
                 Is::OwnPid => low == u64::from(process),
                 Is::Null => arguments[usize::from(test.argument)] == 0,
                 Is::NotNull => arguments[usize::from(test.argument)] != 0,
+                Is::Segment | Is::Object => test.is.descriptors(shares).is_some_and(|descriptors| {
+                    descriptors.map(u64::from).any(|descriptor| descriptor == low)
+                }),
             }
         };
         number == self.number && self.tests.iter().all(fits)
@@ -348,6 +383,12 @@ of another architecture and of the x32 table.
 
 There are four kinds of workers: one that compiles a guest, one that serves a guest without files, one that serves a guest
 with folders (`--dir`) that it may read, and one that serves a guest with a folder that it may write to.
+
+What guests share (`--share`, `PoolBuilder::share`) is in memory behind descriptors, from 8 on. First come the segments that
+guests write to together, then whatever else they write to, such as locks and queues, then the segments that nobody writes to.
+The host starts a worker with how many there are of each, and the lines about them are about exactly these descriptors; where
+there are none, the filter has no such line. All of it is memory whose length is sealed. What nobody writes to is sealed
+against that, too, and is mapped as any private memory is.
 ";
 
 const TO_THE_END: &str = "\
@@ -381,6 +422,8 @@ impl Test {
             Is::OwnPid => format!("{argument}: its own number"),
             Is::Null => format!("{argument}: none"),
             Is::NotNull => format!("{argument}: any but none"),
+            Is::Segment => format!("{argument}: a shared segment"),
+            Is::Object => format!("{argument}: another shared thing"),
         }
     }
 }

@@ -4,11 +4,12 @@ use std::ffi::OsString;
 use std::fmt::Display;
 use std::fs::File;
 use std::io;
-use std::os::fd::{AsFd, OwnedFd};
+use std::os::fd::AsFd;
 use std::os::unix::fs::FileExt;
+use std::sync::Arc;
 
 use super::compile::Prepared;
-use super::guest::{CallRecord, Guest};
+use super::guest::{CallRecord, Given, Guest};
 use super::main_loop::{self, Engine, Loader};
 use super::{Refusal, compile, limits};
 use crate::clock::monotonic_ns;
@@ -18,6 +19,7 @@ use crate::guest_file;
 use crate::item::{Input, ItemIndex};
 use crate::limits::{CodeOptions, GuestLimits};
 use crate::sandbox::{self, Configured, Descriptors, Enforced, Profile, SetupError, Start, fds};
+use crate::shm::declared::Shape;
 use crate::shm::segment::{Segment, SegmentMap};
 use crate::wire::msg::{Allowance, Refusal as About, Report, Serve};
 
@@ -48,9 +50,15 @@ pub fn main(arguments: &[OsString]) -> (ExitCode, Option<String>) {
 fn serve(arguments: &[OsString]) -> Result<main_loop::End, Failure> {
     let start = arguments.get(2..).and_then(Start::parse).ok_or(Failure::Arguments)?;
     let (configured, descriptors) = sandbox::configure(&start)?;
-    let Descriptors { requests, results, guest, segment, dirs, .. } = descriptors;
+    let Descriptors { requests, results, guest, segment, shared, dirs, .. } = descriptors;
     let segment = SegmentMap::new(segment.as_fd()).map_err(Failure::Segment)?;
-    let loader = Process { configured, profile: start.profile, guest, dirs };
+    let results = Arc::new(results);
+    let loader = Process {
+        configured,
+        profile: start.profile,
+        guest,
+        given: Given { shared, holder: start.holder, dirs, results: Some(Arc::clone(&results)) },
+    };
     Ok(main_loop::run(requests, results, Segment::new(segment), monotonic_ns, loader)?)
 }
 
@@ -59,8 +67,7 @@ struct Process {
     configured: Configured,
     profile: Profile,
     guest: File,
-    /// The guest's folders.
-    dirs: Vec<OwnedFd>,
+    given: Given,
 }
 
 /// A locked worker with a guest.
@@ -74,7 +81,7 @@ impl Loader for Process {
     type Engine = Serving;
 
     fn describe(self, code: CodeOptions) -> Result<(Description, Prepared), Refusal> {
-        let Self { configured, profile, guest, dirs: _ } = self;
+        let Self { configured, profile, guest, given: _ } = self;
         let Profile::Compile(threads) = profile else {
             return Err(Refusal::new("cannot be compiled by a worker that serves".to_owned()));
         };
@@ -93,12 +100,14 @@ impl Loader for Process {
     }
 
     fn load(self, serve: &Serve) -> Result<(Serving, Enforced), Refusal> {
-        let Self { configured, guest, dirs, .. } = self;
+        let Self { configured, guest, given, .. } = self;
         fds::check_sealed(&guest).map_err(cannot_be_read)?;
         // No instance is made ahead of the first item: its start function is the guest's code, and belongs to items and
         // their limits.
-        let loaded = configured.load(|| Guest::load(&guest, &dirs, serve))?;
+        let loaded = configured.load(|| Guest::load(&guest, given, serve))?;
         let allowance = serve.limits.memory.saturating_add(limits::overhead(&serve.limits));
+        // A segment that nobody can write to counts as memory of each that maps it.
+        let allowance = allowance.saturating_add(segments(serve));
         let (guest, enforced) = loaded.lock(Some(allowance)).map_err(cannot_be_locked)?;
         Ok((Serving { guest, record: CallRecord::default() }, enforced))
     }
@@ -122,6 +131,15 @@ impl Engine for Serving {
         self.guest.call(item, export, input, &mut self.record);
         self.record.report()
     }
+}
+
+/// How long all segments together are, in bytes.
+fn segments(serve: &Serve) -> u64 {
+    let lengths = serve.shared.iter().map(|shared| match shared.shape {
+        Shape::Segment { length, .. } => length,
+        Shape::Value(_) | Shape::Array { .. } | Shape::Lock | Shape::Queue(_) | Shape::PipeEnd { .. } => 0,
+    });
+    lengths.fold(0, u64::saturating_add)
 }
 
 /// The guest's bytes. Read by place: the host, and workers on the same guest, share the file's position.

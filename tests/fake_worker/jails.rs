@@ -6,7 +6,7 @@ use std::fs;
 use rustix::process::{Resource, Rlimit, geteuid, setrlimit};
 use seccompiler::{BpfProgram, SeccompAction, SeccompFilter, apply_filter_all_threads};
 use wasmpool::error::{Error, ExitCode};
-use wasmpool::sandbox::fds::FIRST_DIR;
+use wasmpool::sandbox::fds::FIRST_SHARED;
 use wasmpool::sandbox::{FILTERS, Layer, Mode, STACK};
 
 use super::{Fake, Locked, Ran, Script, Start, job, numbers};
@@ -18,7 +18,7 @@ const REQUIRED: [Layer; 4] = [Layer::NoNewPrivs, Layer::Rlimits, Layer::Descript
 pub(super) fn close_inherited() {
     let numbers = fs::read_dir("/proc/self/fd").unwrap().map(|entry| entry.unwrap().file_name());
     let numbers: Vec<i32> = numbers.map(|name| name.to_str().unwrap().parse().unwrap()).collect();
-    for number in numbers.into_iter().filter(|number| *number >= FIRST_DIR) {
+    for number in numbers.into_iter().filter(|number| *number >= FIRST_SHARED) {
         // The folder that has been listed is among them, and closed already.
         let _ = nix::unistd::close(number);
     }

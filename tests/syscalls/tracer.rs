@@ -4,7 +4,9 @@
 //! far that its workers are found.
 
 use std::collections::BTreeMap;
+use std::ffi::OsStr;
 use std::fs;
+use std::os::unix::ffi::OsStrExt;
 
 use nix::errno::Errno;
 use nix::libc;
@@ -13,11 +15,13 @@ use nix::sys::signal::{Signal, kill};
 use nix::sys::wait::{WaitPidFlag, WaitStatus, waitpid};
 use nix::unistd::Pid;
 use wasmpool::sandbox::syscalls::Kind;
+use wasmpool::sandbox::{Shares, Start};
 
 /// A worker, from its program's start to its end.
 pub(super) struct Traced {
     pub(super) pid: i32,
     pub(super) kind: Kind,
+    pub(super) shares: Shares,
     pub(super) calls: Vec<Made>,
     /// The signal that ended it, if one did.
     pub(super) killed_by: Option<Signal>,
@@ -121,9 +125,10 @@ impl Tracer {
         let process = process_of(thread);
         self.threads.insert(thread, process);
         if event == Event::PTRACE_EVENT_EXEC as i32
-            && let Some(kind) = kind(process)
+            && let Some(Start { profile, shares, .. }) = start(process)
         {
-            let worker = Traced { pid: process.as_raw(), kind, calls: Vec::new(), killed_by: None };
+            let (pid, kind) = (process.as_raw(), profile.kind());
+            let worker = Traced { pid, kind, shares, calls: Vec::new(), killed_by: None };
             self.workers.insert(process, worker);
         }
     }
@@ -191,19 +196,13 @@ fn process_of(thread: Pid) -> Pid {
     process.map_or(thread, Pid::from_raw)
 }
 
-/// What kind of worker a process is; none: it is none.
-fn kind(process: Pid) -> Option<Kind> {
-    let arguments = fs::read_to_string(format!("/proc/{process}/cmdline")).ok()?;
-    let arguments: Vec<_> = arguments.split('\0').collect();
-    if arguments.first() != Some(&"wasmpool-worker") {
+/// What a worker process was started with; none: it is none.
+fn start(process: Pid) -> Option<Start> {
+    let arguments = fs::read(format!("/proc/{process}/cmdline")).ok()?;
+    let arguments = arguments.strip_suffix(b"\0")?.split(|byte| *byte == 0);
+    let arguments: Vec<_> = arguments.map(|word| OsStr::from_bytes(word).to_owned()).collect();
+    if arguments.first()? != "wasmpool-worker" {
         return None;
     }
-    Some(if arguments.contains(&"--compile") {
-        Kind::Compile
-    } else if arguments.contains(&"--dir") {
-        let writes = arguments.windows(2).any(|pair| pair == ["--dir", "rw"]);
-        if writes { Kind::Writing } else { Kind::Reading }
-    } else {
-        Kind::Compute
-    })
+    Start::parse(arguments.get(2..)?)
 }

@@ -11,7 +11,7 @@ use wasmpool::item::ItemIndex;
 use wasmpool::journal::Records;
 use wasmpool::limits::{CodeOptions, GuestLimits, Isolation, Limits, Policy};
 use wasmpool::outcome::{Completion, Outcome, Printed, Returns};
-use wasmpool::pool::{self, Canceller, Job, Options, Pauser};
+use wasmpool::pool::{self, Canceller, Job, Options, Pauser, Sharing};
 use wasmpool::report::{Reporter, RunEvent};
 use wasmpool::sandbox::Mode;
 use wasmpool::sink::{Accepted, InputEnd, Sink};
@@ -52,6 +52,7 @@ pub(super) fn run(guest_name: &str, function: &str, inputs: Inputs) -> Vec<Passe
         pauser: Pauser::default(),
         sandbox: Mode::Auto,
         dirs: Vec::new(),
+        sharing: Sharing::default(),
     };
     let serve = Serve {
         exports: vec![function.to_owned()],
@@ -63,6 +64,8 @@ pub(super) fn run(guest_name: &str, function: &str, inputs: Inputs) -> Vec<Passe
         dirs: Vec::new(),
         env: Vec::new(),
         init: None,
+        bound: Vec::new(),
+        shared: Vec::new(),
     };
     let job = Job {
         workers: 1,

@@ -28,9 +28,11 @@ fn c3_code_for_another_purpose_is_not_found() {
     let scene = Scene::new();
     store(&scene.shelf(b"guest"), b"code");
     let program = Path::new("/proc/self/exe");
-    for options in
-        [CodeOptions { fuel: true, deterministic: false }, CodeOptions { fuel: false, deterministic: true }]
-    {
+    for options in [
+        CodeOptions { fuel: true, ..CodeOptions::default() },
+        CodeOptions { deterministic: true, ..CodeOptions::default() },
+        CodeOptions { segments: true, ..CodeOptions::default() },
+    ] {
         let shelf = Shelf::of(&scene.cache(), &memory(b"guest"), options, program).unwrap();
         assert_eq!(found(&shelf), None);
     }

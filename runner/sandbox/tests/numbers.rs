@@ -37,8 +37,8 @@ fn arguments(number: i64) -> Vec<[i64; 6]> {
                 Is::NotEqual(value) => (!value).into(),
                 Is::Null => 0,
                 Is::NotNull => 1,
-                // A cell's own number is known to nobody before.
-                Is::OwnPid => return arguments,
+                // A cell's own number is known to nobody before, and it shares nothing.
+                Is::OwnPid | Is::Segment | Is::Object => return arguments,
             };
         }
         arguments

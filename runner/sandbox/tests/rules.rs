@@ -2,6 +2,7 @@
 
 use seccompiler::{BpfProgram, sock_filter};
 
+use super::super::Shares;
 use super::super::filter::{FILTERS, loaded, loading};
 use super::super::syscalls::{Answer, Call, Is, Kind, Phase, Test, calls};
 
@@ -70,7 +71,7 @@ fn answer(programs: &[BpfProgram], asked: &Asked) -> u32 {
 
 /// The filters of a worker that has been locked in.
 fn locked(kind: Kind) -> Vec<BpfProgram> {
-    let programs = vec![loading(kind).unwrap(), loaded(kind).unwrap()];
+    let programs = vec![loading(kind, SHARES).unwrap(), loaded(kind, SHARES).unwrap()];
     assert_eq!(programs.len(), FILTERS);
     programs
 }
@@ -78,10 +79,13 @@ fn locked(kind: Kind) -> Vec<BpfProgram> {
 /// Those of one in this phase.
 fn around(kind: Kind, phase: Phase) -> Vec<BpfProgram> {
     match phase {
-        Phase::Loading => vec![loading(kind).unwrap()],
+        Phase::Loading => vec![loading(kind, SHARES).unwrap()],
         Phase::Always => locked(kind),
     }
 }
+
+/// A worker that shares some of everything.
+const SHARES: Shares = Shares { segments: 2, objects: 3, sealed: 1 };
 
 const PHASES: [Phase; 2] = [Phase::Loading, Phase::Always];
 
@@ -95,6 +99,7 @@ fn value_for(is: Is) -> u64 {
         Is::OwnPid => std::process::id().into(),
         Is::Null => 0,
         Is::NotNull => ADDRESS,
+        Is::Segment | Is::Object => is.descriptors(SHARES).unwrap().start.into(),
     }
 }
 
@@ -106,6 +111,7 @@ fn value_against(is: Is) -> u64 {
         Is::OwnPid => u64::from(std::process::id()) + 1,
         Is::Null => ADDRESS,
         Is::NotNull => 0,
+        Is::Segment | Is::Object => is.descriptors(SHARES).unwrap().end.into(),
     }
 }
 
@@ -131,7 +137,7 @@ fn changes(test: &Test, fitting: [u64; 6]) -> impl Iterator<Item = (&Test, [u64;
 /// What these lines of the table say of a call.
 fn told<'a>(lines: impl Iterator<Item = &'a Call>, phase: Phase, number: i64, arguments: &[u64; 6]) -> u32 {
     let process = std::process::id();
-    let lines: Vec<_> = lines.filter(|call| call.is_about(number, arguments, process)).collect();
+    let lines: Vec<_> = lines.filter(|call| call.is_about(number, arguments, process, SHARES)).collect();
     // Before the guest is loaded, the kernel answers what is refused afterwards.
     let error = lines.iter().find_map(|call| call.answer.error().filter(|_| call.phase == phase));
     match error {
@@ -181,7 +187,7 @@ fn the_upper_half_of_an_argument_that_is_no_address_changes_nothing() {
 #[test]
 fn every_number_has_the_answer_of_the_table() {
     for kind in Kind::ALL {
-        let (filters, first) = (locked(kind), [loading(kind).unwrap()]);
+        let (filters, first) = (locked(kind), [loading(kind, SHARES).unwrap()]);
         for number in 0..1024 {
             for arguments in [[0; 6], [1; 6], [u64::MAX; 6], [2; 6], [4; 6]] {
                 let asked = Asked::new(number, arguments);
@@ -189,6 +195,21 @@ fn every_number_has_the_answer_of_the_table() {
                 assert_eq!(answer(&filters, &asked), wanted, "{number} {arguments:?}");
                 let wanted = expected(kind, Phase::Loading, number, &arguments);
                 assert_eq!(answer(&first, &asked), wanted, "{number} {arguments:?} while loading");
+            }
+        }
+    }
+}
+
+#[test]
+fn a_worker_that_shares_nothing_maps_nothing_shared() {
+    for kind in Kind::ALL {
+        let alone = [loading(kind, Shares::default()).unwrap(), loaded(kind, Shares::default()).unwrap()];
+        for call in calls(kind, Phase::Loading) {
+            let is_shared = |test: &Test| test.is.descriptors(SHARES).is_some();
+            if call.tests.iter().any(is_shared) {
+                let asked = Asked::new(call.number, arguments(call.tests));
+                assert_eq!(answer(&alone[..1], &asked), KILL, "{:?}", call.tests);
+                assert_eq!(answer(&alone, &asked), KILL, "{:?}", call.tests);
             }
         }
     }

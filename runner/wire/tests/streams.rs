@@ -87,13 +87,15 @@ fn requests() -> impl Strategy<Value = Request<'static>> {
                 dirs,
                 env,
                 init: None,
+                bound: Vec::new(),
+                shared: Vec::new(),
             }))
         });
     prop_oneof![
         5 => chunk_requests(),
         1 => hellos().prop_map(Request::Hello),
         1 => any::<[bool; 3]>().prop_map(|[describe_only, fuel, deterministic]| {
-            Request::Load(Load::Compile { describe_only, code: CodeOptions { fuel, deterministic } })
+            Request::Load(Load::Compile { describe_only, code: CodeOptions { fuel, deterministic, segments: fuel } })
         }),
         1 => serve,
         1 => any::<Option<u64>>().prop_map(|memory| Request::Allow(Allowance { memory })),

@@ -16,11 +16,12 @@ use rustix::fs::MemfdFlags;
 
 use super::Refusal;
 use super::compile::{compile, describe};
-use super::guest::{CallRecord, Guest};
+use super::guest::{CallRecord, Given, Guest};
 use crate::guest::{Description, Integers};
 use crate::item::Input;
 use crate::limits::{CodeOptions, GuestLimits, Isolation};
 use crate::outcome::MemoryLimit;
+use crate::shm::declared::Holder;
 use crate::wire::msg::{CallEnd, Serve};
 
 /// The binary form of a guest's text.
@@ -56,16 +57,20 @@ fn serve(exports: &[&str]) -> Serve {
         dirs: Vec::new(),
         env: Vec::new(),
         init: None,
+        bound: Vec::new(),
+        shared: Vec::new(),
     }
 }
 
 fn load(wasm: &[u8], serve: &Serve) -> Result<Guest, Refusal> {
-    let options = CodeOptions { fuel: serve.limits.fuel.is_some(), deterministic: serve.seed.is_some() };
+    let (fuel, deterministic) = (serve.limits.fuel.is_some(), serve.seed.is_some());
+    let options = CodeOptions { fuel, deterministic, segments: false };
     let code = code_with(wasm, options)?;
     let memfd = rustix::fs::memfd_create("code", MemfdFlags::CLOEXEC).expect("memfd");
     let mut file = File::from(memfd);
     file.write_all(&code).expect("a memfd takes the code");
-    Guest::load(&file, &[], serve)
+    let given = Given { shared: Vec::new(), holder: Holder::HOST, dirs: Vec::new(), results: None };
+    Guest::load(&file, given, serve)
 }
 
 /// A guest that is called through its only export of interest.
