@@ -153,7 +153,8 @@ fn every_flag_in_the_help_of_a_pipeline_is_taken() {
         let arguments = match flag.as_str() {
             "--help" => continue,
             "--range" => NUMBERS.to_owned(),
-            "--unordered" | "--merge" | "--meta" | "--stats" | "--at-most-once" | "--fail-fast" => {
+            "--merge" => "tour.wasm#split primes.wasm#count-primes --item [0,9,3] --merge".to_owned(),
+            "--unordered" | "--meta" | "--stats" | "--at-most-once" | "--fail-fast" => {
                 format!("{NUMBERS} {flag}")
             }
             "--step" | "--queue" | "--chunk" | "--window" | "--retries" | "--crash-retries" => {
