@@ -176,7 +176,8 @@ fn a_queue_loses_one_message_at_most_with_each_that_is_killed() {
     };
     for _ in 0..few_or(390, 60) {
         let next = market.all_taken().load(ORDER) + random.below(40);
-        let is_done = |(producer, _): &(u32, Child)| market.put_by(*producer).load(ORDER) == u64::from(MESSAGES);
+        let is_done =
+            |(producer, _): &(u32, Child)| market.put_by(*producer).load(ORDER) == u64::from(MESSAGES);
         wait_until(|| market.all_taken().load(ORDER) > next || putting.iter().any(is_done));
         let which = usize::try_from(random.below(2)).unwrap();
         match putting.iter().position(is_done) {
