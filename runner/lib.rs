@@ -56,6 +56,7 @@ pub mod item;
 pub mod journal;
 pub mod limits;
 pub mod outcome;
+mod pipeline;
 pub mod plan;
 pub mod pool;
 pub mod record;

@@ -21,13 +21,21 @@ use crate::sink::Format;
 use crate::source::{
     Arguments, Blocks, Files, Items, Jsonl, LineEnd, Lines, NameEnd, Range, Source, TooManyItems,
 };
-use crate::wire::msg::{GuestDir, Serve};
+use crate::wire::msg::{GuestDir, Init, Serve};
 
 mod arguments;
+mod bindings;
 mod choose;
+mod init;
+mod stage;
+mod typed;
 mod types;
 
+pub use bindings::Binding;
+pub use init::InitCall;
+
 pub(crate) use choose::{named as by_name, short_name};
+pub(crate) use stage::{Before, Made, Passage, Taken};
 
 /// Of items, unless `--window` says otherwise: deep enough to hide one slow item among quick ones.
 pub const DEFAULT_WINDOW: NonZero<u64> = NonZero::new(16_384).expect("not zero");
@@ -48,6 +56,10 @@ pub struct Plan {
     pub export: Option<String>,
     /// Where items come from.
     pub input: InputKind,
+    /// Parameters that have the same value in every call, each once.
+    pub bindings: Vec<Binding>,
+    /// What each instance runs before its first item.
+    pub init: Option<InitCall>,
     /// How a plain module's integers are read.
     pub integers: Integers,
     /// How many workers to use: never more than there can be items.
@@ -76,6 +88,8 @@ pub struct Plan {
     pub dirs: Vec<HostDir>,
     /// The guest's environment: names and values.
     pub env: Vec<(String, String)>,
+    /// The files that guests have in their memory.
+    pub shares: Vec<SharedFile>,
     /// How long the guest may take to compile; none: as long as it takes.
     pub compile_timeout: Option<Duration>,
     /// How long the whole run may take; none: as long as it takes.
@@ -144,6 +158,19 @@ impl HostDir {
     }
 }
 
+/// A file of the host that guests have in their memory.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SharedFile {
+    /// What they call it.
+    pub name: String,
+    /// The file.
+    pub file: PathBuf,
+    /// Whether what one writes there the others find.
+    pub access: Access,
+    /// What the BLAKE3 of its content has to be, in hexadecimal digits.
+    pub digest: Option<String>,
+}
+
 /// Where items come from.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum InputKind {
@@ -201,6 +228,9 @@ pub struct Bound {
     pub serve: Serve,
 }
 
+/// Where items come from, and the inputs of all of them, where records show them.
+type Opened = (Box<dyn Source>, Option<Inputs>);
+
 impl Plan {
     /// Checks the plan against what the guest exports, and opens the input.
     ///
@@ -210,12 +240,31 @@ impl Plan {
     pub fn bind(&self, guest: &Description) -> Result<Bound, Error> {
         let guest = &*self.with_integers(guest)?;
         let export = choose::export(self, guest)?;
+        self.bound(guest, export, Self::open_input)
+    }
+
+    /// The plan with this function, which takes what `input` opens.
+    fn bound(
+        &self,
+        guest: &Description,
+        export: &Export,
+        input: impl FnOnce(&Self, &Export) -> Result<Opened, Error>,
+    ) -> Result<Bound, Error> {
         let merge = self.merge(guest, export)?;
         let finish = merge.and_then(|_| guest.finish_of(export));
         self.check_memory(guest)?;
-        let (source, inputs) = self.open_input(export)?;
+        let bound = bindings::values(self, export)?;
+        let init = self.init.as_ref().map(|init| init::find(self, guest, init)).transpose()?;
+        let (source, inputs) = input(self, &bindings::free(&self.bindings, export))?;
+        let mut exports: Vec<_> =
+            iter::once(export).chain(merge).chain(finish).map(Export::full_name).collect();
+        // Behind the others even if it is one of them, of which the first has parameters bound.
+        let init = init.map(|(export, arguments)| {
+            exports.push(export.full_name());
+            Init { export: u32::try_from(exports.len() - 1).expect("they are four"), arguments }
+        });
         let serve = Serve {
-            exports: iter::once(export).chain(merge).chain(finish).map(Export::full_name).collect(),
+            exports,
             meta: self.meta,
             limits: self.guest_limits,
             isolation: self.isolation,
@@ -223,7 +272,8 @@ impl Plan {
             integers: self.integers,
             dirs: self.dirs.iter().map(HostDir::guest_dir).collect(),
             env: self.env.clone(),
-            init: None,
+            init,
+            bound,
             // The pool says what there is.
             shared: Vec::new(),
         };
@@ -314,7 +364,7 @@ impl Plan {
         }
     }
 
-    fn open_input(&self, export: &Export) -> Result<(Box<dyn Source>, Option<Inputs>), Error> {
+    fn open_input(&self, export: &Export) -> Result<Opened, Error> {
         match &self.input {
             InputKind::Range { start, end, step } => {
                 let range = self.range(export, *start, *end, *step)?;
@@ -407,6 +457,12 @@ impl InputKind {
             Self::Items(texts) => Some(texts.len() as u128),
             Self::Arguments(_) => Some(1),
         }
+    }
+
+    /// Whether it is a single call.
+    #[must_use]
+    pub fn is_one_call(&self) -> bool {
+        matches!(self, Self::Arguments(_))
     }
 }
 

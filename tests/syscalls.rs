@@ -31,6 +31,7 @@ const NOT_ALWAYS_SEEN: &[(&str, &str, &[Kind], &str)] = &[
     ("madvise", "", &[Kind::Compile], "so does this, and memory for code that is large"),
     ("sigaltstack", "", &[Kind::Compile], "the host has all that it needs, and seldom waits for the end"),
     ("exit_group", "", &[Kind::Compile], "likewise"),
+    ("mmap", "Object", &Kind::ALL, "the command line has no locks and queues; programs do"),
 ];
 
 impl Traced {

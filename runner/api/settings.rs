@@ -104,6 +104,7 @@ impl Settings {
             dirs: Vec::new(),
             env: self.env.clone(),
             init,
+            bound: Vec::new(),
             // The pool says what there is.
             shared: Vec::new(),
         })

@@ -5,6 +5,7 @@ use std::path::PathBuf;
 
 use clap::Args;
 
+use super::bindings::BindingArgs;
 use super::grants::{GrantArgs, Grants};
 use super::input::integers;
 use super::limits::LimitArgs;
@@ -28,6 +29,8 @@ pub(super) struct CallArgs {
     arguments: Vec<String>,
 
     #[command(flatten)]
+    bindings: BindingArgs,
+    #[command(flatten)]
     grants: GrantArgs,
     #[command(flatten)]
     limits: LimitArgs,
@@ -47,11 +50,13 @@ impl CallArgs {
         let seed = self.limits.seed()?;
         let grants = self.grants.grants(seed)?;
         let policy = Policy { crash_retries: grants.crash_retries(), ..Policy::default() };
-        let Grants { dirs, env } = grants;
+        let Grants { dirs, env, shares } = grants;
         Ok(Plan {
             guest: self.guest,
             export: Some(self.export),
             input: InputKind::Arguments(self.arguments),
+            bindings: self.bindings.bindings()?,
+            init: self.bindings.init()?,
             integers: integers(self.unsigned),
             workers: NonZero::<usize>::MIN,
             chunk: None,
@@ -66,6 +71,7 @@ impl CallArgs {
             sandbox: self.protection.mode(),
             dirs,
             env,
+            shares,
             compile_timeout: self.limits.compile_timeout()?,
             run_timeout: None,
             format: self.format,

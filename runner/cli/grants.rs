@@ -1,4 +1,4 @@
-//! The flags that give a guest more than its input: folders, and an environment.
+//! The flags that give a guest more than its input: folders, an environment, and files in its memory.
 
 use std::ffi::{OsStr, OsString};
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
@@ -6,9 +6,10 @@ use std::path::PathBuf;
 
 use clap::Args;
 
+use super::shares;
 use crate::error::Error;
 use crate::limits::Policy;
-use crate::plan::HostDir;
+use crate::plan::{HostDir, SharedFile};
 use crate::sandbox::Access;
 
 /// A worker holds each folder open, twice, and may not have many files open.
@@ -32,6 +33,10 @@ pub(super) struct GrantArgs {
     /// A variable of the guest's environment; may be repeated
     #[arg(long, value_name = "NAME=VALUE", hide_short_help = true)]
     env: Vec<OsString>,
+    /// A file that guests can have in their memory, as a copy that is read once; with :rw all have the same, and what they
+    /// leave there is written back to the file when the run has ended; may be repeated
+    #[arg(long, value_name = "NAME=FILE[:ro|:rw]", hide_short_help = true)]
+    share: Vec<OsString>,
 }
 
 /// What these flags mean.
@@ -41,6 +46,8 @@ pub(super) struct Grants {
     pub(super) dirs: Vec<HostDir>,
     /// The environment: names, each of them once, and values.
     pub(super) env: Vec<(String, String)>,
+    /// The files, each with a name of its own.
+    pub(super) shares: Vec<SharedFile>,
 }
 
 impl GrantArgs {
@@ -48,13 +55,26 @@ impl GrantArgs {
     pub(super) fn grants(&self, seed: Option<u64>) -> Result<Grants, Error> {
         let dirs = self.dir.iter().map(|text| folder(text)).collect::<Result<Vec<_>, _>>()?;
         let env = self.env.iter().map(|text| variable(text)).collect::<Result<Vec<_>, _>>()?;
-        let grants = Grants { dirs, env };
+        let shares = self.share.iter().map(|text| shares::parse(text)).collect::<Result<Vec<_>, _>>()?;
+        let grants = Grants { dirs, env, shares };
         grants.check_names()?;
         grants.check_size()?;
         if seed.is_some() && grants.may_write() {
             return Err(Error::usage(
                 "`--deterministic` does not go with a folder that may be written to: what an item finds would depend \
                  on which were before it",
+                "take `:rw` away, or leave `--deterministic` out",
+            ));
+        }
+        if seed.is_some()
+            && let Some(share) = grants.shares.iter().find(|share| share.access == Access::Write)
+        {
+            return Err(Error::usage(
+                format!(
+                    "`--deterministic` does not go with `--share {}=…:rw`: what an item finds would depend on which were \
+                     before it",
+                    share.name
+                ),
                 "take `:rw` away, or leave `--deterministic` out",
             ));
         }
@@ -84,6 +104,13 @@ impl Grants {
         let variables: Vec<_> = self.env.iter().map(|(name, _)| name.as_str()).collect();
         if let Some(name) = repeated(&variables) {
             return Err(Error::usage(format!("`--env {name}=…` is given twice"), "give it once"));
+        }
+        let shares: Vec<_> = self.shares.iter().map(|share| share.name.as_str()).collect();
+        if let Some(name) = repeated(&shares) {
+            return Err(Error::usage(
+                format!("two files are shared as `{name}`"),
+                "give one of them another name: `--share NAME=FILE`",
+            ));
         }
         Ok(())
     }
@@ -150,7 +177,7 @@ pub(super) fn looks_like_access(name: &str) -> bool {
 }
 
 /// Takes the access off the end. In `data::ro` it is a name.
-fn split_access(text: &[u8]) -> (&[u8], Option<Access>) {
+pub(super) fn split_access(text: &[u8]) -> (&[u8], Option<Access>) {
     let strip = |access: Access| {
         let names = text.strip_suffix(access.name().as_bytes())?.strip_suffix(b":")?;
         (!names.ends_with(b":")).then_some((names, Some(access)))
@@ -358,6 +385,25 @@ mod tests {
         };
         assert!(refused(&["--dir", "data:rw"]));
         assert!(!refused(&["--dir", "data", "--env", "A=1"]));
+    }
+
+    #[test]
+    fn a_deterministic_run_shares_nothing_that_is_written_to() {
+        let seeded = |text: &str| {
+            let Only { args } = Only::try_parse_from(["run", "--share", text]).unwrap();
+            args.grants(Some(0)).map_err(|error| error.to_string())
+        };
+        let message = "`--deterministic` does not go with `--share t=…:rw`: what an item finds would depend on which were \
+                       before it";
+        assert_eq!(seeded("t=f:rw"), Err(message.to_owned()));
+        assert!(seeded("t=f").is_ok());
+    }
+
+    #[test]
+    fn files_are_shared_under_names_of_their_own() {
+        let hint = "give one of them another name: `--share NAME=FILE`";
+        check_refused(&["--share", "t=a", "--share", "t=b:rw"], "two files are shared as `t`", hint);
+        assert_eq!(grants(&["--share", "t=a", "--share", "u=a"]).unwrap().shares.len(), 2);
     }
 
     #[test]

@@ -9,7 +9,7 @@ use super::parse;
 use crate::error::Error;
 use crate::guest::Integers;
 use crate::limits::Isolation;
-use crate::plan::{self, InputKind};
+use crate::plan::{self, InitCall, InputKind};
 use crate::source::{LineEnd, NameEnd};
 
 /// A megabyte of lines is some milliseconds of work: enough to outweigh the way to a worker.
@@ -79,9 +79,9 @@ pub(super) struct RunningArgs {
     /// The integers of a plain module have no sign
     #[arg(long, hide_short_help = true)]
     unsigned: bool,
-    /// What items share: nothing, or their worker's instance
-    #[arg(long, value_name = "WHAT", value_enum, default_value = "item", hide_short_help = true)]
-    isolation: Between,
+    /// What items share: nothing, or their worker's instance [default: item, or worker where instances are prepared]
+    #[arg(long, value_name = "WHAT", value_enum, hide_short_help = true)]
+    isolation: Option<Between>,
 }
 
 /// Between what there is a wall.
@@ -177,22 +177,28 @@ impl RunningArgs {
         parse::count("--window", &self.window)
     }
 
-    /// How far apart items are kept.
-    pub(super) fn isolation(&self) -> Isolation {
-        match self.isolation {
-            Between::Item => Isolation::Item,
-            Between::Worker => Isolation::Worker,
-        }
-    }
-
-    /// Refuses what cannot be promised together.
-    pub(super) fn check_seed(&self, seed: Option<u64>) -> Result<(), Error> {
-        match (seed, self.isolation()) {
+    /// How far apart items are kept, in instances that are prepared like this, in a run whose random numbers come from
+    /// this seed.
+    pub(super) fn isolation(&self, init: Option<&InitCall>, seed: Option<u64>) -> Result<Isolation, Error> {
+        let (isolation, flag) = match (self.isolation, init) {
+            (Some(Between::Item), Some(_)) => {
+                return Err(Error::usage(
+                    "`--init` does not go with `--isolation item`: an instance that is prepared is kept",
+                    "leave `--isolation` out",
+                ));
+            }
+            (Some(Between::Item) | None, None) => (Isolation::Item, ""),
+            (None, Some(_)) => (Isolation::Worker, "--init"),
+            (Some(Between::Worker), _) => (Isolation::Worker, "--isolation worker"),
+        };
+        match (seed, isolation) {
             (Some(_), Isolation::Worker) => Err(Error::usage(
-                "`--deterministic` does not go with `--isolation worker`: what an item finds would depend on its worker",
+                format!(
+                    "`--deterministic` does not go with `{flag}`: what an item finds would depend on its worker"
+                ),
                 "leave one of them out",
             )),
-            (None, _) | (_, Isolation::Item) => Ok(()),
+            (None, _) | (_, Isolation::Item) => Ok(isolation),
         }
     }
 

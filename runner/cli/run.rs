@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 
 use clap::Args;
 
+use super::bindings::BindingArgs;
 use super::grants::{GrantArgs, Grants};
 use super::input::{InputArgs, RunningArgs};
 use super::journal::JournalArgs;
@@ -51,6 +52,8 @@ pub(super) struct RunArgs {
     workers: String,
     #[command(flatten)]
     running: RunningArgs,
+    #[command(flatten)]
+    bindings: BindingArgs,
     #[command(flatten)]
     grants: GrantArgs,
     #[command(flatten)]
@@ -102,15 +105,18 @@ impl RunArgs {
         let input = self.input.kind()?;
         let workers = parse::workers(&self.workers, usable_cpus)?;
         let seed = self.limits.seed()?;
-        self.running.check_seed(seed)?;
+        let init = self.bindings.init()?;
+        let isolation = self.running.isolation(init.as_ref(), seed)?;
         let grants = self.grants.grants(seed)?;
         let policy = self.policy.policy(&grants)?;
-        let Grants { dirs, env } = grants;
+        let Grants { dirs, env, shares } = grants;
         Ok(Plan {
             guest: self.guest,
             export: self.export,
             workers: plan::at_most_one_per_item(workers, input.most_items()),
             input,
+            bindings: self.bindings.bindings()?,
+            init,
             integers: self.running.integers(),
             chunk: self.running.chunk()?,
             window: self.running.window()?,
@@ -119,11 +125,12 @@ impl RunArgs {
             limits: self.limits.limits()?,
             guest_limits: self.limits.guest_limits()?,
             policy,
-            isolation: self.running.isolation(),
+            isolation,
             seed,
             sandbox: self.protection.mode(),
             dirs,
             env,
+            shares,
             compile_timeout: self.limits.compile_timeout()?,
             run_timeout: self.policy.run_timeout()?,
             format: self.format,
@@ -154,7 +161,7 @@ mod tests {
     use crate::guest::Integers;
     use crate::journal::Mode;
     use crate::limits::{GuestLimits, Isolation, Limits, Policy};
-    use crate::plan::{HostDir, InputKind, JournalFile, Kept};
+    use crate::plan::{Binding, HostDir, InitCall, InputKind, JournalFile, Kept, SharedFile};
     use crate::sandbox::{self, Access};
 
     #[derive(Parser)]
@@ -184,6 +191,8 @@ mod tests {
             guest: "g.wasm".into(),
             export: None,
             input: InputKind::Range { start: 0, end: 99, step: None },
+            bindings: Vec::new(),
+            init: None,
             integers: Integers::Signed,
             workers: NonZero::new(8).unwrap(),
             chunk: None,
@@ -198,6 +207,7 @@ mod tests {
             sandbox: sandbox::Mode::Auto,
             dirs: Vec::new(),
             env: Vec::new(),
+            shares: Vec::new(),
             compile_timeout: Some(Duration::from_secs(300)),
             run_timeout: None,
             format: Format::Auto,
@@ -240,6 +250,21 @@ mod tests {
         });
         check("--dir data::in", |plan| {
             plan.dirs = vec![HostDir { host: "data".into(), guest: "in".into(), access: Access::Read }];
+        });
+        check("--share t=table:rw", |plan| {
+            plan.shares = vec![SharedFile {
+                name: "t".into(),
+                file: "table".into(),
+                access: Access::Write,
+                digest: None,
+            }];
+        });
+        check("--bind exp=2", |plan| {
+            plan.bindings = vec![Binding { parameter: "exp".into(), value: "2".into() }];
+        });
+        check("--init load=7", |plan| {
+            plan.init = Some(InitCall { export: "load".into(), arguments: Some("7".into()) });
+            plan.isolation = Isolation::Worker;
         });
         check("--env A=1", |plan| plan.env = vec![("A".into(), "1".into())]);
         check("--fail-fast", |plan| plan.policy.fail_fast = NonZero::new(1));

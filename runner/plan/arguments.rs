@@ -14,12 +14,8 @@ pub(super) fn to_json(guest: &Path, export: &Export, texts: &[String]) -> Result
     if texts.len() != export.params.len() {
         return Err(wrong_count(guest, export, texts.len()));
     }
-    let arguments: Result<Vec<_>, _> = export
-        .params
-        .iter()
-        .zip(texts)
-        .map(|((name, param), text)| argument(param, text).ok_or_else(|| no_json(name, param, text)))
-        .collect();
+    let arguments: Result<Vec<_>, _> =
+        export.params.iter().zip(texts).map(|((name, param), text)| one(name, param, text)).collect();
     Ok(format!("[{}]", arguments?.join(",")))
 }
 
@@ -27,12 +23,17 @@ pub(super) fn to_json(guest: &Path, export: &Export, texts: &[String]) -> Result
 /// array or an object of them all. What is in it is checked when it is called with.
 pub(super) fn items(export: &Export, texts: &[String]) -> Result<Vec<String>, Error> {
     let item = |text: &String| match export.params.as_slice() {
-        [(name, param)] => argument(param, text).ok_or_else(|| no_json(name, param, text)),
+        [(name, param)] => one(name, param, text),
         _ => serde_json::from_str::<&RawValue>(text)
             .map(|json| on_one_line(json.get()))
             .map_err(|_| no_row(export, text)),
     };
     texts.iter().map(item).collect()
+}
+
+/// Makes JSON of the text for one parameter.
+pub(super) fn one(name: &str, param: &ValueType, text: &str) -> Result<String, Error> {
+    argument(param, text).ok_or_else(|| no_json(name, param, text))
 }
 
 /// Between two tokens of JSON any white space will do; inside a string there is none of this kind.

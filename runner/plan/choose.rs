@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use super::{InputKind, Merging, Plan, types};
+use super::{InputKind, Merging, Plan, bindings, types};
 use crate::error::Error;
 use crate::guest::{Description, Export};
 
@@ -21,7 +21,9 @@ pub(super) fn export<'a>(plan: &Plan, guest: &'a Description) -> Result<&'a Expo
         None => only_fitting(plan, guest),
         Some(name) => {
             let export = named(&plan.guest, guest, name)?;
-            if types::takes(&plan.input, export) { Ok(export) } else { Err(misfit(plan, guest, export)) }
+            bindings::check_names(plan, export)?;
+            let free = bindings::free(&plan.bindings, export);
+            if types::takes(&plan.input, &free) { Ok(export) } else { Err(misfit(plan, guest, &free)) }
         }
     }
 }
@@ -100,20 +102,30 @@ fn ambiguous(path: &Path, name: &str, several: &[&Export]) -> Error {
 }
 
 fn only_fitting<'a>(plan: &Plan, guest: &'a Description) -> Result<&'a Export, Error> {
-    let fitting = best(plan, guest, fitting(&plan.input, guest).collect());
+    let fitting = best(plan, guest, fitting(plan, guest).collect());
     let (flag, needed) = types::needs(&plan.input);
     match fitting.as_slice() {
         [] => {
-            let message = format!("has no function for {flag}, which needs {needed}");
+            let beside = beside(plan);
+            let message = format!("has no function for {flag}, which needs {needed}{beside}");
             let hint = format!("it exports {}", list(&guest.exports, "and"));
             Err(Error::guest(&plan.guest, message, Some(hint)))
         }
-        [export] => Ok(export),
+        [export] => {
+            bindings::check_names(plan, export)?;
+            Ok(export)
+        }
         several => Err(Error::usage(
             format!("several functions of `{}` take {flag}", plan.guest.display()),
             format!("name one of them: {}", list(several.iter().copied(), "or")),
         )),
     }
+}
+
+/// What a function has to take beside its input.
+fn beside(plan: &Plan) -> String {
+    let names: Vec<_> = plan.bindings.iter().map(|binding| format!("`{}`", binding.parameter)).collect();
+    if names.is_empty() { String::new() } else { format!(" beside {}", join(&names, "and")) }
 }
 
 /// Those that the input fits best. A range has two ends, so it is for functions of two integers, and for functions of
@@ -126,7 +138,9 @@ fn best<'a>(plan: &Plan, guest: &Description, mut fitting: Vec<&'a Export>) -> V
         prefer(&mut fitting, can_merge);
     }
     match plan.input {
-        InputKind::Range { .. } => prefer(&mut fitting, |export| export.params.len() == 2),
+        InputKind::Range { .. } => {
+            prefer(&mut fitting, |export| bindings::free(&plan.bindings, export).params.len() == 2)
+        }
         InputKind::Blocks { .. } => prefer(&mut fitting, can_merge),
         InputKind::Lines { .. } | InputKind::Files { .. } => {
             prefer(&mut fitting, |export| !can_merge(export))
@@ -144,11 +158,12 @@ fn prefer(exports: &mut Vec<&Export>, is_preferred: impl Fn(&Export) -> bool) {
 }
 
 /// The exports that take such an input, but for those that are there for others.
-fn fitting<'a>(input: &InputKind, guest: &'a Description) -> impl Iterator<Item = &'a Export> {
-    guest
-        .exports
-        .iter()
-        .filter(move |export| types::takes(input, export) && guest.service_of(export).is_none())
+fn fitting<'a>(plan: &Plan, guest: &'a Description) -> impl Iterator<Item = &'a Export> {
+    guest.exports.iter().filter(move |export| {
+        bindings::has_all(&plan.bindings, export)
+            && types::takes(&plan.input, &bindings::free(&plan.bindings, export))
+            && guest.service_of(export).is_none()
+    })
 }
 
 fn misfit(plan: &Plan, guest: &Description, export: &Export) -> Error {
@@ -157,9 +172,10 @@ fn misfit(plan: &Plan, guest: &Description, export: &Export) -> Error {
         let message = format!("cannot be run: `{export}` returns `{result}`, which cannot be passed");
         return Error::guest(&plan.guest, message, None);
     }
-    let others: Vec<_> = fitting(&plan.input, guest).collect();
+    let others: Vec<_> = fitting(plan, guest).collect();
     let hint = (!others.is_empty()).then(|| format!("{flag} fits {}", list(others, "and")));
-    let message = format!("cannot be run like this: {flag} needs {needed}, but the function is `{export}`");
+    let function = if plan.bindings.is_empty() { "the function" } else { "what is left of the function" };
+    let message = format!("cannot be run like this: {flag} needs {needed}, but {function} is `{export}`");
     Error::guest(&plan.guest, message, hint)
 }
 
@@ -174,7 +190,7 @@ fn list<'a>(exports: impl IntoIterator<Item = &'a Export>, word: &str) -> String
     join(&names, word)
 }
 
-fn join(names: &[String], word: &str) -> String {
+pub(super) fn join(names: &[String], word: &str) -> String {
     match names {
         [most @ .., last] if !most.is_empty() => format!("{} {word} {last}", most.join(", ")),
         _ => names.concat(),

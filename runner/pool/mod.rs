@@ -227,6 +227,14 @@ impl Canceller {
     }
 }
 
+/// Refuses several pools at a time, each of so many workers with so many folders, that this process cannot hold.
+///
+/// # Errors
+/// With which limit would do.
+pub(crate) fn check_room(pools: &[(usize, usize)]) -> Result<(), Error> {
+    room::check_all(pools)
+}
+
 /// Tells what a guest offers, without compiling it.
 ///
 /// `name` is the guest's name in messages, `wasm` a sealed memfd with its bytes. If the guest is in `cache`, no process
@@ -517,6 +525,7 @@ fn share(job: &Job, workers: usize, options: &Options) -> io::Result<Parts> {
     let shared = Shared {
         scheduler,
         chunk_size: match job.chunk {
+            _ if options.sharing.may_wait() => ChunkSize::single(),
             Some(items) => ChunkSize::fixed(items),
             None => ChunkSize::tuned(job.window_items, workers),
         },

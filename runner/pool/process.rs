@@ -363,6 +363,7 @@ mod tests {
             dirs: Vec::new(),
             env: vec![("A".into(), "x".repeat(32 << 10))],
             init: None,
+            bound: Vec::new(),
             shared: Vec::new(),
         }));
         worker.send_ahead(&Request::Hello(version::hello()));

@@ -21,7 +21,7 @@ use plain::Plain;
 use quiet::Quiet;
 use summary::Ending;
 
-pub use self::stats::{ItemTimes, Stats, WorkerShare};
+pub use self::stats::{ItemTimes, StageStats, Stats, WorkerShare};
 use crate::color::Color;
 
 /// Told about a run as it goes.
@@ -201,7 +201,7 @@ pub enum Progress {
 
 /// The reporter that talks to standard error.
 #[must_use]
-pub fn for_run(options: ReportOptions) -> Box<dyn Reporter> {
+pub fn for_run(options: ReportOptions) -> Box<dyn Reporter + Send> {
     let ReportOptions { progress, stats, terminal, color } = options;
     let talk = io::stderr();
     let lines = Lines::new(color);

@@ -16,6 +16,7 @@ mod pipe;
 mod protocol;
 mod queue;
 pub mod raw;
+pub mod reservation;
 pub mod segment;
 pub mod shared;
 mod value;

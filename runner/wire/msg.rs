@@ -115,6 +115,8 @@ pub struct Serve {
     pub env: Vec<(String, String)>,
     /// What a new instance runs before its first item.
     pub init: Option<Init>,
+    /// Parameters of the function at 0 that have the same value in every call, in their order; its inputs give the others.
+    pub bound: Vec<BoundArgument>,
     /// What the guest shares with others, in the order of the descriptor table.
     pub shared: Vec<Declared>,
 }
@@ -126,6 +128,15 @@ pub struct Init {
     pub export: u32,
     /// Its arguments, a JSON array.
     pub arguments: String,
+}
+
+/// A parameter's value in every call.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct BoundArgument {
+    /// Which parameter, from 0.
+    pub place: u32,
+    /// Its value, as JSON.
+    pub value: String,
 }
 
 /// What items may use in place of [`Serve::limits`].

@@ -6,11 +6,13 @@ use wasmtime::{Engine, Store};
 
 use super::bytes::{self, Returned};
 use super::guest::Stop;
+use super::params::Params;
 use super::value::{self, Shape};
 use super::wasi::{self, Files, Instance, State, Waiting};
 use super::{Refusal, validate};
 use crate::item::Input;
 use crate::outcome::TrapKind;
+use crate::wire::msg::BoundArgument;
 
 /// A component with its imports met.
 pub(super) struct Program {
@@ -23,7 +25,7 @@ pub(super) struct Program {
 
 struct Function {
     index: ComponentExportIndex,
-    params: Vec<(String, Shape)>,
+    params: Params,
     result: Option<Shape>,
     /// How to call it with bytes, where there is a short way.
     over_bytes: Option<bytes::Call>,
@@ -52,6 +54,13 @@ impl Program {
         Ok(Self { pre, waiting: Waiting::start(imports, files), functions, arguments: Vec::new() })
     }
 
+    /// Gives parameters of the function at 0 their values.
+    pub(super) fn bind(&mut self, bound: &[BoundArgument]) -> Result<(), Refusal> {
+        let Some(function) = self.functions.first_mut().filter(|_| !bound.is_empty()) else { return Ok(()) };
+        function.over_bytes = None;
+        function.params.bind(bound)
+    }
+
     /// Calls an export in the store's instance and appends what it returns, as JSON, to `value`.
     pub(super) fn call(
         &mut self,
@@ -77,7 +86,7 @@ impl Program {
                 | Input::Json { .. },
                 _,
             ) => {
-                value::arguments(&function.params, input, &mut self.arguments).map_err(Stop::Input)?;
+                function.params.arguments(input, &mut self.arguments).map_err(Stop::Input)?;
                 let callee = self.callee(store, function)?;
                 let mut results = [Val::Bool(false)];
                 let results = &mut results[..usize::from(function.result.is_some())];
@@ -117,7 +126,7 @@ impl Program {
     /// Folds from the left in one instance, which keeps its state between the merges of one item. A function of one
     /// parameter finishes the value that the fold gives.
     fn fold(&self, store: &mut Store<State>, function: &Function, json: &[u8]) -> Result<Val, Stop> {
-        let Some((_, shape)) = function.params.first() else {
+        let Some((_, shape)) = function.params.free().first() else {
             return Err(Stop::Input("a function without a parameter merges nothing".to_owned()));
         };
         let mut values = value::fold_values(shape, json).map_err(Stop::Input)?.into_iter();
@@ -132,7 +141,7 @@ impl Program {
         for value in values {
             merged = call(&[merged, value])?;
         }
-        if function.params.len() == 1 { call(&[merged]) } else { Ok(merged) }
+        if function.params.free().len() == 1 { call(&[merged]) } else { Ok(merged) }
     }
 }
 
@@ -160,6 +169,6 @@ impl Function {
             .map_err(refuse)?;
         let result = ty.results().next().map(|ty| Shape::new(&ty)).transpose().map_err(refuse)?;
         let over_bytes = bytes::call(&params, result.as_ref());
-        Ok(Self { index, params, result, over_bytes })
+        Ok(Self { index, params: Params::new(params), result, over_bytes })
     }
 }

@@ -4,11 +4,13 @@ use wasmtime::component::Val as ComponentVal;
 use wasmtime::{Engine, InstancePre, Linker, Module, ModuleExport, Store, Val, ValType};
 
 use super::guest::Stop;
+use super::params::Params;
 use super::value::{self, Shape};
 use super::wasi::{self, Files, Instance, State, Waiting};
 use super::{Refusal, validate};
 use crate::guest::Integers;
 use crate::item::Input;
+use crate::wire::msg::BoundArgument;
 
 /// A module with its imports met.
 pub(super) struct Program {
@@ -23,7 +25,7 @@ pub(super) struct Program {
 
 struct Function {
     export: ModuleExport,
-    params: Vec<(String, Shape)>,
+    params: Params,
     results: Vec<ValType>,
     /// What is returned: a tuple if there are several results.
     result: Option<Shape>,
@@ -64,6 +66,11 @@ impl Program {
             functions,
             arguments: Vec::new(),
         })
+    }
+
+    /// Gives parameters of the function at 0 their values.
+    pub(super) fn bind(&mut self, bound: &[BoundArgument]) -> Result<(), Refusal> {
+        self.functions.first_mut().map_or(Ok(()), |function| function.params.bind(bound))
     }
 
     /// The store's instance, which is made if there is none yet.
@@ -107,7 +114,7 @@ impl Program {
             | Input::File { .. }
             | Input::Arguments(_)
             | Input::Json { .. } => {
-                value::arguments(&function.params, input, &mut self.arguments).map_err(Stop::Input)?;
+                function.params.arguments(input, &mut self.arguments).map_err(Stop::Input)?;
                 let instance = self.instance(store)?;
                 function.call(store, instance, &self.arguments)?
             }
@@ -122,7 +129,7 @@ impl Program {
     }
 
     fn fold(&self, store: &mut Store<State>, function: &Function, json: &[u8]) -> Result<ComponentVal, Stop> {
-        let Some((_, shape)) = function.params.first() else {
+        let Some((_, shape)) = function.params.free().first() else {
             return Err(Stop::Input("a function without a parameter merges nothing".to_owned()));
         };
         let mut values = value::fold_values(shape, json).map_err(Stop::Input)?.into_iter();
@@ -131,7 +138,7 @@ impl Program {
         for value in values {
             merged = function.call(store, instance, &[merged, value])?.ok_or(Stop::NO_EXPORT)?;
         }
-        if function.params.len() == 1 {
+        if function.params.free().len() == 1 {
             merged = function.call(store, instance, &[merged])?.ok_or(Stop::NO_EXPORT)?;
         }
         Ok(merged)
@@ -149,11 +156,12 @@ impl Function {
             .params()
             .enumerate()
             .map(|(position, ty)| Ok((format!("p{position}"), shape(&ty, integers)?)))
-            .collect::<Result<_, _>>()
+            .collect::<Result<Vec<_>, _>>()
             .map_err(refuse)?;
         let results = ty.results().map(|ty| shape(&ty, integers)).collect::<Result<Vec<_>, _>>();
         let mut results = results.map_err(refuse)?;
         let result = if results.len() > 1 { Some(Shape::Tuple(results)) } else { results.pop() };
+        let params = Params::new(params);
         Ok(Self { export, params, results: ty.results().collect(), result, integers })
     }
 

@@ -32,6 +32,7 @@ use wasmtime::component::Val;
 
 pub use self::shape::Shape;
 pub use self::write::{write_bytes, write_json};
+use crate::guest::ValueType;
 use crate::item::Input;
 
 /// Makes the arguments of one call: `vals` is cleared and gets one value for each of `params`.
@@ -59,6 +60,48 @@ pub fn arguments(params: &[(String, Shape)], input: Input<'_>, vals: &mut Vec<Va
         Input::Fold(_) => return Err("values to merge are no arguments".to_owned()),
     }
     Ok(())
+}
+
+/// Reads the value of one parameter that every call has.
+///
+/// # Errors
+/// If it does not fit; one line.
+pub fn bound(shape: &Shape, json: &str) -> Result<Val, String> {
+    arguments::value(shape, json.as_bytes())
+}
+
+/// Holds JSON that somebody typed against a type, and writes it anew, as it is always written.
+///
+/// # Errors
+/// If it does not fit; one line.
+pub fn checked(ty: &ValueType, json: &str) -> Result<String, String> {
+    let shape = Shape::of(ty).ok_or_else(|| cannot_be_passed(ty))?;
+    written(&shape, &arguments::value(&shape, json.as_bytes())?)
+}
+
+/// Holds JSON that somebody typed against parameters: the value itself of a single one, an array or an object of any other
+/// number. Writes an array of them all.
+///
+/// # Errors
+/// If it does not fit; one line.
+pub fn checked_arguments(params: &[(String, ValueType)], json: &str) -> Result<String, String> {
+    let shape = |ty: &ValueType| Shape::of(ty).ok_or_else(|| cannot_be_passed(ty));
+    let params: Vec<_> =
+        params.iter().map(|(name, ty)| Ok((name.clone(), shape(ty)?))).collect::<Result<_, String>>()?;
+    let mut vals = Vec::new();
+    arguments(&params, Input::Json { line: 0, text: json.as_bytes() }, &mut vals)?;
+    let written = params.iter().zip(&vals).map(|((_, shape), val)| written(shape, val));
+    Ok(format!("[{}]", written.collect::<Result<Vec<_>, _>>()?.join(",")))
+}
+
+fn written(shape: &Shape, val: &Val) -> Result<String, String> {
+    let mut json = Vec::new();
+    write_json(shape, val, &mut json)?;
+    String::from_utf8(json).map_err(|error| error.to_string())
+}
+
+fn cannot_be_passed(ty: &ValueType) -> String {
+    format!("`{ty}` cannot be passed")
 }
 
 /// Reads a JSON array of any length whose elements are all of one type.

@@ -178,6 +178,7 @@ fn requests() -> Vec<Vec<u8>> {
         dirs: Vec::new(),
         env: Vec::new(),
         init: None,
+        bound: Vec::new(),
         shared: Vec::new(),
     };
     let packed = || [&b"one"[..], b"", b"[2,3]"].into_iter().collect();

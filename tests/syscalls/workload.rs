@@ -89,6 +89,8 @@ const ANYWHERE: &[(&str, &str)] = &[
     ("call hostile.wasm echo-bytes [1,2,3]", "AQID"),
     ("run traps.wasm f --range 0..6", "\"index\":5"),
     ("run random.wasm f --range 0..4000 -j 1", "\"index\":3999"),
+    ("call sharing.wasm peek t 1 --share t=text.txt", "\"ok\":111"),
+    ("call sharing.wasm poke t 1 66 --share t=text.txt:rw", "\"ok\":null"),
     ("run many.wasm f --range 0..3", "\"index\":2"),
     ("run large.wasm f --range 5..7 --memory 4GiB", "\"value\":6"),
 ];

@@ -64,6 +64,7 @@ pub(super) fn run(guest_name: &str, function: &str, inputs: Inputs) -> Vec<Passe
         dirs: Vec::new(),
         env: Vec::new(),
         init: None,
+        bound: Vec::new(),
         shared: Vec::new(),
     };
     let job = Job {

@@ -8,7 +8,9 @@ use crate::limits::{CodeOptions, GuestLimits, Isolation};
 use crate::outcome::{MemoryLimit, TrapKind};
 use crate::sandbox::{Access, Layer, LayerState};
 use crate::shm::declared::{Bounds, Declared, Shape};
-use crate::wire::msg::{Allowance, GuestDir, Hello, Init, Load, Ready, Refusal, Refused, Serve};
+use crate::wire::msg::{
+    Allowance, BoundArgument, GuestDir, Hello, Init, Load, Ready, Refusal, Refused, Serve,
+};
 
 /// Header and payload in hexadecimal, white space between them as one likes.
 fn hex(text: &str) -> Vec<u8> {
@@ -80,9 +82,9 @@ fn load_to_compile() {
             code: CodeOptions { fuel: true, deterministic: false, segments: true },
         }),
         "
-        7770 01 03 0000 01 00 04000000 17c4c15a
+        7770 01 03 0000 01 00 05000000 d08d60c8
         00000000 00000000 0000000000000000 00000000 00000000
-        00010100",
+        0001010100",
     );
 }
 
@@ -98,14 +100,15 @@ fn load_to_serve() {
         dirs: vec![GuestDir { path: "/d".into(), access: Access::Write }],
         env: vec![("K".into(), "v".into())],
         init: Some(Init { export: 1, arguments: "[]".into() }),
+        bound: vec![BoundArgument { place: 1, value: "2".into() }],
         shared: vec![Declared { name: "q".into(), shape: Shape::Queue(Bounds { messages: 20, bytes: 256 }) }],
     };
     check_request(
         &Request::Load(Load::Serve(serve)),
         "
-        7770 01 03 0000 01 00 2c000000 75c28a31
+        7770 01 03 0000 01 00 37000000 c89a97a9
         00000000 00000000 0000000000000000 00000000 00000000
-        01020166076d657267652d660180808080048080800801ac020101070101022f640101014b01760101025b5d",
+        01020166076d657267652d660180808080048080800801ac020101070101022f640101014b01760101025b5d0101013201017104148002",
     );
 }
 

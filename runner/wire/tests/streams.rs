@@ -87,6 +87,7 @@ fn requests() -> impl Strategy<Value = Request<'static>> {
                 dirs,
                 env,
                 init: None,
+                bound: Vec::new(),
                 shared: Vec::new(),
             }))
         });

@@ -185,6 +185,7 @@ fn serve() -> Request<'static> {
         dirs: Vec::new(),
         env: Vec::new(),
         init: None,
+        bound: Vec::new(),
         shared: Vec::new(),
     }))
 }

@@ -57,6 +57,7 @@ fn serve(exports: &[&str]) -> Serve {
         dirs: Vec::new(),
         env: Vec::new(),
         init: None,
+        bound: Vec::new(),
         shared: Vec::new(),
     }
 }
@@ -68,8 +69,8 @@ fn load(wasm: &[u8], serve: &Serve) -> Result<Guest, Refusal> {
     let memfd = rustix::fs::memfd_create("code", MemfdFlags::CLOEXEC).expect("memfd");
     let mut file = File::from(memfd);
     file.write_all(&code).expect("a memfd takes the code");
-    let given = Given { shared: Vec::new(), holder: Holder::HOST, dirs: Vec::new() };
-    Guest::load(&file, &given, serve)
+    let given = Given { shared: Vec::new(), holder: Holder::HOST, dirs: Vec::new(), results: None };
+    Guest::load(&file, given, serve)
 }
 
 /// A guest that is called through its only export of interest.

@@ -45,6 +45,16 @@ pub(super) fn any_form(
     })
 }
 
+/// Reads one value.
+pub(super) fn value(shape: &Shape, json: &[u8]) -> Result<Val, String> {
+    let mut val = None;
+    read(json, 0, |json, trace| {
+        val = Some(Reader { shape, trace }.deserialize(json)?);
+        Ok(())
+    })?;
+    Ok(val.expect("it was read"))
+}
+
 /// Reads an array of values of one type.
 pub(super) fn values(shape: &Shape, json: &[u8]) -> Result<Vec<Val>, String> {
     let mut vals = Vec::new();

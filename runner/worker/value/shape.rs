@@ -4,6 +4,8 @@ use std::fmt;
 
 use wasmtime::component::Type;
 
+use crate::guest::ValueType;
+
 /// A component type whose values have a JSON form.
 ///
 /// It nests as deep as the runtime lets types nest, which is less than JSON text may.
@@ -111,6 +113,49 @@ impl Shape {
             Type::ErrorContext => return Err(refused("error contexts")),
             Type::Map(_) => return Err(refused("maps")),
             Type::FixedLengthList(_) => return Err(refused("lists of fixed length")),
+        })
+    }
+}
+
+impl Shape {
+    /// Resolves a type that a guest's description tells; none if its values cannot be passed.
+    #[must_use]
+    pub fn of(ty: &ValueType) -> Option<Self> {
+        let boxed = |ty: &ValueType| Self::of(ty).map(Box::new);
+        let named = |(name, ty): &(String, ValueType)| Some((name.clone(), Self::of(ty)?));
+        let optional = |ty: Option<&ValueType>| ty.map_or(Some(None), |ty| Self::of(ty).map(Some));
+        Some(match ty {
+            ValueType::Bool => Self::Bool,
+            ValueType::S8 => Self::S8,
+            ValueType::U8 => Self::U8,
+            ValueType::S16 => Self::S16,
+            ValueType::U16 => Self::U16,
+            ValueType::S32 => Self::S32,
+            ValueType::U32 => Self::U32,
+            ValueType::S64 => Self::S64,
+            ValueType::U64 => Self::U64,
+            ValueType::F32 => Self::F32,
+            ValueType::F64 => Self::F64,
+            ValueType::Char => Self::Char,
+            ValueType::String => Self::String,
+            ValueType::List(_) if ty.is_bytes() => Self::Bytes,
+            ValueType::List(element) => Self::List(boxed(element)?),
+            ValueType::Tuple(types) => Self::Tuple(types.iter().map(Self::of).collect::<Option<_>>()?),
+            ValueType::Record(fields) => Self::Record(fields.iter().map(named).collect::<Option<_>>()?),
+            ValueType::Variant(cases) => {
+                let case = |(name, payload): &(String, Option<ValueType>)| {
+                    Some((name.clone(), optional(payload.as_ref())?))
+                };
+                Self::Variant(cases.iter().map(case).collect::<Option<_>>()?)
+            }
+            ValueType::Enum(names) => Self::Enum(names.clone()),
+            ValueType::Flags(names) => Self::Flags(names.clone()),
+            ValueType::Option(value) => Self::Option(boxed(value)?),
+            ValueType::Result { ok, err } => Self::Result {
+                ok: optional(ok.as_deref())?.map(Box::new),
+                err: optional(err.as_deref())?.map(Box::new),
+            },
+            ValueType::Other(_) => return None,
         })
     }
 }
