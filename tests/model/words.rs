@@ -53,7 +53,7 @@ pub(crate) fn live<R>(steps: usize, body: impl FnOnce() -> R) -> bool {
 }
 
 /// What others could see is about to be done.
-fn step() {
+pub(crate) fn step() {
     LIFE.with(|life| match life.get() {
         None => {}
         // Nothing between here and the end of its life does anything: the protocols have no guards.
