@@ -125,8 +125,7 @@ fn every_construct_has_its_tests_and_its_program() {
 #[test]
 fn imap_reads_an_endless_input_as_far_as_it_is_wanted() {
     // It ends as soon as nobody reads on.
-    let line =
-        "wasmpool run primes.wasm count-divisors --range 1..1000000000000 --each --progress none | head -n 5";
+    let line = "wasmpool run guests/primes.wasm count-divisors --range 1..1000000000000 --each --progress none | head -n 5";
     let divisors = ["1", "2", "2", "3", "2"];
     let records = (1..).zip(divisors).map(|(number, divisors)| {
         format!(
@@ -169,8 +168,8 @@ fn workers_are_replaced_when_they_have_run_their_items() {
 #[test]
 fn what_is_shared_is_written_by_one_call_and_read_by_the_next() {
     let line = "head -c 8000 /dev/zero > numbers \
-         && wasmpool call sharing.wasm fill-halves n --share n=numbers:rw \
-         && wasmpool call sharing.wasm sum-floats n --share n=numbers";
+         && wasmpool call guests/sharing.wasm fill-halves n --share n=numbers:rw \
+         && wasmpool call guests/sharing.wasm sum-floats n --share n=numbers";
     bash(line)
         .stdout("{\"ok\":1000}\n{\"ok\":249750.0}\n")
         .stderr_is(|note| note.contains("one trust group"))
