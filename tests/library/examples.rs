@@ -40,7 +40,7 @@ primes below 100: 25
     ("queue", "100 items; the last is (99, 9801)\n"),
     ("pipe", "100 pings, 100 pongs, then QUIT\n"),
     ("producer_consumer", "50 tasks put, 50 done\n41062 primes; first 1033, last 753\n"),
-    ("types", "TYPES\n"),
+    ("types", "`guests/primes.wasm` `count-divisors(n: u64) -> u64` takes u64 for `n`, not string\n"),
 ];
 
 #[test]

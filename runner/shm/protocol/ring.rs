@@ -100,7 +100,7 @@ impl Ring<'_> {
     }
 
     pub(crate) fn get(&self, who: Holder, out: &mut Vec<u8>, until: Option<Instant>) -> Result<(), GetError> {
-        let done = self.get.do_once(who, until, || !self.seems_empty(), || self.get_one(out));
+        let done = self.get.do_once(who, until, || !self.seems_empty(), || self.take_one(out));
         match done {
             Some(Ok(())) => {
                 self.put.possible.tell();
@@ -181,7 +181,7 @@ impl Ring<'_> {
     }
 
     /// With the lock of those that take.
-    fn get_one(&self, out: &mut Vec<u8>) -> Result<(), Obstacle> {
+    fn take_one(&self, out: &mut Vec<u8>) -> Result<(), Obstacle> {
         let head = self.get.position.load(Ordering::Acquire);
         let tail = self.put.position.load(Ordering::Acquire);
         match self.count(head, tail)? {
