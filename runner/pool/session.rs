@@ -6,7 +6,6 @@ use std::time::Duration;
 use super::clock::Clock;
 use super::driver::End;
 use super::link::Link;
-use super::max_message;
 use super::process::Process;
 use super::state::{Cause, Hint, Kind, Nanos, Rules, Violation, WorkerState};
 use super::talk::Talk;
@@ -67,6 +66,11 @@ struct Progress {
     heard: Option<(ItemIndex, u32)>,
     /// When the one before was passed on.
     told: Option<Nanos>,
+}
+
+/// The longest message of a worker: a report with as much output as an item may have, and what goes with it.
+fn max_message(max_output: u64) -> usize {
+    usize::try_from(max_output).unwrap_or(usize::MAX).saturating_add(1 << 20)
 }
 
 /// How long no progress of an item is passed on after some was.
