@@ -324,6 +324,8 @@ impl Dispatcher<'_> {
                 // What merges is nobody's item.
                 if item & MERGE_BIT == 0 {
                     self.reporter.report(RunEvent::ItemProgress { item, millionths });
+                    // These events keep the time from running out in which nothing happens.
+                    self.tick();
                 }
             }
             Event::Recovered { pid, name, what } => {
