@@ -24,7 +24,7 @@ endif
 CARGO_FLAGS := --release --locked
 
 # Guests are a workspace of their own, with a target folder of its own.
-GUESTS := primes text tour hello files hostile
+GUESTS := primes text tour sharing hello files hostile
 WASM := wasm32-wasip1
 GUEST_TARGET_DIR := $(CARGO_TARGET_DIR)/guests
 GUEST_CARGO := CARGO_TARGET_DIR=$(GUEST_TARGET_DIR) cargo
@@ -110,6 +110,7 @@ deny: ## Check licences, advisories and sources of the dependencies, if cargo-de
 .PHONY: bench
 bench: guests build ## Run the benchmarks
 	cargo bench --locked --bench bench
+	cargo bench --locked --bench bench_sharing
 
 .PHONY: peers
 peers: guests build ## Run what else could do the job beside wasmpool: Python, wasmtime, GNU parallel, as far as they are there

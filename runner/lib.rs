@@ -19,6 +19,9 @@
 //! | `shutdown`, `terminate` | [`Pool::shutdown`], [`Pool::terminate`] |
 //! | `Process(target=f, args=…)`, `.pid` | [`Process::spawn`], [`Process::pid`] |
 //! | `if __name__ == "__main__":` | [`worker::init`] first in `main` |
+//! | `SharedMemory(create=True, size=…)` | [`SharedMemory::create`], [`PoolBuilder::share`] |
+//! | `Value`, `Array`, `Lock` | [`Value`], [`Array`], [`Lock`]: changed under a lock, or not at all |
+//! | `Queue(20)`, `Pipe()` | [`Queue::bounded`], [`Pipe::new`] |
 //! | pickle | [`WitType`]: the types of WIT, checked before anything runs |
 //!
 //! ```no_run
@@ -56,6 +59,7 @@ pub mod item;
 pub mod journal;
 pub mod limits;
 pub mod outcome;
+mod pipeline;
 pub mod plan;
 pub mod pool;
 pub mod record;
@@ -74,3 +78,7 @@ pub use self::api::{
     PoolBuilder, Process, ReturnWhen, Waited, WitType, any, as_completed, wait,
 };
 pub use self::error::Error;
+pub use self::shm::{
+    Array, GetError, Holder, Lock, LockGuard, Malformed, Message, Messages, NoMessage, Numeric, Pipe,
+    PipeEnd, PutError, Queue, Share, Shared, SharedMemory, TimedOut, Value,
+};

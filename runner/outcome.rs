@@ -1,6 +1,9 @@
 //! How an item ended: exactly one [`Outcome`], whatever happened to the worker that ran it.
 
+use std::sync::Arc;
 use std::time::Duration;
+
+use crate::item::ItemIndex;
 
 /// How one item ended.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -188,6 +191,19 @@ pub struct Completion {
     pub stderr: Box<[u8]>,
     /// What varies.
     pub meta: Box<Meta>,
+    /// Where it comes from, in a run of several stages.
+    pub origin: Option<Box<Origin>>,
+}
+
+/// What an item of a run of several stages was made of.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Origin {
+    /// Which item of the input it was made of.
+    pub index: ItemIndex,
+    /// Its place in each list that was taken apart on the way, from 0.
+    pub part: Vec<u64>,
+    /// The stage that it ended in, if that was before the last one had returned its value.
+    pub stage: Option<Arc<str>>,
 }
 
 /// Why bytes a worker sent as a value were refused.
@@ -240,18 +256,26 @@ impl Completion {
     /// The end of an item of which there is nothing else to tell.
     #[must_use]
     pub fn new(outcome: Outcome) -> Self {
-        Self { file: None, outcome, stdout: Box::default(), stderr: Box::default(), meta: Box::default() }
+        Self {
+            file: None,
+            outcome,
+            stdout: Box::default(),
+            stderr: Box::default(),
+            meta: Box::default(),
+            origin: None,
+        }
     }
 
     /// How many bytes it keeps in memory: what came of the item, what the guest printed, where it trapped, and the
     /// name of its file.
     #[must_use]
     pub fn held_bytes(&self) -> u64 {
-        let Self { file, outcome, stdout, stderr, meta } = self;
+        let Self { file, outcome, stdout, stderr, meta, origin } = self;
         let result = outcome.output().map(Output::json).or(outcome.error()).map_or(0, str::len);
         let frames = meta.backtrace.iter().map(|frame| size_of::<String>() + frame.len()).sum::<usize>();
         let file = file.as_ref().map_or(0, |name| name.len());
-        (file + result + stdout.len() + stderr.len() + frames) as u64
+        let parts = origin.as_ref().map_or(0, |origin| size_of_val(origin.part.as_slice()));
+        (file + result + stdout.len() + stderr.len() + frames + parts) as u64
     }
 }
 

@@ -16,7 +16,7 @@ use crate::guest::{Description, Export, GuestKind, Integers, ValueType};
 use crate::journal::{Mode, Only};
 use crate::limits::{CodeOptions, GuestLimits, Isolation, Limits, MAX_MEMORY, Policy};
 use crate::report::{Progress, counted};
-use crate::sandbox;
+use crate::sandbox::{self, Access};
 use crate::sink::Format;
 use crate::source::{
     Arguments, Blocks, Files, Items, Jsonl, LineEnd, Lines, NameEnd, Range, Source, TooManyItems,
@@ -28,6 +28,7 @@ mod bindings;
 mod choose;
 pub(crate) mod folders;
 mod init;
+mod stage;
 mod typed;
 mod types;
 
@@ -36,6 +37,7 @@ pub use folders::HostDir;
 pub use init::InitCall;
 
 pub(crate) use choose::{named as by_name, short_name};
+pub(crate) use stage::{Before, Made, Passage, Taken};
 
 /// Of items, unless `--window` says otherwise: deep enough to hide one slow item among quick ones.
 pub const DEFAULT_WINDOW: NonZero<u64> = NonZero::new(16_384).expect("not zero");
@@ -88,6 +90,8 @@ pub struct Plan {
     pub dirs: Vec<HostDir>,
     /// The guest's environment: names and values.
     pub env: Vec<(String, String)>,
+    /// The files that guests have in their memory.
+    pub shares: Vec<SharedFile>,
     /// How long the guest may take to compile; none: as long as it takes.
     pub compile_timeout: Option<Duration>,
     /// How long the whole run may take; none: as long as it takes.
@@ -137,6 +141,19 @@ pub enum Merging {
     Always,
     /// Never.
     Never,
+}
+
+/// A file of the host that guests have in their memory.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SharedFile {
+    /// What they call it.
+    pub name: String,
+    /// The file.
+    pub file: PathBuf,
+    /// Whether what one writes there the others find.
+    pub access: Access,
+    /// What the BLAKE3 of its content has to be, in hexadecimal digits.
+    pub digest: Option<String>,
 }
 
 /// Where items come from.
@@ -196,6 +213,9 @@ pub struct Bound {
     pub serve: Serve,
 }
 
+/// Where items come from, and the inputs of all of them, where records show them.
+type Opened = (Box<dyn Source>, Option<Inputs>);
+
 impl Plan {
     /// Checks the plan against what the guest exports, and opens the input.
     ///
@@ -205,12 +225,22 @@ impl Plan {
     pub fn bind(&self, guest: &Description) -> Result<Bound, Error> {
         let guest = &*self.with_integers(guest)?;
         let export = choose::export(self, guest)?;
+        self.bound(guest, export, Self::open_input)
+    }
+
+    /// The plan with this function, which takes what `input` opens.
+    fn bound(
+        &self,
+        guest: &Description,
+        export: &Export,
+        input: impl FnOnce(&Self, &Export) -> Result<Opened, Error>,
+    ) -> Result<Bound, Error> {
         let merge = self.merge(guest, export)?;
         let finish = merge.and_then(|_| guest.finish_of(export));
         self.check_memory(guest)?;
         let bound = bindings::values(self, export)?;
         let init = self.init.as_ref().map(|init| init::find(self, guest, init)).transpose()?;
-        let (source, inputs) = self.open_input(&bindings::free(&self.bindings, export))?;
+        let (source, inputs) = input(self, &bindings::free(&self.bindings, export))?;
         let mut exports: Vec<_> =
             iter::once(export).chain(merge).chain(finish).map(Export::full_name).collect();
         // Behind the others even if it is one of them, of which the first has parameters bound.
@@ -319,7 +349,7 @@ impl Plan {
         }
     }
 
-    fn open_input(&self, export: &Export) -> Result<(Box<dyn Source>, Option<Inputs>), Error> {
+    fn open_input(&self, export: &Export) -> Result<Opened, Error> {
         match &self.input {
             InputKind::Range { start, end, step } => {
                 let range = self.range(export, *start, *end, *step)?;

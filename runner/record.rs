@@ -55,7 +55,7 @@ impl Record<'_> {
     /// Appends the record to `out`, without a line end.
     pub(crate) fn append_object(&self, out: &mut Vec<u8>) {
         out.extend_from_slice(br#"{"v":1"#);
-        append_subject(self.subject, self.completion.file.as_deref(), out);
+        append_subject(self.subject, self.completion, out);
         out.extend_from_slice(br#","status":""#);
         out.extend_from_slice(self.completion.outcome.status().as_bytes());
         out.push(b'"');
@@ -128,17 +128,24 @@ fn controls(character: char) -> bool {
         )
 }
 
-fn append_subject(subject: Subject<'_>, file: Option<&[u8]>, out: &mut Vec<u8>) {
+fn append_subject(subject: Subject<'_>, completion: &Completion, out: &mut Vec<u8>) {
+    let origin = completion.origin.as_deref();
     match subject {
         Subject::Item { index, input } => {
             append_member("index", &index, out);
-            match (input, file) {
+            if let Some(part) = origin.map(|origin| &origin.part).filter(|part| !part.is_empty()) {
+                append_member("part", part, out);
+            }
+            match (input, completion.file.as_deref()) {
                 (Some(input), _) => append_input(input, out),
                 (None, Some(name)) => append_text("input", name, out),
                 (None, None) => {}
             }
         }
         Subject::Merge { first, end } => append_member("merge", &[first, end], out),
+    }
+    if let Some(stage) = origin.and_then(|origin| origin.stage.as_deref()) {
+        append_member("stage", stage, out);
     }
 }
 

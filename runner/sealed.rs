@@ -41,6 +41,11 @@ pub(crate) fn seal(memory: &File) -> io::Result<()> {
     Ok(sealed?)
 }
 
+/// From now on it has the length that it has; its bytes can still be changed.
+pub(crate) fn seal_length(memory: &File) -> io::Result<()> {
+    Ok(fcntl_add_seals(memory, SealFlags::GROW | SealFlags::SHRINK | SealFlags::SEAL)?)
+}
+
 /// Passes all of it on, piece by piece, wherever who shares it has read up to; returns how long it is.
 pub(crate) fn read_through(memory: &File, mut take: impl FnMut(&[u8]) -> io::Result<()>) -> io::Result<u64> {
     let mut buffer = vec![0; STEP];
@@ -97,6 +102,16 @@ mod tests {
     fn the_digest_is_that_of_the_bytes() {
         let bytes = vec![7; STEP + 1];
         assert_eq!(digest(&sealed(&bytes)).unwrap(), blake3::hash(&bytes));
+    }
+
+    #[test]
+    fn what_keeps_its_length_can_be_written() {
+        let mut memory = create("wasmpool-test").unwrap();
+        memory.set_len(4).unwrap();
+        seal_length(&memory).unwrap();
+        memory.write_all(b"code").unwrap();
+        assert!(memory.write_all(b"x").is_err());
+        assert!(memory.set_len(0).is_err());
     }
 
     #[test]

@@ -12,6 +12,7 @@ mod cached;
 mod chaos;
 mod compiling;
 mod deaths;
+mod estates;
 mod fake;
 mod jails;
 mod lies;

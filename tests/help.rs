@@ -98,6 +98,7 @@ fn every_flag_in_the_help_is_taken() {
                 "--bind" => "tour.wasm power --bind exp=2 --range 0..10",
                 "--init" => "primes.wasm count-primes --init count-divisors=6 --range 0..10",
                 "--env" => "primes.wasm --range 0..10 --env A=1",
+                "--share" => "primes.wasm --range 0..10 --share n=notes.txt",
                 "--sandbox" => "primes.wasm --range 0..10 --sandbox off",
                 "--fail-fast" => "primes.wasm --range 0..10 --fail-fast",
                 "--max-items-per-worker" => "primes.wasm --range 0..10 --max-items-per-worker 3",
@@ -141,6 +142,61 @@ fn every_flag_in_the_help_is_taken() {
                 .stderr_is(|_| true)
                 .check();
         }
+    }
+}
+
+#[test]
+fn every_flag_in_the_help_of_a_pipeline_is_taken() {
+    const NUMBERS: &str = "primes.wasm#count-primes primes.wasm#count-divisors --range 0..10";
+    const TEXTS: &str = "tour.wasm#sum-bytes primes.wasm#count-divisors";
+    for flag in flags("pipeline") {
+        let arguments = match flag.as_str() {
+            "--help" => continue,
+            "--range" => NUMBERS.to_owned(),
+            "--merge" => "tour.wasm#split primes.wasm#count-primes --item [0,9,3] --merge".to_owned(),
+            "--unordered" | "--meta" | "--stats" | "--at-most-once" | "--fail-fast" => {
+                format!("{NUMBERS} {flag}")
+            }
+            "--step" | "--queue" | "--chunk" | "--window" | "--retries" | "--crash-retries" => {
+                format!("{NUMBERS} {flag} 2")
+            }
+            "--max-items-per-worker" => format!("{NUMBERS} {flag} 3"),
+            "--workers" => format!("{NUMBERS} --workers 1,2"),
+            "--timeout" | "--cpu-time" | "--compile-timeout" | "--run-timeout" => {
+                format!("{NUMBERS} {flag} 1m")
+            }
+            "--memory" | "--max-output" => format!("{NUMBERS} {flag} 64MiB"),
+            "--fuel" => format!("{NUMBERS} --fuel 1_000_000"),
+            "--deterministic" => format!("{NUMBERS} --deterministic=7"),
+            "--isolation" => format!("{NUMBERS} --isolation worker"),
+            "--env" => format!("{NUMBERS} --env A=1"),
+            "--share" => format!("{NUMBERS} --share n=notes.txt"),
+            "--sandbox" => format!("{NUMBERS} --sandbox off"),
+            "--format" => format!("{NUMBERS} --format csv"),
+            "--output" => format!("{NUMBERS} --output /dev/stdout"),
+            "--progress" => format!("{NUMBERS} --progress none"),
+            "--color" => format!("{NUMBERS} --color always"),
+            "--lines" | "--files" | "--blocks" => format!("{TEXTS} {flag} notes.txt"),
+            "--crlf" => format!("{TEXTS} --lines notes.txt --crlf"),
+            "--null" => format!("{TEXTS} --files notes.txt --null"),
+            "--block-size" => format!("{TEXTS} --blocks notes.txt --block-size 64KiB"),
+            "--item" => format!("{TEXTS} --item [1,2]"),
+            "--jsonl" => "tour.wasm#sum primes.wasm#count-divisors --jsonl items.jsonl".to_owned(),
+            "--dir" => {
+                "files.wasm#count-lines hostile.wasm#count-calls --item d/notes.txt --dir d".to_owned()
+            }
+            "--unsigned" => "same.wasm#f same.wasm#f --range 0..3 --unsigned".to_owned(),
+            _ => panic!("`{flag}` is in the help of `pipeline` and not in this test"),
+        };
+        wasmpool("pipeline")
+            .args(&arguments)
+            .file("notes.txt", "some words\n")
+            .file("d/notes.txt", "some words\n")
+            .file("items.jsonl", "[1,2]\n")
+            .wat("same.wasm", r#"(module (func (export "f") (param i64) (result i64) local.get 0))"#)
+            .stdout_is(|stdout| !stdout.is_empty())
+            .stderr_is(|_| true)
+            .check();
     }
 }
 

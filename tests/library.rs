@@ -5,6 +5,7 @@ mod futures;
 mod parity;
 mod pools;
 mod refusals;
+mod sharing;
 
 use std::path::PathBuf;
 

@@ -8,6 +8,7 @@
 //! | `inputs.rs` | `wasmpool run` over lines of JSON, blocks, files and single items |
 //! | `binding.rs` | `--bind` and `--init`: parameters that are bound, and instances that are prepared |
 //! | `merging.rs` | values that become one: of ranges, of blocks, of whatever is asked for |
+//! | `pipeline.rs` | `wasmpool pipeline`: what becomes of items from stage to stage |
 //! | `parity.rs` | what programs with Python's `multiprocessing` do, with the values they print |
 //! | `library.rs` | the library as programs use it: pools, futures, and what they say about mistakes |
 //! | `call.rs` | `wasmpool call`: one call and its value |
@@ -20,6 +21,7 @@
 //! | `limits.rs` | memory, output and fuel: items up to their limits and beyond; runs that are the same every time |
 //! | `guests.rs` | guests that try what guests should not: what they get, and what they do not |
 //! | `folders.rs` | folders and an environment that guests are given, and what is denied to them |
+//! | `sharing.rs` | files that guests have in their memory: `--share`, what they find there and what they leave |
 //! | `escapes.rs` | guests that try to get out of their folders, or to do there what they may not |
 //! | `errors.rs` | bad usage, guests and inputs: the texts and the exit codes |
 //! | `pauses.rs` | runs that are stopped and go on: Ctrl-Z and `fg` |
@@ -42,7 +44,8 @@
 //! `fuzz/` is a package of its own: hostile bytes for every reader, and guests that nobody wrote, for which it needs
 //! crates that wasmpool does not.
 //!
-//! `model/` is a package of its own: the scheduler's protocols under a model checker, which needs its own atomics.
+//! `model/` is a package of its own: the protocols of threads and processes under a model checker, which needs its own
+//! atomics.
 
 mod bench_command;
 mod binding;
@@ -71,11 +74,13 @@ mod merging;
 mod modules;
 mod parity;
 mod pauses;
+mod pipeline;
 mod policies;
 mod pool;
 mod promises;
 mod protection;
 mod run;
+mod sharing;
 mod signals;
 mod syscalls;
 mod tidy;

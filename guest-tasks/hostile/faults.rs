@@ -160,6 +160,15 @@ impl Guest for Hostile {
         files::read_until(&path, &other)
     }
 
+    fn mark(n: u64, marks: u64) -> u64 {
+        files::mark(n);
+        marks
+    }
+
+    fn wait_for_marks(marks: u64) -> u64 {
+        files::wait_for_marks(marks)
+    }
+
     fn environment() -> Vec<(String, String)> {
         env::vars().collect()
     }

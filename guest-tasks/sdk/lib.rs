@@ -77,6 +77,22 @@
 //! Every item starts in a fresh instance, so a `static` has its first value in every call, whatever another call
 //! did to it.
 //!
+//! # Sharing
+//!
+//! What a pool shares, guests open by its name, whichever worker they are in:
+//!
+//! | Python | here |
+//! |---|---|
+//! | `SharedMemory(name=…)`, `.buf` | [`SharedMemory::open`], [`as_slice`](SharedMemory::as_slice): no copy |
+//! | `Value`, `with value.get_lock()` | [`Value::open`], [`Value::add`], [`Value::with_lock`] |
+//! | `Array` | [`Array::open`], [`Array::with_lock`] |
+//! | `Lock` | [`Lock::open`], [`Lock::lock`] |
+//! | `Queue`, `put`, `get`, a sentinel | [`Queue::open`], [`put`](Queue::put), [`get`](Queue::get), [`close`](Queue::close) |
+//! | `Pipe`, `send`, `recv` | [`PipeEnd::open`], [`send`](PipeEnd::send), [`recv`](PipeEnd::recv) |
+//! | `logging` | [`log`], [`progress`] |
+//!
+//! A guest that is killed while it holds a lock does not keep it: the host gives it back, and the next to have it is told.
+//!
 //! # Speed
 //!
 //! Build with these in `Cargo.toml`: a smaller guest is compiled sooner and started sooner.
@@ -94,8 +110,24 @@
 
 #[cfg(target_os = "wasi")]
 mod bare;
+mod errors;
+mod memory;
+mod message;
+mod number;
+mod pool;
+mod queues;
+mod values;
+mod watching;
 
 pub use wasmpool_guest_macros::task;
+
+pub use self::errors::{OpenError, PutError, TimedOut};
+pub use self::memory::SharedMemory;
+pub use self::message::Message;
+pub use self::number::Numeric;
+pub use self::queues::{Messages, PipeEnd, Queue};
+pub use self::values::{Array, Lock, LockGuard, Value};
+pub use self::watching::{Level, log, progress};
 
 #[doc(hidden)]
 pub extern crate alloc;

@@ -39,6 +39,16 @@ impl Guest for Tour {
         data.iter().copied().map(u64::from).sum()
     }
 
+    fn split(start: u64, end: u64, parts: u64) -> Vec<(u64, u64)> {
+        let numbers = u128::from(end.saturating_sub(start));
+        let bound = |part: u64| {
+            let before = numbers * u128::from(part) / u128::from(parts);
+            start + u64::try_from(before).expect("a part of the numbers is no more than all of them")
+        };
+        let parts = (0..parts).map(|part| (bound(part), bound(part + 1)));
+        parts.filter(|(start, end)| start < end).collect()
+    }
+
     fn divide(a: i64, b: i64) -> Result<i64, String> {
         if b == 0 {
             return Err("division by zero".to_string());
@@ -84,6 +94,20 @@ mod tests {
     fn bytes_are_summed_beyond_a_byte() {
         assert_eq!(Tour::sum_bytes(Vec::from([255, 255, 1])), 511);
         assert_eq!(Tour::sum_bytes(Vec::new()), 0);
+    }
+
+    #[test]
+    fn the_parts_of_a_range_are_the_range() {
+        assert_eq!(Tour::split(10, 20, 3), [(10, 13), (13, 16), (16, 20)]);
+        assert_eq!(Tour::split(0, u64::MAX, 2), [(0, u64::MAX / 2), (u64::MAX / 2, u64::MAX)]);
+    }
+
+    #[test]
+    fn parts_without_numbers_are_left_out() {
+        assert_eq!(Tour::split(0, 2, 4), [(0, 1), (1, 2)]);
+        assert_eq!(Tour::split(7, 7, 4), []);
+        assert_eq!(Tour::split(8, 7, 4), []);
+        assert_eq!(Tour::split(0, 7, 0), []);
     }
 
     #[test]

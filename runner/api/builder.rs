@@ -14,7 +14,7 @@ use crate::plan::HostDir;
 use crate::plan::folders::without_slashes;
 use crate::pool::Sharing;
 use crate::sandbox::{Access, Mode};
-use crate::shm::shared::{Share, Shared};
+use crate::shm::{Share, Shared};
 
 /// The name of the environment variable that says which program workers run.
 const WORKER: &str = "WASMPOOL_WORKER";
@@ -166,6 +166,9 @@ impl PoolBuilder {
     }
 
     /// Shares something with all guests of the pool, which open it by this name. It may be shared with several pools.
+    ///
+    /// Guests that share anything but memory may wait for each other. So each worker is sent one call at a time, and
+    /// calls that wait for each other need as many [`workers`](PoolBuilder::workers) as there are of them.
     ///
     /// What guests write to together makes one group of them that trust each other: one that breaks out of its sandbox can
     /// put anything there. No guest and no pool is harmed by what it finds there otherwise.

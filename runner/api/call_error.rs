@@ -82,7 +82,7 @@ impl CallError {
 
     /// What the end of a call that gave no value means.
     pub(super) fn of(completion: Completion) -> Self {
-        let Completion { outcome, stdout, stderr, meta, file: _ } = completion;
+        let Completion { outcome, stdout, stderr, meta, file: _, origin: _ } = completion;
         match outcome {
             Outcome::Cancelled => Self::Cancelled,
             outcome => Self::Failed(Arc::new(Failure { outcome, stdout, stderr, attempts: meta.attempts })),

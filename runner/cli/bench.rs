@@ -16,9 +16,11 @@ use super::input::{InputArgs, RunningArgs};
 use super::job::{self, Place, Runs};
 use super::limits::LimitArgs;
 use super::protection::ProtectionArgs;
+use super::shares::Copies;
 use super::{exit, parse, surroundings};
 use crate::error::{Error, ExitCode};
 use crate::guest_file::GuestFile;
+use crate::journal::Records;
 use crate::limits::Policy;
 use crate::plan::{self, InputKind, Kept, Merging, Plan};
 use crate::pool;
@@ -119,7 +121,7 @@ impl BenchArgs {
         let isolation = self.running.isolation(init.as_ref(), seed)?;
         let grants = self.grants.grants(seed)?;
         let policy = Policy { crash_retries: grants.crash_retries(), ..Policy::default() };
-        let Grants { dirs, env } = grants;
+        let Grants { dirs, env, shares } = grants;
         let plan = Plan {
             guest: self.guest,
             export: self.export,
@@ -140,6 +142,7 @@ impl BenchArgs {
             sandbox: self.protection.mode(),
             dirs,
             env,
+            shares,
             compile_timeout: self.limits.compile_timeout()?,
             run_timeout: None,
             format: sink::Format::Jsonl,
@@ -177,7 +180,9 @@ impl Bench {
 /// Runs the job once; its records are not kept.
 fn run(plan: &Plan, guest: &GuestFile, round: u64, runs: &Runs) -> Result<Ended, Error> {
     let cancellation = runs.next()?;
-    let opening = pool::open(guest.name(), guest.memory(), job::options(plan, runs.pauser())?)?;
+    // Each run has what is in the files, and none leaves anything there: all are to have the same results.
+    let copies = Copies::of(&plan.shares)?;
+    let opening = pool::open(guest.name(), guest.memory(), job::options(plan, &copies, runs.pauser())?)?;
     let bound = plan.bind(opening.description())?;
     let (export, is_merged) = (bound.export.to_string(), bound.merge.is_some());
     let options = job::sink_options(plan, &bound, Place::file("the digest of the results"));
@@ -185,7 +190,9 @@ fn run(plan: &Plan, guest: &GuestFile, round: u64, runs: &Runs) -> Result<Ended,
     let is_first = round == 1 && plan.workers == NonZero::<usize>::MIN;
     let mut reporter = NoSummary { inner: job::reporter(plan), is_first };
     let mut sink = sink::for_run(options, &mut digest);
-    let summary = opening.run(job::job(plan, bound), sink.as_mut(), &mut reporter, cancellation)?;
+    let records = Records { notes: copies.note().into_iter().collect(), ..Records::default() };
+    let job = pool::Job { records, ..job::job(plan, bound) };
+    let summary = opening.run(job, sink.as_mut(), &mut reporter, cancellation)?;
     drop(sink);
     let results = *digest.0.finalize().as_bytes();
     Ok(Ended { run: Run { workers: plan.workers.get(), round, summary, results }, export, is_merged })
@@ -219,6 +226,7 @@ impl Reporter for NoSummary {
             RunEvent::Started { .. }
             | RunEvent::Progress { .. }
             | RunEvent::WorkerReady { .. }
+            | RunEvent::ItemProgress { .. }
             | RunEvent::WorkerReplaced { .. }
             | RunEvent::WorkerMissing { .. }
             | RunEvent::WorkerSaid { .. }

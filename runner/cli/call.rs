@@ -50,7 +50,7 @@ impl CallArgs {
         let seed = self.limits.seed()?;
         let grants = self.grants.grants(seed)?;
         let policy = Policy { crash_retries: grants.crash_retries(), ..Policy::default() };
-        let Grants { dirs, env } = grants;
+        let Grants { dirs, env, shares } = grants;
         Ok(Plan {
             guest: self.guest,
             export: Some(self.export),
@@ -71,6 +71,7 @@ impl CallArgs {
             sandbox: self.protection.mode(),
             dirs,
             env,
+            shares,
             compile_timeout: self.limits.compile_timeout()?,
             run_timeout: None,
             format: self.format,

@@ -6,6 +6,7 @@ use std::path::Path;
 
 use crate::error::Error;
 use crate::plan::{InputKind, Plan};
+use crate::sandbox::Access;
 
 /// Refuses a plan that would write to a file that it reads, or to one file twice.
 pub(super) fn check(plan: &Plan) -> Result<(), Error> {
@@ -28,7 +29,9 @@ fn written(plan: &Plan) -> Vec<(&'static str, &Path)> {
     let journal = plan.kept.journal.as_ref().map(|journal| journal.path.as_path());
     let files =
         [("-o", plan.output.as_deref()), ("--journal", journal), ("--joblog", plan.kept.joblog.as_deref())];
-    files.into_iter().filter_map(|(flag, path)| Some((flag, path?))).collect()
+    let shared = plan.shares.iter().filter(|share| share.access == Access::Write);
+    let shared = shared.map(|share| ("--share", share.file.as_path()));
+    files.into_iter().filter_map(|(flag, path)| Some((flag, path?))).chain(shared).collect()
 }
 
 /// What is read, in words.
@@ -39,7 +42,9 @@ fn read(plan: &Plan) -> Vec<(&'static str, &Path)> {
         InputKind::Range { .. } | InputKind::Items(_) | InputKind::Arguments(_) => Vec::new(),
     };
     let inputs = inputs.into_iter().map(|path| ("the input", path));
-    std::iter::once(("the guest", plan.guest.as_path())).chain(inputs).collect()
+    let shared = plan.shares.iter().filter(|share| share.access == Access::Read);
+    let shared = shared.map(|share| ("what is shared", share.file.as_path()));
+    std::iter::once(("the guest", plan.guest.as_path())).chain(inputs).chain(shared).collect()
 }
 
 /// Whether two names are of one file, which a device is not. One that is not there yet has its name alone.

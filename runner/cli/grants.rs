@@ -1,4 +1,4 @@
-//! The flags that give a guest more than its input: folders, and an environment.
+//! The flags that give a guest more than its input: folders, an environment, and files in its memory.
 
 use std::ffi::{OsStr, OsString};
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
@@ -6,9 +6,10 @@ use std::path::PathBuf;
 
 use clap::Args;
 
+use super::shares;
 use crate::error::Error;
-use crate::plan::HostDir;
-use crate::plan::folders::{self, looks_like_access, without_slashes};
+use crate::plan::folders::{self, looks_like_access, repeated, without_slashes};
+use crate::plan::{HostDir, SharedFile};
 use crate::sandbox::Access;
 
 const DIR_HINT: &str = "write `--dir HOST`, `--dir HOST::GUEST`, or either with `:rw` behind it";
@@ -26,6 +27,10 @@ pub(super) struct GrantArgs {
     /// A variable of the guest's environment; may be repeated
     #[arg(long, value_name = "NAME=VALUE", hide_short_help = true)]
     env: Vec<OsString>,
+    /// A file that guests can have in their memory, as a copy that is read once; with :rw all have the same, and what they
+    /// leave there is written back to the file when the run has ended; may be repeated
+    #[arg(long, value_name = "NAME=FILE[:ro|:rw]", hide_short_help = true)]
+    share: Vec<OsString>,
 }
 
 /// What these flags mean.
@@ -35,6 +40,8 @@ pub(super) struct Grants {
     pub(super) dirs: Vec<HostDir>,
     /// The environment: names, each of them once, and values.
     pub(super) env: Vec<(String, String)>,
+    /// The files, each with a name of its own.
+    pub(super) shares: Vec<SharedFile>,
 }
 
 impl GrantArgs {
@@ -42,8 +49,22 @@ impl GrantArgs {
     pub(super) fn grants(&self, seed: Option<u64>) -> Result<Grants, Error> {
         let dirs = self.dir.iter().map(|text| folder(text)).collect::<Result<Vec<_>, _>>()?;
         let env = self.env.iter().map(|text| variable(text)).collect::<Result<Vec<_>, _>>()?;
+        let shares = self.share.iter().map(|text| shares::parse(text)).collect::<Result<Vec<_>, _>>()?;
         folders::check(&dirs, &env, seed)?;
-        Ok(Grants { dirs, env })
+        check_shared_names(&shares)?;
+        if seed.is_some()
+            && let Some(share) = shares.iter().find(|share| share.access == Access::Write)
+        {
+            return Err(Error::usage(
+                format!(
+                    "`--deterministic` does not go with `--share {}=…:rw`: what an item finds would depend on which were \
+                     before it",
+                    share.name
+                ),
+                "take `:rw` away, or leave `--deterministic` out",
+            ));
+        }
+        Ok(Grants { dirs, env, shares })
     }
 }
 
@@ -53,6 +74,16 @@ impl Grants {
     pub(super) fn crash_retries(&self) -> u32 {
         folders::crash_retries(&self.dirs)
     }
+}
+
+fn check_shared_names(shares: &[SharedFile]) -> Result<(), Error> {
+    let names: Vec<_> = shares.iter().map(|share| share.name.as_str()).collect();
+    repeated(&names).map_or(Ok(()), |name| {
+        Err(Error::usage(
+            format!("two files are shared as `{name}`"),
+            "give one of them another name: `--share NAME=FILE`",
+        ))
+    })
 }
 
 /// `HOST`, `HOST::GUEST`, either with `:ro` or `:rw` behind it.
@@ -86,7 +117,7 @@ fn folder(text: &OsStr) -> Result<HostDir, Error> {
 }
 
 /// Takes the access off the end. In `data::ro` it is a name.
-fn split_access(text: &[u8]) -> (&[u8], Option<Access>) {
+pub(super) fn split_access(text: &[u8]) -> (&[u8], Option<Access>) {
     let strip = |access: Access| {
         let names = text.strip_suffix(access.name().as_bytes())?.strip_suffix(b":")?;
         (!names.ends_with(b":")).then_some((names, Some(access)))
@@ -275,6 +306,25 @@ mod tests {
         };
         assert!(refused(&["--dir", "data:rw"]));
         assert!(!refused(&["--dir", "data", "--env", "A=1"]));
+    }
+
+    #[test]
+    fn a_deterministic_run_shares_nothing_that_is_written_to() {
+        let seeded = |text: &str| {
+            let Only { args } = Only::try_parse_from(["run", "--share", text]).unwrap();
+            args.grants(Some(0)).map_err(|error| error.to_string())
+        };
+        let message = "`--deterministic` does not go with `--share t=…:rw`: what an item finds would depend on which were \
+                       before it";
+        assert_eq!(seeded("t=f:rw"), Err(message.to_owned()));
+        assert!(seeded("t=f").is_ok());
+    }
+
+    #[test]
+    fn files_are_shared_under_names_of_their_own() {
+        let hint = "give one of them another name: `--share NAME=FILE`";
+        check_refused(&["--share", "t=a", "--share", "t=b:rw"], "two files are shared as `t`", hint);
+        assert_eq!(grants(&["--share", "t=a", "--share", "u=a"]).unwrap().shares.len(), 2);
     }
 
     #[test]

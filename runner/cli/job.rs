@@ -9,6 +9,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use super::clash;
 use super::exit::{self, Ending};
+use super::shares::Copies;
 use super::{journal, signals, surroundings};
 use crate::cache::Cache;
 use crate::color::Color;
@@ -41,37 +42,35 @@ fn run(plan: &Plan, cancellation: Cancellation, pauser: Pauser) -> Result<ExitCo
     clash::check(plan)?;
     let guest = GuestFile::open(&plan.guest)?;
     plan.kept.only.as_ref().map_or(Ok(()), |only| only.check_guest(&guest))?;
-    let opening = pool::open(guest.name(), guest.memory(), options(plan, pauser)?)?;
+    let mut copies = Copies::of(&plan.shares)?;
+    let opening = pool::open(guest.name(), guest.memory(), options(plan, &copies, pauser)?)?;
     let bound = plan.bind(opening.description())?;
     // Before anything runs, and before there is a journal: what cannot be written need not be computed.
-    let mut file = plan.output.as_deref().map(OutputFile::create).transpose()?;
-    let stdout = if file.is_none() { surroundings::standard_output()? } else { io::stdout() };
-    let mut journal = journal::open(plan, &bound, &guest)?;
+    let (mut file, stdout) = destination(plan)?;
+    if plan.kept.only.is_none() {
+        copies.keep()?;
+    }
+    let mut journal = journal::open(plan, &bound, &guest, &copies)?;
     let mut notes = plan.kept.notes.clone();
+    notes.extend(copies.note());
     notes.extend(journal.iter_mut().flat_map(Journal::take_notes));
     let journal_place = journal.as_ref().map(Journal::place);
     let joblog = journal::open_joblog(plan, &bound)?;
     let mut reporter = reporter(plan);
-    let (output, place): (Box<dyn Write + '_>, _) = match &mut file {
-        Some(file) => {
-            let place = Place { terminal: file.is_terminal(), ..Place::file(file.name()) };
-            (beside(reporter.as_ref(), Box::new(file), &place), place)
-        }
-        None => {
-            let terminal = stdout.is_terminal();
-            let place = Place { name: "standard output".into(), terminal, color: color_of(&stdout) };
-            (beside(reporter.as_ref(), Box::new(unbuffered(&stdout)?), &place), place)
-        }
-    };
+    let (output, place) = output(&mut file, &stdout, reporter.as_ref())?;
     let mut sink = sink::for_run(sink_options(plan, &bound, place), output);
     let job = pool::Job {
         records: Records { journal, joblog, only: plan.kept.only.clone(), notes },
         ..job(plan, bound)
     };
-    let summary = opening.run(job, sink.as_mut(), reporter.as_mut(), cancellation)?;
+    let ended = opening.run(job, sink.as_mut(), reporter.as_mut(), cancellation);
     drop(sink);
+    // However the run has ended: what items did there is done, as in a folder.
+    let written_back = copies.write_back();
+    let summary = ended?;
     file.map_or(Ok(()), OutputFile::commit)?;
     journal_place.map_or(Ok(()), |place| place.check())?;
+    written_back?;
     Ok(exit::code_of(&summary))
 }
 
@@ -133,7 +132,7 @@ impl Runs {
 }
 
 /// Tells how a run goes, on standard error.
-pub(super) fn reporter(plan: &Plan) -> Box<dyn Reporter> {
+pub(super) fn reporter(plan: &Plan) -> Box<dyn Reporter + Send> {
     report::for_run(ReportOptions {
         progress: plan.progress,
         stats: plan.stats,
@@ -155,6 +154,32 @@ impl Place {
     pub(super) fn file(name: impl Into<Cow<'static, str>>) -> Self {
         Self { name: name.into(), terminal: false, color: Color::Off }
     }
+}
+
+/// The file that results go to, if they go to one; else they go to standard output, which is there.
+pub(super) fn destination(plan: &Plan) -> Result<(Option<OutputFile>, io::Stdout), Error> {
+    let file = plan.output.as_deref().map(OutputFile::create).transpose()?;
+    let stdout = if file.is_none() { surroundings::standard_output()? } else { io::stdout() };
+    Ok((file, stdout))
+}
+
+/// What results are written to, beside what the reporter draws.
+pub(super) fn output<'w>(
+    file: &'w mut Option<OutputFile>,
+    stdout: &io::Stdout,
+    reporter: &dyn Reporter,
+) -> Result<(Box<dyn Write + 'w>, Place), Error> {
+    Ok(match file {
+        Some(file) => {
+            let place = Place { terminal: file.is_terminal(), ..Place::file(file.name()) };
+            (beside(reporter, Box::new(file), &place), place)
+        }
+        None => {
+            let terminal = stdout.is_terminal();
+            let place = Place { name: "standard output".into(), terminal, color: color_of(stdout) };
+            (beside(reporter, Box::new(unbuffered(stdout)?), &place), place)
+        }
+    })
 }
 
 /// Standard output as the file that it is. The standard library's own takes one that cannot be written for one that
@@ -197,7 +222,7 @@ pub(super) fn worker(arguments: &[OsString]) -> Ending {
 }
 
 /// The pool that a plan asks for.
-pub(super) fn options(plan: &Plan, pauser: Pauser) -> Result<pool::Options, Error> {
+pub(super) fn options(plan: &Plan, copies: &Copies, pauser: Pauser) -> Result<pool::Options, Error> {
     // A single call is over before anything could be replaced.
     let spare = !plan.input.is_one_call();
     let dirs = plan.dirs.iter().map(plan::folders::open).collect::<Result<_, _>>()?;
@@ -212,7 +237,7 @@ pub(super) fn options(plan: &Plan, pauser: Pauser) -> Result<pool::Options, Erro
         pauser,
         sandbox: plan.sandbox,
         dirs,
-        sharing: pool::Sharing::default(),
+        sharing: copies.sharing()?,
     })
 }
 
@@ -234,6 +259,7 @@ pub(super) fn sink_options(plan: &Plan, bound: &Bound, place: Place) -> SinkOpti
         result: bound.finish.as_ref().unwrap_or(&bound.export).result.clone(),
         files: matches!(plan.input, InputKind::Files { .. }),
         inputs: bound.inputs.clone(),
+        stages: None,
     }
 }
 

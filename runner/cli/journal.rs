@@ -1,17 +1,19 @@
 //! The flags that say what is kept of a run beside its output, and what a journal holds of the command.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use clap::Args;
 
+use super::shares::Copies;
 use crate::chunk::Inputs;
 use crate::error::Error;
 use crate::guest::Integers;
 use crate::guest_file::GuestFile;
 use crate::journal::{Invocation, Joblog, JoblogMode, Journal, Key, Mode};
 use crate::limits::{GuestLimits, Isolation, Limits, Policy};
-use crate::plan::{Bound, HostDir, InputKind, JournalFile, Kept, Plan};
+use crate::plan::{Bound, HostDir, InputKind, JournalFile, Kept, Plan, SharedFile};
+use crate::sandbox::Access;
 use crate::source::{LineEnd, NameEnd};
 use crate::wire::msg::{BoundArgument, Init};
 
@@ -50,12 +52,17 @@ impl JournalArgs {
 }
 
 /// Opens the journal that a plan asks for.
-pub(super) fn open(plan: &Plan, bound: &Bound, guest: &GuestFile) -> Result<Option<Journal>, Error> {
+pub(super) fn open(
+    plan: &Plan,
+    bound: &Bound,
+    guest: &GuestFile,
+    copies: &Copies,
+) -> Result<Option<Journal>, Error> {
     let Some(JournalFile { path, mode }) = &plan.kept.journal else { return Ok(None) };
     // Who cannot say where it is cannot be started there again either.
     let folder = std::env::current_dir().unwrap_or_default();
     let command = Invocation::new(std::env::args_os().skip(1), folder);
-    Journal::open(path, *mode, &key(plan, bound, guest)?, &command).map(Some)
+    Journal::open(path, *mode, &key(plan, bound, guest, copies)?, &command).map(Some)
 }
 
 /// Opens the joblog that a plan asks for.
@@ -72,12 +79,12 @@ pub(super) fn open_joblog(plan: &Plan, bound: &Bound) -> Result<Option<Joblog>, 
 pub(super) const GUEST: &str = "the BLAKE3 of the guest";
 
 /// What makes this job the one it is: all that says what its items are and how they end.
-fn key(plan: &Plan, bound: &Bound, guest: &GuestFile) -> Result<Key, Error> {
+fn key(plan: &Plan, bound: &Bound, guest: &GuestFile, copies: &Copies) -> Result<Key, Error> {
     // What is left out changes how items are run and shown, and not how they end.
     #[rustfmt::skip]
     let Plan {
         guest: _, export: _, input, bindings: _, init: _, integers, workers: _, chunk: _, window: _, ordered: _, merging: _, limits,
-        guest_limits, policy, isolation, seed, sandbox: _, dirs, env, compile_timeout: _, run_timeout: _, format: _,
+        guest_limits, policy, isolation, seed, sandbox: _, dirs, env, shares, compile_timeout: _, run_timeout: _, format: _,
         output: _, meta, progress: _, stats: _, kept: _,
     } = plan;
     let Limits { wall, cpu } = limits;
@@ -114,7 +121,16 @@ fn key(plan: &Plan, bound: &Bound, guest: &GuestFile) -> Result<Key, Error> {
     key.add("`--dir`", folders(dirs)?);
     key.add("`--env`", names(env));
     key.add_hidden("what `--env` gives", values(env));
+    key.add("`--share`", shared(shares)?);
+    for (name, digest) in copies.digests() {
+        key.add(&digest_of(name), digest.to_hex());
+    }
     Ok(key)
+}
+
+/// What a key calls the digest of a file that is shared by this name.
+pub(super) fn digest_of(name: &str) -> String {
+    format!("the BLAKE3 of `{name}`")
 }
 
 /// What else says how the input is cut into items.
@@ -152,14 +168,26 @@ fn init(bound: &Bound) -> String {
 /// Each folder: where it is, what the guest calls it and what it may do there.
 fn folders(dirs: &[HostDir]) -> Result<String, Error> {
     let texts = dirs.iter().map(|HostDir { host, guest, access }| {
-        let place = std::path::absolute(host).map_err(|source| Error::Input {
-            name: format!("the folder `{}`", host.display()),
-            hint: None,
-            source,
-        })?;
+        let place = place(host, || format!("the folder `{}`", host.display()))?;
         Ok(format!("{place:?} as {guest:?}, {}", access.name()))
     });
     Ok(listed(&texts.collect::<Result<Vec<_>, _>>()?))
+}
+
+/// Each file: its name, and where it is if guests write to it. What others have in them says more than their places.
+fn shared(shares: &[SharedFile]) -> Result<String, Error> {
+    let texts = shares.iter().map(|SharedFile { name, file, access, digest: _ }| match access {
+        Access::Read => Ok(format!("{name:?}, {}", access.name())),
+        Access::Write => {
+            let place = place(file, || format!("`{}`", file.display()))?;
+            Ok(format!("{place:?} as {name:?}, {}", access.name()))
+        }
+    });
+    Ok(listed(&texts.collect::<Result<Vec<_>, _>>()?))
+}
+
+fn place(path: &Path, name: impl FnOnce() -> String) -> Result<PathBuf, Error> {
+    std::path::absolute(path).map_err(|source| Error::Input { name: name(), hint: None, source })
 }
 
 fn names(env: &[(String, String)]) -> String {

@@ -28,10 +28,12 @@ mod journal;
 mod limits;
 mod man;
 mod parse;
+mod pipeline;
 mod policy;
 mod protection;
 mod replay;
 mod run;
+mod shares;
 mod signals;
 mod surroundings;
 mod usage;
@@ -66,6 +68,7 @@ struct Cli {
 #[derive(Debug, Subcommand)]
 enum Command {
     Run(Box<run::RunArgs>),
+    Pipeline(Box<pipeline::PipelineArgs>),
     Call(Box<call::CallArgs>),
     Replay(replay::ReplayArgs),
     Inspect(inspect::InspectArgs),
@@ -106,6 +109,7 @@ impl Command {
         surroundings::settle()?;
         match self {
             Self::Run(args) => job::supervise(args.plan(usable_cpus())?),
+            Self::Pipeline(args) => args.execute(usable_cpus()),
             Self::Call(args) => job::supervise(args.plan()?),
             Self::Replay(args) => args.execute(usable_cpus(), run_again),
             Self::Inspect(args) => Ok(args.execute()?),
@@ -123,7 +127,8 @@ fn run_again(command: &crate::journal::Invocation) -> Option<run::RunArgs> {
     let arguments = std::iter::once(OsString::from("wasmpool")).chain(command.arguments());
     match Cli::try_parse_from(arguments).ok()?.command {
         Command::Run(args) => Some(*args),
-        Command::Call(_)
+        Command::Pipeline(_)
+        | Command::Call(_)
         | Command::Replay(_)
         | Command::Inspect(_)
         | Command::Bench(_)

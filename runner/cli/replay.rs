@@ -5,20 +5,20 @@ use std::path::{Path, PathBuf};
 
 use clap::Args;
 
-use super::journal::GUEST;
+use super::journal::{GUEST, digest_of};
 use super::{job, parse, run::RunArgs};
 use crate::error::{Error, ExitCode};
 use crate::item::ItemIndex;
 use crate::journal::{self, Fate, Invocation, Only};
 use crate::limits::Policy;
-use crate::plan::{InputKind, Kept, Merging, Plan};
+use crate::plan::{InputKind, Kept, Merging, Plan, SharedFile};
 use crate::report::Progress;
 use crate::sink::Format;
 
 /// Run one item of a recorded run again
 ///
 /// The command that wrote the journal is taken from there, and the folder that it ran in. The item is run with one
-/// worker and printed with what varies; the journal and the output of the run stay as they are.
+/// worker and printed with what varies; the journal, the output of the run and what is shared stay as they are.
 #[derive(Debug, Args)]
 #[command(after_help = "\
 Examples:
@@ -71,7 +71,12 @@ impl ReplayArgs {
             },
             guest: key.get(GUEST).map(str::to_owned),
         };
+        let was = |share: SharedFile| SharedFile {
+            digest: key.get(&digest_of(&share.name)).map(str::to_owned),
+            ..share
+        };
         Ok(Plan {
+            shares: plan.shares.into_iter().map(was).collect(),
             workers: NonZero::<usize>::MIN,
             window: NonZero::<u64>::MIN,
             ordered: false,

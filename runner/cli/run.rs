@@ -109,7 +109,7 @@ impl RunArgs {
         let isolation = self.running.isolation(init.as_ref(), seed)?;
         let grants = self.grants.grants(seed)?;
         let policy = self.policy.policy(&grants)?;
-        let Grants { dirs, env } = grants;
+        let Grants { dirs, env, shares } = grants;
         Ok(Plan {
             guest: self.guest,
             export: self.export,
@@ -130,6 +130,7 @@ impl RunArgs {
             sandbox: self.protection.mode(),
             dirs,
             env,
+            shares,
             compile_timeout: self.limits.compile_timeout()?,
             run_timeout: self.policy.run_timeout()?,
             format: self.format,
@@ -160,7 +161,7 @@ mod tests {
     use crate::guest::Integers;
     use crate::journal::Mode;
     use crate::limits::{GuestLimits, Isolation, Limits, Policy};
-    use crate::plan::{Binding, HostDir, InitCall, InputKind, JournalFile, Kept};
+    use crate::plan::{Binding, HostDir, InitCall, InputKind, JournalFile, Kept, SharedFile};
     use crate::sandbox::{self, Access};
 
     #[derive(Parser)]
@@ -206,6 +207,7 @@ mod tests {
             sandbox: sandbox::Mode::Auto,
             dirs: Vec::new(),
             env: Vec::new(),
+            shares: Vec::new(),
             compile_timeout: Some(Duration::from_secs(300)),
             run_timeout: None,
             format: Format::Auto,
@@ -248,6 +250,14 @@ mod tests {
         });
         check("--dir data::in", |plan| {
             plan.dirs = vec![HostDir { host: "data".into(), guest: "in".into(), access: Access::Read }];
+        });
+        check("--share t=table:rw", |plan| {
+            plan.shares = vec![SharedFile {
+                name: "t".into(),
+                file: "table".into(),
+                access: Access::Write,
+                digest: None,
+            }];
         });
         check("--bind exp=2", |plan| {
             plan.bindings = vec![Binding { parameter: "exp".into(), value: "2".into() }];

@@ -156,7 +156,7 @@ impl Brief {
 
 impl<'a> Ended<'a> {
     fn of(completion: &'a Completion) -> Option<Self> {
-        let Completion { file, outcome, stdout, stderr, meta } = completion;
+        let Completion { file, outcome, stdout, stderr, meta, origin: _ } = completion;
         let Meta { wall, cpu, peak_memory, attempts, worker, pid, backtrace } = &**meta;
         Some(Self {
             file: file.as_deref(),
@@ -182,6 +182,7 @@ impl<'a> Ended<'a> {
             stdout: self.stdout.into(),
             stderr: self.stderr.into(),
             meta: Box::new(Meta { wall, cpu, peak_memory, attempts, worker, pid, backtrace }),
+            origin: None,
         })
     }
 }

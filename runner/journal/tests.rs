@@ -416,6 +416,7 @@ prop_compose! {
             stdout: stdout.into(),
             stderr: stderr.into(),
             meta: Box::new(Meta { wall, cpu, peak_memory, attempts, worker, pid, backtrace }),
+            origin: None,
         }
     }
 }

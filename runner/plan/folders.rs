@@ -168,7 +168,7 @@ pub(crate) fn without_slashes(name: &str) -> &str {
 }
 
 /// A name that is there more than once.
-fn repeated<'a>(names: &[&'a str]) -> Option<&'a str> {
+pub(crate) fn repeated<'a>(names: &[&'a str]) -> Option<&'a str> {
     let mut names = names.to_vec();
     names.sort_unstable();
     names.windows(2).find(|pair| pair[0] == pair[1]).map(|pair| pair[0])

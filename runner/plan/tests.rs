@@ -71,6 +71,7 @@ fn plan(export: Option<&str>, input: InputKind) -> Plan {
         sandbox: sandbox::Mode::Auto,
         dirs: Vec::new(),
         env: Vec::new(),
+        shares: Vec::new(),
         compile_timeout: None,
         run_timeout: None,
         format: Format::Auto,

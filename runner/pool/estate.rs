@@ -7,8 +7,8 @@ use std::sync::{Mutex, PoisonError};
 use super::dispatcher::Event;
 use crate::error::Error;
 use crate::sandbox::Shares;
+use crate::shm::Shared;
 use crate::shm::declared::{Declared, Holder, Shape};
-use crate::shm::shared::Shared;
 
 /// The most things that can be shared with the workers of a pool: each is a descriptor in every one of them.
 const MOST: usize = 64;
@@ -80,6 +80,11 @@ impl Sharing {
     /// Whether guests may have any of it in their own memory.
     pub(super) fn has_segments(&self) -> bool {
         self.0.iter().any(|(_, shared)| matches!(shared.shape(), Shape::Segment { .. }))
+    }
+
+    /// Whether guests may wait for each other with any of it.
+    pub(super) fn may_wait(&self) -> bool {
+        self.0.iter().any(|(_, shared)| !matches!(shared.shape(), Shape::Segment { .. }))
     }
 
     /// The files, in the order of the descriptor table.

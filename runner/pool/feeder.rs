@@ -90,6 +90,7 @@ impl Feeder {
                 Some(Next::Inputs(inputs)) => self.feed(inputs, Terms::default())?,
                 Some(Next::Calls(inputs, terms)) => self.feed(inputs, terms)?,
                 Some(Next::Refused(refused)) => self.refuse(refused)?,
+                Some(Next::Ended(completion)) => self.end(*completion)?,
                 Some(Next::Remark(line)) => self.tell(Event::InputRemark { line }),
                 Some(Next::Nothing) => {}
             }
@@ -165,6 +166,14 @@ impl Feeder {
         Ok(())
     }
 
+    /// Hands on the end of an item that no worker will see.
+    fn end(&mut self, completion: Completion) -> Result<(), Stop> {
+        let item = self.next;
+        self.admit(1, usize::try_from(completion.held_bytes()).unwrap_or(usize::MAX), None)?;
+        self.shared.tell_ends(&self.events, vec![(item, completion)]);
+        Ok(())
+    }
+
     /// Passes over all items but this one.
     fn feed_only(&mut self, only: &Only) -> Result<(), Stop> {
         let item = only.item;
@@ -180,7 +189,7 @@ impl Feeder {
                     self.refuse(refused)?;
                 }
                 Some(Next::Inputs(inputs) | Next::Calls(inputs, _)) => self.next += inputs.count(),
-                Some(Next::Refused(_)) => self.next += 1,
+                Some(Next::Refused(_) | Next::Ended(_)) => self.next += 1,
                 Some(Next::Remark(line)) => self.tell(Event::InputRemark { line }),
                 Some(Next::Nothing) => {}
             }

@@ -227,6 +227,14 @@ impl Canceller {
     }
 }
 
+/// Refuses several pools at a time, each of so many workers with so many folders, that this process cannot hold.
+///
+/// # Errors
+/// With which limit would do.
+pub(crate) fn check_room(pools: &[(usize, usize)]) -> Result<(), Error> {
+    room::check_all(pools)
+}
+
 /// Tells what a guest offers, without compiling it.
 ///
 /// `name` is the guest's name in messages, `wasm` a sealed memfd with its bytes. If the guest is in `cache`, no process
@@ -517,6 +525,7 @@ fn share(job: &Job, workers: usize, options: &Options) -> io::Result<Parts> {
     let shared = Shared {
         scheduler,
         chunk_size: match job.chunk {
+            _ if options.sharing.may_wait() => ChunkSize::single(),
             Some(items) => ChunkSize::fixed(items),
             None => ChunkSize::tuned(job.window_items, workers),
         },
@@ -566,11 +575,6 @@ fn start_drivers(
         drivers.push(thread);
     }
     Ok(drivers)
-}
-
-/// The longest message of a worker: a report with as much output as an item may have, and what goes with it.
-fn max_message(max_output: u64) -> usize {
-    usize::try_from(max_output).unwrap_or(usize::MAX).saturating_add(1 << 20)
 }
 
 /// Workers cannot be started, for this reason.

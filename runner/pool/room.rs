@@ -41,6 +41,32 @@ pub(super) fn check(workers: usize, dirs: usize) -> Result<(), Error> {
     }
 }
 
+/// Refuses several pools at a time, each of so many workers with so many folders, that this process cannot hold.
+///
+/// # Errors
+/// With which limit would do.
+pub(super) fn check_all(pools: &[(usize, usize)]) -> Result<(), Error> {
+    let Some(limit) = getrlimit(Resource::Nofile).current else { return Ok(()) };
+    let open = fs::read_dir("/proc/self/fd").map_or(OPEN, |files| files.count() as u64);
+    check_limit_of_all(pools, open, limit)
+}
+
+fn check_limit_of_all(pools: &[(usize, usize)], open: u64, limit: u64) -> Result<(), Error> {
+    let each = pools.iter().map(|(workers, dirs)| SLOT * *workers as u64 + DIR * *dirs as u64 + REST);
+    let needed = open.saturating_add(each.sum());
+    if needed <= limit {
+        return Ok(());
+    }
+    let workers: usize = pools.iter().map(|(workers, _)| workers).sum();
+    let stages = pools.len();
+    Err(Error::usage(
+        format!(
+            "{workers} workers in {stages} stages may need {needed} open files, and this process may have {limit}"
+        ),
+        format!("`ulimit -n {needed}` allows them; so does a smaller `-j`, if one is small enough"),
+    ))
+}
+
 fn check_addresses(limit: u64) -> Result<(), Error> {
     if limit >= ADDRESSES {
         return Ok(());
@@ -96,6 +122,15 @@ mod tests {
         assert_eq!((error.to_string().as_str(), error.exit_code().code()), (message, 2));
         assert_eq!(error.hint(), Some("`-j 4` fits; `ulimit -n 877` allows them all"));
         assert!(check_limit(4, 5, 100).is_ok() && check_limit(5, 5, 100).is_err());
+    }
+
+    #[test]
+    fn h16_pools_that_do_not_fit_together_are_refused() {
+        let pools = [(4, 0), (8, 1)];
+        assert!(check_limit_of_all(&pools, 5, 243).is_ok());
+        let error = check_limit_of_all(&pools, 5, 242).unwrap_err();
+        let message = "12 workers in 2 stages may need 243 open files, and this process may have 242";
+        assert_eq!((error.to_string().as_str(), error.exit_code().code()), (message, 2));
     }
 
     #[test]

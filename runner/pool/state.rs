@@ -394,6 +394,7 @@ impl WorkerState {
             stdout: report.stdout.into(),
             stderr: report.stderr.into(),
             meta: Box::new(meta),
+            origin: None,
         };
         if let Some(again) = again {
             self.again.push((again, completion));

@@ -69,7 +69,7 @@ impl Lines {
             RunEvent::Recovered { pid, name, what } => {
                 let line = || {
                     let (name, what) = (escaped(name), escaped(what));
-                    warning(color, &format!("shared `{name}`: a worker (pid {pid}) is gone {what}"))
+                    warning(color, &format!("shared `{name}`: a worker (pid {pid}) is gone: {what}"))
                 };
                 let last = || warning(color, "more was taken back from workers that are gone");
                 limited(&mut self.recovered, MOST_REPLACED, line, last)
@@ -87,6 +87,7 @@ impl Lines {
             RunEvent::Started { .. }
             | RunEvent::Progress { .. }
             | RunEvent::WorkerReady { .. }
+            | RunEvent::ItemProgress { .. }
             | RunEvent::Finished { .. } => None,
         }
     }

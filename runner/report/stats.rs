@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use super::{Summary, counted, summary};
+use crate::record::escaped;
 use crate::sandbox::Layer;
 
 /// How times, work and failures were spread over a run.
@@ -11,6 +12,8 @@ use crate::sandbox::Layer;
 pub struct Stats {
     /// How long items ran; none if none did.
     pub times: Option<ItemTimes>,
+    /// What each stage did, in a run of several; none otherwise, and then `times` are those of all items.
+    pub stages: Vec<StageStats>,
     /// What each worker slot did.
     pub workers: Vec<WorkerShare>,
     /// How many items failed, by status; only those that did.
@@ -53,12 +56,29 @@ pub struct WorkerShare {
     pub busy: Duration,
 }
 
+/// What one of several stages did.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct StageStats {
+    /// What the user calls it.
+    pub name: String,
+    /// How many items ended there, not counting those that had ended before.
+    pub items: u64,
+    /// How long they ran; none if none did.
+    pub times: Option<ItemTimes>,
+}
+
 /// Some lines, without the end of the last.
 pub(super) fn text(summary: &Summary) -> String {
-    let Stats { times, workers, failures, broken_rules, missing_layers, result_bytes, most_held_bytes } =
-        &summary.stats;
+    #[rustfmt::skip]
+    let Stats {
+        times, stages, workers, failures, broken_rules, missing_layers, result_bytes, most_held_bytes,
+    } = &summary.stats;
     let mut lines = Vec::new();
     lines.extend(times.as_ref().map(|times| format!("times   {}", times_text(times))));
+    for StageStats { name, items, times } in stages {
+        let times = times.as_ref().map_or_else(String::new, |times| format!(", {}", times_text(times)));
+        lines.push(format!("stage   {}: {}{times}", escaped(name), counted(*items, "item")));
+    }
     if !failures.is_empty() {
         let failures: Vec<_> = failures.iter().map(|(status, count)| format!("{count} {status}")).collect();
         lines.push(format!("failed  {}", failures.join(", ")));
@@ -127,6 +147,7 @@ mod tests {
         let stats = Stats {
             broken_rules: BTreeMap::new(),
             times: Some(times),
+            stages: Vec::new(),
             workers: vec![
                 WorkerShare { items: 400, busy: Duration::from_millis(990) },
                 WorkerShare { items: 1, busy: Duration::from_millis(500) },
@@ -159,6 +180,17 @@ mod tests {
         assert_eq!(missing(&[Layer::Mdwe, Layer::Landlock]), "all layers but Landlock, MDWE");
         let off: Vec<_> = Layer::ALL.into_iter().filter(|layer| *layer != Layer::Descriptors).collect();
         assert_eq!(missing(&off), "off");
+    }
+
+    #[test]
+    fn each_stage_of_several_has_its_times() {
+        let Summary { wall, start_up, stats, .. } = summary();
+        let stage = |name: &str, items, times| StageStats { name: name.to_owned(), items, times };
+        let stages = vec![stage("a.wasm#f", 1, stats.times), stage("b.wasm#g", 0, None)];
+        let stats = Stats { times: None, stages, ..Stats::default() };
+        let text = text(&Summary { wall, start_up, stats, ..Summary::default() });
+        assert!(text.starts_with("stage   a.wasm#f: 1 item, min 12.3 µs, p50 "), "{text}");
+        assert!(text.contains("\nstage   b.wasm#g: 0 items\n"), "{text}");
     }
 
     #[test]

@@ -383,6 +383,12 @@ of another architecture and of the x32 table.
 
 There are four kinds of workers: one that compiles a guest, one that serves a guest without files, one that serves a guest
 with folders (`--dir`) that it may read, and one that serves a guest with a folder that it may write to.
+
+What guests share (`--share`, `PoolBuilder::share`) is in memory behind descriptors, from 8 on. First come the segments that
+guests write to together, then whatever else they write to, such as locks and queues, then the segments that nobody writes to.
+The host starts a worker with how many there are of each, and the lines about them are about exactly these descriptors; where
+there are none, the filter has no such line. All of it is memory whose length is sealed. What nobody writes to is sealed
+against that, too, and is mapped as any private memory is.
 ";
 
 const TO_THE_END: &str = "\

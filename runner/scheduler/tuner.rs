@@ -34,8 +34,14 @@ pub struct ChunkSize {
 
 #[derive(Clone, Copy, Debug)]
 enum Policy {
-    Fixed { items: u64 },
-    Tuned { max_items: u64 },
+    Fixed {
+        items: u64,
+    },
+    Tuned {
+        max_items: u64,
+    },
+    /// Chunks of one item, and none behind one that runs.
+    Single,
 }
 
 #[derive(Debug)]
@@ -70,6 +76,13 @@ impl ChunkSize {
         Self::with_policy(Policy::Tuned { max_items: (window_items / shares).max(1) })
     }
 
+    /// Every chunk has one item, and none is sent ahead: items wait for each other, and one that is waited for must not
+    /// be behind who waits.
+    #[must_use]
+    pub fn single() -> Self {
+        Self::with_policy(Policy::Single)
+    }
+
     fn with_policy(policy: Policy) -> Self {
         let estimate = Estimate { cost: None, size: 1, seen: 0 };
         Self { policy, estimate: Mutex::new(estimate) }
@@ -98,6 +111,7 @@ impl ChunkSize {
     pub fn suggest(&self) -> u64 {
         match self.policy {
             Policy::Fixed { items } => items,
+            Policy::Single => 1,
             Policy::Tuned { .. } => lock(&self.estimate).size,
         }
     }
@@ -110,6 +124,9 @@ impl ChunkSize {
     pub fn expected(&self, items: u64) -> Duration {
         if items == 0 {
             return Duration::ZERO;
+        }
+        if let Policy::Single = self.policy {
+            return Duration::MAX;
         }
         let Some(cost) = lock(&self.estimate).cost else {
             return Duration::MAX;
@@ -170,6 +187,13 @@ mod tests {
             size.observe(items, busy, output_bytes * items);
         }
         size.suggest()
+    }
+
+    #[test]
+    fn single_items_are_never_sent_ahead() {
+        let size = ChunkSize::single();
+        size.observe(1_000, Duration::from_micros(1), 0);
+        assert_eq!((size.suggest(), size.expected(0), size.expected(1)), (1, Duration::ZERO, Duration::MAX));
     }
 
     #[test]

@@ -7,20 +7,22 @@ use std::borrow::Cow;
 
 use csv_core::{WriteResult, Writer};
 
-use super::SinkOptions;
 use super::columns::{Key, META, Values, input_cell, meta_texts};
-use super::row::reason;
+use super::row::{dotted, reason};
+use super::{SinkOptions, Stages};
 use crate::item::Input;
 use crate::outcome::{Completion, Outcome, Output};
 use crate::record::{Record, Subject, escaped};
 
 /// Names of columns that are not the guest's; a field of such a name is `value.` and the name.
-const TAKEN: [&str; 8] = ["index", "start", "end", "input", "file", "status", "items", "error"];
+const TAKEN: [&str; 10] =
+    ["index", "part", "start", "end", "input", "file", "stage", "status", "items", "error"];
 
 /// Writes items, or one merged value, as CSV.
 #[derive(Debug)]
 pub(super) struct Csv {
     key: Key,
+    stages: Option<Stages>,
     values: Values,
     meta: bool,
     terminal: bool,
@@ -34,6 +36,7 @@ impl Csv {
     pub(super) fn new(options: &SinkOptions) -> Self {
         Self {
             key: Key::of(options),
+            stages: options.stages,
             values: Values::of(options.result.as_ref()),
             meta: options.meta,
             terminal: options.terminal,
@@ -47,6 +50,10 @@ impl Csv {
         self.append_header(out);
         let Completion { outcome, meta, .. } = record.completion;
         let mut fields = self.subject(record);
+        if self.stages.is_some() {
+            let origin = record.completion.origin.as_deref();
+            fields.push(text(origin.and_then(|origin| origin.stage.as_deref()).unwrap_or_default()));
+        }
         fields.push(text(outcome.status()));
         fields.extend(match outcome {
             Outcome::Ok(value) => cells(&self.values, value),
@@ -88,7 +95,9 @@ impl Csv {
             Key::Index => &[],
         };
         let mut names = vec![text("index")];
+        names.extend((self.stages == Some(Stages::Parts)).then(|| text("part")));
         names.extend(inputs.iter().copied().map(text));
+        names.extend(self.stages.is_some().then(|| text("stage")));
         names.push(text("status"));
         names.extend(self.value_names());
         names.push(text("error"));
@@ -125,6 +134,9 @@ impl Csv {
             Subject::Merge { .. } => (text(""), None),
         };
         let mut fields = vec![index];
+        if self.stages == Some(Stages::Parts) {
+            fields.push(owned(record.completion.origin.as_deref().map(dotted).unwrap_or_default()));
+        }
         match (self.key, input) {
             (Key::Index, _) => {}
             (Key::Span, Some(Input::Span { start, end })) => {

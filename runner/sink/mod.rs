@@ -33,6 +33,7 @@ use crate::item::ItemIndex;
 use crate::outcome::Completion;
 
 pub use self::file::OutputFile;
+pub(crate) use self::reorder::Reorder;
 
 /// Takes the ends of items and makes output of them.
 pub trait Sink {
@@ -142,6 +143,17 @@ pub struct SinkOptions {
     pub files: bool,
     /// The inputs of the whole job where items show theirs: for ranges and single items, not for lines.
     pub inputs: Option<Inputs>,
+    /// What else items are known by in a run of several stages; none: there is one.
+    pub stages: Option<Stages>,
+}
+
+/// What the items of a run of several stages are made of.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Stages {
+    /// Each of one item of the input, and none of the same.
+    Whole,
+    /// Each of one item of the input, which others may be made of, too: lists are taken apart on the way.
+    Parts,
 }
 
 /// The sink of a run that prints to `output`.

@@ -70,6 +70,7 @@ impl<W: Write> Printer<W> {
 
     /// Prints the end of an item of the input.
     pub(super) fn item(&mut self, index: ItemIndex, completion: &Completion) -> Result<(), Error> {
+        let index = completion.origin.as_ref().map_or(index, |origin| origin.index);
         let input = self.inputs.as_ref().and_then(|inputs| inputs.input(index));
         let record = Record { subject: Subject::Item { index, input }, completion, meta: self.meta };
         let is_table = matches!(self.items, Layout::Table(_));

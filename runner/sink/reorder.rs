@@ -8,7 +8,7 @@ use crate::item::ItemIndex;
 ///
 /// It is as long as the farthest such item is ahead, which the window bounds.
 #[derive(Debug)]
-pub(super) struct Reorder<T> {
+pub(crate) struct Reorder<T> {
     /// The first item that has not come out.
     next: ItemIndex,
     /// What has been put in for `next`, `next + 1`, …
@@ -16,12 +16,12 @@ pub(super) struct Reorder<T> {
 }
 
 impl<T> Reorder<T> {
-    pub(super) fn new() -> Self {
+    pub(crate) fn new() -> Self {
         Self { next: 0, waiting: VecDeque::new() }
     }
 
     /// How many items have come out, which is the index of the one that is next.
-    pub(super) fn next(&self) -> ItemIndex {
+    pub(crate) fn next(&self) -> ItemIndex {
         self.next
     }
 
@@ -29,7 +29,7 @@ impl<T> Reorder<T> {
     ///
     /// # Panics
     /// If it has been put in before.
-    pub(super) fn insert(&mut self, index: ItemIndex, value: T) {
+    pub(crate) fn insert(&mut self, index: ItemIndex, value: T) {
         let ahead = index.checked_sub(self.next).unwrap_or_else(|| panic!("item {index} ended twice"));
         let place = usize::try_from(ahead).expect("the window keeps items near each other");
         if place >= self.waiting.len() {
@@ -40,7 +40,7 @@ impl<T> Reorder<T> {
     }
 
     /// Takes out the next item in order, if it is there.
-    pub(super) fn pop(&mut self) -> Option<(ItemIndex, T)> {
+    pub(crate) fn pop(&mut self) -> Option<(ItemIndex, T)> {
         let value = self.waiting.front_mut()?.take()?;
         self.waiting.pop_front();
         let index = self.next;

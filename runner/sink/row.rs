@@ -1,7 +1,7 @@
 //! What rows say in words: why an item has no value, and what its guest printed.
 
 use crate::chunk::Inputs;
-use crate::outcome::{MemoryLimit, Outcome, TimeLimit};
+use crate::outcome::{MemoryLimit, Origin, Outcome, TimeLimit};
 use crate::record::{Record, escaped, milliseconds};
 
 /// How many characters the inputs' texts have at most, where that is known without reading them all.
@@ -48,6 +48,11 @@ pub(super) fn reason(outcome: &Outcome) -> String {
         Outcome::Crash { end } => format!("the worker {end}"),
         Outcome::Cancelled => "the run ended before the item could".to_owned(),
     }
+}
+
+/// The places in the lists that an item was taken out of: `3`, or `3.0` for the first of the fourth.
+pub(super) fn dotted(origin: &Origin) -> String {
+    origin.part.iter().map(u64::to_string).collect::<Vec<_>>().join(".")
 }
 
 /// Appends lines for what the guest printed and, if that is asked for, for where it trapped.

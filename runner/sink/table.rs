@@ -9,8 +9,8 @@ use std::iter;
 use unicode_width::UnicodeWidthStr;
 
 use super::columns::{Cell, Key, META, Values, input_cell, meta_texts};
-use super::row::{append_below, key_width, reason};
-use super::{Shown, SinkOptions};
+use super::row::{append_below, dotted, key_width, reason};
+use super::{Shown, SinkOptions, Stages};
 use crate::color::{self, Color};
 use crate::outcome::{Outcome, Output};
 use crate::record::{Record, Subject, escaped, escaped_json};
@@ -78,7 +78,7 @@ impl Table {
         }
         match &record.completion.outcome {
             Outcome::Ok(value) => self.put_value(value, &mut line),
-            failure => self.put_failure(failure, &mut line),
+            failure => self.put_failure(failure, stage(record), &mut line),
         }
         if record.meta {
             for (column, text) in self.meta_columns.iter_mut().zip(meta_texts(&record.completion.meta)) {
@@ -121,12 +121,15 @@ impl Table {
     }
 
     /// In the place of the value's columns.
-    fn put_failure(&self, failure: &Outcome, line: &mut Line) {
-        let reason = reason(failure);
+    fn put_failure(&self, failure: &Outcome, stage: &str, line: &mut Line) {
+        let reason = match stage {
+            "" => format!(": {}", reason(failure)),
+            stage => format!(" in {stage}: {}", reason(failure)),
+        };
         let reason = escaped(&reason);
         let status = failure.status();
-        let text = format!("{}: {reason}", self.color.paint(color::FAILURE, status));
-        let width = status.len() + ": ".len() + reason.width();
+        let text = format!("{}{reason}", self.color.paint(color::FAILURE, status));
+        let width = status.len() + reason.width();
         line.put(&text, width, &across(&self.value_columns));
     }
 }
@@ -168,6 +171,7 @@ fn is_bare(options: &SinkOptions, values: &Values) -> bool {
         && Key::of(options) == Key::Index
         && options.ordered
         && options.shown == Shown::Each
+        && options.stages != Some(Stages::Parts)
         && !options.meta
 }
 
@@ -186,6 +190,19 @@ fn key_column(options: &SinkOptions) -> Column {
 }
 
 fn key_text(record: &Record<'_>) -> String {
+    let origin = record.completion.origin.as_deref();
+    match origin.filter(|origin| !origin.part.is_empty()) {
+        Some(origin) => format!("{}[{}]", item_text(record), dotted(origin)),
+        None => item_text(record),
+    }
+}
+
+/// The stage that the item ended in, where that is not the last.
+fn stage<'a>(record: &Record<'a>) -> &'a str {
+    record.completion.origin.as_deref().and_then(|origin| origin.stage.as_deref()).unwrap_or_default()
+}
+
+fn item_text(record: &Record<'_>) -> String {
     match (record.subject, &record.completion.file) {
         (Subject::Merge { first, end }, _) => format!("merge of items {first}..{end}"),
         (Subject::Item { input: Some(input), .. }, _) => input_cell(input).into_line(),

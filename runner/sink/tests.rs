@@ -21,6 +21,7 @@ const EACH: SinkOptions = SinkOptions {
     result: None,
     files: false,
     inputs: None,
+    stages: None,
 };
 const MERGED: SinkOptions = SinkOptions { shown: Shown::Merged, ..EACH };
 

@@ -6,6 +6,7 @@
 use crate::chunk::Inputs;
 use crate::error::Error;
 use crate::limits::Terms;
+use crate::outcome::Completion;
 
 mod arguments;
 mod blocks;
@@ -42,6 +43,8 @@ pub enum Next {
     Calls(Inputs, Terms),
     /// One item that cannot be called with anything: its input is too long, or cannot be read.
     Refused(Refused),
+    /// One item that has ended, somewhere else.
+    Ended(Box<Completion>),
     /// No item, but something about the input that the user should know: one lower-case line.
     Remark(String),
     /// No item so far: there was much to pass over, and there may be more of it.

@@ -4,12 +4,14 @@
 //! loads code is set here, once, for both; a [`Purpose`] changes only what it does not compare.
 
 use std::num::NonZeroUsize;
+use std::sync::Arc;
 
 use wasmtime::{
     Config, Enabled, Engine, InstanceAllocationStrategy, PoolingAllocationConfig, WasmBacktraceDetails,
 };
 
 use super::limits;
+use super::memory::Memories;
 use crate::limits::CodeOptions;
 
 /// What an engine is for.
@@ -68,8 +70,20 @@ const TABLE_KEEP_RESIDENT: usize = 64 << 10;
 /// # Errors
 /// If the machine cannot have it, for lack of address space for example.
 pub(super) fn engine(purpose: Purpose, code: CodeOptions) -> wasmtime::Result<Engine> {
+    with_memories(purpose, code, &Memories::default())
+}
+
+/// As [`engine`]: where guests have segments of shared memory, these are their memories.
+pub(super) fn with_memories(
+    purpose: Purpose,
+    code: CodeOptions,
+    memories: &Memories,
+) -> wasmtime::Result<Engine> {
     let mut config = Config::new();
     compared(&mut config, code);
+    if code.segments {
+        config.with_host_memory(Arc::new(memories.clone()));
+    }
     match purpose {
         Purpose::Compile => {
             config.parallel_compilation(true);
@@ -80,7 +94,7 @@ pub(super) fn engine(purpose: Purpose, code: CodeOptions) -> wasmtime::Result<En
                 Backtraces::Capture => Some(MAX_FRAMES),
                 Backtraces::Omit => None,
             });
-            if allocation == Allocation::Pool {
+            if allocation == Allocation::Pool && !code.segments {
                 config.allocation_strategy(InstanceAllocationStrategy::Pooling(pool()));
             }
         }
@@ -100,7 +114,8 @@ fn compared(config: &mut Config, code: CodeOptions) {
         .cranelift_nan_canonicalization(code.deterministic)
         .relaxed_simd_deterministic(code.deterministic)
         .signals_based_traps(true)
-        .memory_init_cow(true)
+        // Images are mapped into memories of the runtime's own only.
+        .memory_init_cow(!code.segments)
         // The default asks an environment variable.
         .wasm_backtrace_details(WasmBacktraceDetails::Disable);
 }

@@ -9,11 +9,13 @@ use std::time::{Duration, Instant};
 use rustix::time::{ClockId, clock_gettime};
 use wasmtime::{Engine, Store};
 
-use super::engine::{Allocation, Backtraces, Purpose, engine};
+use super::engine::{Allocation, Backtraces, Purpose, with_memories};
 use super::fixed::Chance;
 use super::grants::Grants;
 use super::limits::Limiter;
 use super::load::{Code, load};
+use super::memory::Memories;
+use super::shared::{Hands, Herald, Shares};
 use super::stdio::Capture;
 use super::trap::{self, Failure};
 use super::wasi::{Files, State};
@@ -34,6 +36,8 @@ pub struct Given {
     pub holder: Holder,
     /// Its folders, in the order of [`Serve::dirs`].
     pub dirs: Vec<OwnedFd>,
+    /// Where results go out to the host; none: nobody hears what items say while they run.
+    pub results: Option<Arc<File>>,
 }
 
 /// A guest whose exports can be called.
@@ -42,6 +46,9 @@ pub struct Guest {
     program: Program,
     capture: Arc<Capture>,
     grants: Arc<Grants>,
+    /// Where its items are heard while they run.
+    results: Option<Arc<File>>,
+    shares: Arc<Shares>,
     meta: bool,
     limits: GuestLimits,
     /// Bytes of memory that items may have, as far as that is less.
@@ -162,7 +169,7 @@ impl Guest {
     ///
     /// # Errors
     /// If the code is not this build's, an import is not met, or an export is not there.
-    pub fn load(code: &File, given: &Given, serve: &Serve) -> Result<Self, Refusal> {
+    pub fn load(code: &File, given: Given, serve: &Serve) -> Result<Self, Refusal> {
         let backtraces = if serve.meta { Backtraces::Capture } else { Backtraces::Omit };
         // Whether the code fits the pool is known when it has been tried.
         let options = CodeOptions {
@@ -170,7 +177,8 @@ impl Guest {
             deterministic: serve.seed.is_some(),
             segments: serve.shared.iter().any(|shared| matches!(shared.shape, Shape::Segment { .. })),
         };
-        let map = |allocation| map(code, Purpose::Serve { allocation, backtraces }, options);
+        let memories = Memories::default();
+        let map = |allocation| map(code, Purpose::Serve { allocation, backtraces }, options, &memories);
         let (engine, code) =
             map(Allocation::Pool).or_else(|_| map(Allocation::OnDemand)).map_err(|error| {
                 Refusal::new(format!("{CANNOT_BE_LOADED}: {}", validate::one_line(&format!("{error:#}"))))
@@ -194,6 +202,8 @@ impl Guest {
             program,
             capture: Arc::new(Capture::new(max_output)),
             grants: Arc::new(Grants::new(&serve.dirs, &given.dirs, &serve.env)?),
+            results: given.results.clone(),
+            shares: Arc::new(Shares::new(given, &serve.shared, memories)?),
             meta: serve.meta,
             limits: serve.limits,
             memory: None,
@@ -220,7 +230,7 @@ impl Guest {
     pub fn call(&mut self, item: ItemIndex, export: usize, input: Input<'_>, record: &mut CallRecord) {
         let chance = self.seed.map(|seed| Chance { seed, item, export });
         let is_new = self.kept.is_none();
-        let mut store = self.store(chance);
+        let mut store = self.store(item, chance);
         record.clear();
         let clocks = Clocks::start(self.meta);
         let init = self.init.as_ref().filter(|_| is_new);
@@ -233,6 +243,7 @@ impl Guest {
         record.peak_memory = if self.meta { store.data().limiter.peak_memory() } else { 0 };
         let lacked =
             Lacked { memory: store.data().limiter.refused(), access: store.data_mut().denied.take() };
+        store.data_mut().hands.let_go();
         // What is not kept ends what the guest still holds before its output is taken.
         self.kept = Some(store).filter(|_| self.isolation == Isolation::Worker && leaves_whole(&called));
         record.end = match called {
@@ -243,10 +254,10 @@ impl Guest {
     }
 
     /// The store that the item before has left, or else a fresh one, for an item with these random numbers.
-    fn store(&mut self, chance: Option<Chance>) -> Store<State> {
+    fn store(&mut self, item: ItemIndex, chance: Option<Chance>) -> Store<State> {
         let mut store = self.kept.take().unwrap_or_else(|| self.fresh_store());
         store.data_mut().limiter.set_limit(self.memory());
-        store.data_mut().restart(chance);
+        store.data_mut().restart(item, chance);
         if let Some(fuel) = self.limits.fuel {
             store.set_fuel(fuel).expect("the code counts fuel where there is a limit of it");
         }
@@ -255,7 +266,9 @@ impl Guest {
 
     fn fresh_store(&self) -> Store<State> {
         let limiter = Limiter::new(self.memory());
-        let state = State::new(Arc::clone(&self.capture), Arc::clone(&self.grants), limiter);
+        let hands = Hands::new(Arc::clone(&self.shares));
+        let herald = Herald::new(self.results.clone());
+        let state = State::new(Arc::clone(&self.capture), Arc::clone(&self.grants), limiter, hands, herald);
         let mut store = Store::new(&self.engine, state);
         store.limiter(|state| &mut state.limiter);
         store.set_hostcall_fuel(usize::try_from(limits::handed_over(&self.limits)).unwrap_or(usize::MAX));
@@ -286,8 +299,13 @@ fn leaves_whole(called: &Result<(), Stop>) -> bool {
     }
 }
 
-fn map(file: &File, purpose: Purpose, options: CodeOptions) -> wasmtime::Result<(Engine, Code)> {
-    let engine = engine(purpose, options)?;
+fn map(
+    file: &File,
+    purpose: Purpose,
+    options: CodeOptions,
+    memories: &Memories,
+) -> wasmtime::Result<(Engine, Code)> {
+    let engine = with_memories(purpose, options, memories)?;
     let code = load(&engine, file)?;
     Ok((engine, code))
 }

@@ -2,6 +2,7 @@
 
 use wasmtime::ResourceLimiter;
 
+use super::memory::WASM_PAGE;
 use crate::limits::GuestLimits;
 use crate::outcome::MemoryLimit;
 
@@ -46,6 +47,8 @@ pub(super) fn overhead(limits: &GuestLimits) -> u64 {
 pub(super) struct Limiter {
     /// The most bytes of memories and tables together.
     limit: u64,
+    /// As many more, for segments of shared memory.
+    segments: u64,
     /// The size of all linear memories; they never shrink, so this is also their peak.
     memory: u64,
     /// The size of all tables, likewise.
@@ -58,12 +61,17 @@ pub(super) struct Limiter {
 
 impl Limiter {
     pub(super) fn new(limit: u64) -> Self {
-        Self { limit, memory: 0, tables: 0, granted: 0, refused: None }
+        Self { limit, segments: 0, memory: 0, tables: 0, granted: 0, refused: None }
     }
 
     /// From now on the limit is this. What has grown past it stays, and grows no more.
     pub(super) fn set_limit(&mut self, limit: u64) {
         self.limit = limit;
+    }
+
+    /// There may be so many bytes more: a segment of shared memory takes the place of as many.
+    pub(super) fn allow_segment(&mut self, bytes: u64) {
+        self.segments = self.segments.saturating_add(bytes.next_multiple_of(WASM_PAGE as u64));
     }
 
     /// Another item begins, with what the one before has grown to.
@@ -85,7 +93,7 @@ impl Limiter {
     /// not.
     fn grants(&mut self, bytes: u64) -> bool {
         let total = self.memory.saturating_add(self.tables).saturating_add(bytes);
-        let granted = total <= self.limit;
+        let granted = total <= self.limit.saturating_add(self.segments);
         if !granted {
             self.refused = Some(MemoryLimit::Guest);
         }

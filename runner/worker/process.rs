@@ -6,6 +6,7 @@ use std::fs::File;
 use std::io;
 use std::os::fd::AsFd;
 use std::os::unix::fs::FileExt;
+use std::sync::Arc;
 
 use super::compile::Prepared;
 use super::guest::{CallRecord, Given, Guest};
@@ -51,11 +52,12 @@ fn serve(arguments: &[OsString]) -> Result<main_loop::End, Failure> {
     let (configured, descriptors) = sandbox::configure(&start)?;
     let Descriptors { requests, results, guest, segment, shared, dirs, .. } = descriptors;
     let segment = SegmentMap::new(segment.as_fd()).map_err(Failure::Segment)?;
+    let results = Arc::new(results);
     let loader = Process {
         configured,
         profile: start.profile,
         guest,
-        given: Given { shared, holder: start.holder, dirs },
+        given: Given { shared, holder: start.holder, dirs, results: Some(Arc::clone(&results)) },
     };
     Ok(main_loop::run(requests, results, Segment::new(segment), monotonic_ns, loader)?)
 }
@@ -102,7 +104,7 @@ impl Loader for Process {
         fds::check_sealed(&guest).map_err(cannot_be_read)?;
         // No instance is made ahead of the first item: its start function is the guest's code, and belongs to items and
         // their limits.
-        let loaded = configured.load(|| Guest::load(&guest, &given, serve))?;
+        let loaded = configured.load(|| Guest::load(&guest, given, serve))?;
         let allowance = serve.limits.memory.saturating_add(limits::overhead(&serve.limits));
         // A segment that nobody can write to counts as memory of each that maps it.
         let allowance = allowance.saturating_add(segments(serve));

@@ -15,7 +15,9 @@ use super::denied;
 use super::fixed::Chance;
 use super::grants::Grants;
 use super::limits::Limiter;
+use super::shared::{self, Hands, Herald};
 use super::stdio::{Capture, Stream};
+use crate::item::ItemIndex;
 
 /// What a store holds, for one item or for one after the other.
 pub(super) struct State {
@@ -28,6 +30,9 @@ pub(super) struct State {
     pub(super) limiter: Limiter,
     /// What was denied to the item.
     pub(super) denied: Option<String>,
+    /// What it holds of what is shared.
+    pub(super) hands: Hands,
+    pub(super) herald: Herald,
     /// The guest in this store, once there is one.
     pub(super) instance: Option<Instance>,
 }
@@ -40,13 +45,30 @@ pub(super) enum Instance {
 }
 
 impl State {
-    pub(super) fn new(captured: Arc<Capture>, grants: Arc<Grants>, limiter: Limiter) -> Self {
-        Self { wasi: None, captured, grants, chance: None, limiter, denied: None, instance: None }
+    pub(super) fn new(
+        captured: Arc<Capture>,
+        grants: Arc<Grants>,
+        limiter: Limiter,
+        hands: Hands,
+        herald: Herald,
+    ) -> Self {
+        Self {
+            wasi: None,
+            captured,
+            grants,
+            chance: None,
+            limiter,
+            denied: None,
+            hands,
+            herald,
+            instance: None,
+        }
     }
 
     /// Another item begins.
-    pub(super) fn restart(&mut self, chance: Option<Chance>) {
+    pub(super) fn restart(&mut self, item: ItemIndex, chance: Option<Chance>) {
         self.limiter.restart();
+        self.herald.restart(item);
         self.denied = None;
         self.chance = chance;
         if let (Some(wasi), Some(chance)) = (&mut self.wasi, chance) {
@@ -94,6 +116,7 @@ pub(super) enum Files {
 pub(super) fn component_linker(engine: &Engine, files: Files) -> wasmtime::Result<component::Linker<State>> {
     let mut linker = component::Linker::new(engine);
     wasmtime_wasi::p2::add_to_linker_sync(&mut linker)?;
+    shared::add_to_linker(&mut linker)?;
     denied::watch_network(&mut linker)?;
     if files == Files::Some {
         denied::watch_files(&mut linker)?;
@@ -119,7 +142,13 @@ pub(super) struct Preview1 {
 
 impl Preview1 {
     pub(super) fn new(engine: &Engine) -> wasmtime::Result<Self> {
-        let state = State::new(Arc::new(Capture::new(0)), Arc::default(), Limiter::new(0));
+        let state = State::new(
+            Arc::new(Capture::new(0)),
+            Arc::default(),
+            Limiter::new(0),
+            Hands::new(Arc::default()),
+            Herald::default(),
+        );
         Ok(Self { linker: module_linker(engine, Files::None)?, store: Store::new(engine, state) })
     }
 
@@ -161,6 +190,9 @@ const INTERFACES: &[&str] = &[
 
 /// Whether [`component_linker`] provides the interface of this name.
 pub(super) fn provides_interface(name: &str) -> bool {
+    if shared::provides(name) {
+        return true;
+    }
     let Some((interface, version)) = name.split_once('@') else { return false };
     let is_patch = |patch: &str| !patch.is_empty() && patch.bytes().all(|byte| byte.is_ascii_digit());
     INTERFACES.contains(&interface) && version.strip_prefix("0.2.").is_some_and(is_patch)

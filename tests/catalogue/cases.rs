@@ -23,7 +23,7 @@ pub(crate) const PENDING: [&str; 0] = [];
 
 /// All of them.
 #[rustfmt::skip]
-pub(crate) const CASES: [Case; 133] = [
+pub(crate) const CASES: [Case; 134] = [
     case("M1", "a file shorter than a header", "refused, exit 3"),
     case("M2", "a file that is no WebAssembly", "refused, exit 3, named for what it is"),
     case("M3", "a guest cut off at any byte", "refused, exit 3"),
@@ -99,6 +99,7 @@ pub(crate) const CASES: [Case; 133] = [
     case("W27", "raising its own limits", "blocked"),
     case("W28", "every system call there is", "blocked but for those on the list"),
     case("W29", "a status page that lies", "limits and blame hold"),
+    case("W30", "more with what is shared than was declared", "blocked"),
     case("H1", "workers killed at random", "every item once, as in a quiet run"),
     case("H2", "a kill between writing a result and reading it", "the result counts"),
     case("H3", "a worker that is stopped", "`timeout`"),

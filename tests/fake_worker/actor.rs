@@ -1,15 +1,19 @@
 //! The fake worker's side: a process that speaks the protocol, and breaks it where its script says so.
 
+use std::ffi::OsString;
 use std::fs::{File, OpenOptions};
 use std::io::{self, Write};
 use std::os::fd::AsFd;
 use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::Command;
+use std::time::Instant;
 
 use rustix::fs::{Mode, OFlags};
 use rustix::process::{Resource, Rlimit, Signal};
-use wasmpool::sandbox::{Layer, LayerState};
+use wasmpool::sandbox::fds::FIRST_SHARED;
+use wasmpool::sandbox::{Layer, LayerState, Start as StartedWith};
+use wasmpool::shm::raw::RawLock;
 use wasmpool::shm::segment::SegmentMap;
 use wasmpool::wire::codec::DESCRIPTION_CAP;
 use wasmpool::wire::frame::FRAME_CAP;
@@ -26,17 +30,33 @@ use super::serving::now_ns;
 pub(super) fn play(stage: &Path) -> i32 {
     let none = Rlimit { current: Some(0), maximum: Some(0) };
     rustix::process::setrlimit(Resource::Core, none).unwrap();
-    jails::close_inherited();
     let script = std::fs::read(stage.join("script")).unwrap();
+    let script: Script = serde_json::from_slice(&script).unwrap();
+    if script.hold {
+        hold();
+    }
+    jails::close_inherited();
     let actor = Actor {
         stage: stage.to_owned(),
-        script: serde_json::from_slice(&script).unwrap(),
+        script,
         requests: open(3, OFlags::RDONLY),
         results: open(4, OFlags::WRONLY),
         decoder: Decoder::new(usize::MAX),
     };
     // What cannot be written any more is for a host that wants no more.
     actor.perform().unwrap_or(0)
+}
+
+/// Takes the lock that this worker shares, if it is free.
+fn hold() {
+    let told = std::env::var("WASMPOOL_TOLD").unwrap();
+    let told: Vec<_> = told.split(' ').skip(1).map(OsString::from).collect();
+    let StartedWith { shares, holder, .. } = StartedWith::parse(&told).unwrap();
+    if shares.count() > 0 {
+        let lock = open(FIRST_SHARED.unsigned_abs(), OFlags::RDWR);
+        // Another worker may have it.
+        let _ = RawLock::map(lock.as_fd()).unwrap().acquire(holder, Some(Instant::now()));
+    }
 }
 
 /// A descriptor of the worker's table, opened anew. It is not waited for: the host may be gone.

@@ -20,6 +20,7 @@ use wasmpool::outcome::{Completion, Outcome, Printed, Returns};
 use wasmpool::pool::{self, Canceller, Job, Options, Pauser, Sharing};
 use wasmpool::report::{Reporter, RunEvent, Summary};
 use wasmpool::sandbox::Mode;
+use wasmpool::shm::Share;
 use wasmpool::sink::{Accepted, InputEnd, Sink};
 use wasmpool::source::{Range, Source};
 use wasmpool::wire::msg::Serve;
@@ -38,6 +39,7 @@ pub(crate) struct Fake {
     stage: PathBuf,
     cache: Option<Cache>,
     sandbox: Mode,
+    sharing: Sharing,
 }
 
 /// How a run went.
@@ -61,6 +63,8 @@ pub(crate) struct Heard {
     pub(crate) missing: Vec<String>,
     /// What workers said.
     pub(crate) said: Vec<String>,
+    /// What was taken back from workers that were gone.
+    pub(crate) recovered: Vec<String>,
     /// What the user is to know.
     pub(crate) notes: Vec<String>,
     /// What the sandbox lacks.
@@ -140,12 +144,18 @@ impl Fake {
             fs::write(stage.join("bare"), "").unwrap();
         }
         // Fakes lock nothing, unless they are told to.
-        Self { stage, cache: None, sandbox: Mode::Off }
+        Self { stage, cache: None, sandbox: Mode::Off, sharing: Sharing::default() }
     }
 
     /// With layers of protection that have to hold.
     pub(crate) fn with_sandbox(mut self, sandbox: Mode) -> Self {
         self.sandbox = sandbox;
+        self
+    }
+
+    /// With something that workers share.
+    pub(crate) fn with_shared(mut self, name: &str, thing: &impl Share) -> Self {
+        self.sharing = Sharing::of([(name.to_owned(), thing.shared())]).unwrap();
         self
     }
 
@@ -226,7 +236,7 @@ impl Fake {
             pauser: Pauser::default(),
             sandbox: self.sandbox,
             dirs: Vec::new(),
-            sharing: Sharing::default(),
+            sharing: self.sharing.clone(),
         }
     }
 
@@ -343,6 +353,7 @@ impl Reporter for Heard {
             RunEvent::Started { .. }
             | RunEvent::Progress { .. }
             | RunEvent::WorkerReady { .. }
+            | RunEvent::ItemProgress { .. }
             | RunEvent::GuestPrinted { .. }
             | RunEvent::SharedInstance
             | RunEvent::InputRemark { .. } => {}
@@ -353,7 +364,7 @@ impl Reporter for Heard {
             RunEvent::WorkerMissing { reason, .. } => self.missing.push(reason.to_owned()),
             RunEvent::WorkerReplaced { reason, .. } => self.replaced.push(reason.to_owned()),
             RunEvent::WorkerSaid { line, .. } => self.said.push(line.to_owned()),
-            RunEvent::Recovered { name, what, .. } => self.said.push(format!("{name}: {what}")),
+            RunEvent::Recovered { name, what, .. } => self.recovered.push(format!("{name}: {what}")),
             RunEvent::Finished { summary } => self.finished = Some(summary.clone()),
         }
     }

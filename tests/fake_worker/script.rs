@@ -31,6 +31,8 @@ pub(crate) struct Script {
     pub(crate) mute: bool,
     /// Do not end when asked to.
     pub(crate) stay: bool,
+    /// As a serving worker that shares a lock, have it from the start, if nobody else has it, and keep it.
+    pub(crate) hold: bool,
     /// Which processes have the layers around them that are required, as far as the host can see them.
     pub(crate) locked: Locked,
     /// The layers that a serving worker says it has; none: it says nothing of layers.

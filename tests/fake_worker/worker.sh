@@ -9,4 +9,4 @@ rights=
 if [ -e "$stage/bare" ] && [ "$(id -u)" = 0 ]; then
 	rights="setpriv --inh-caps=-all --bounding-set=-all"
 fi
-WASMPOOL_FAKE=$stage exec $rights "$stage/program" fake_worker::entry --exact --nocapture --test-threads=1 >/dev/null
+WASMPOOL_FAKE=$stage WASMPOOL_TOLD="$*" exec $rights "$stage/program" fake_worker::entry --exact --nocapture --test-threads=1 >/dev/null

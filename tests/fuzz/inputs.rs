@@ -72,6 +72,7 @@ fn items(source: &mut dyn Source, max_items: u64, max_bytes: usize) -> Vec<Vec<u
             Next::Inputs(Inputs::Texts(packed) | Inputs::Json { texts: packed, .. }) => packed,
             Next::Remark(_) | Next::Nothing => continue,
             Next::Refused(refused) => panic!("nothing is too long here: {refused:?}"),
+            Next::Ended(completion) => panic!("nothing has ended: {completion:?}"),
             Next::Inputs(inputs) | Next::Calls(inputs, _) => panic!("inputs of another kind: {inputs:?}"),
         };
         assert!((1..=max_items).contains(&packed.count()), "as many as were asked for");

@@ -19,8 +19,9 @@ impl Folder {
         let open = fs::Permissions::from_mode(0o755);
         let folder = tempfile::Builder::new().prefix("wasmpool-test-").permissions(open).tempdir();
         let folder = Self(folder.expect("a folder can be made where temporary ones are"));
-        for name in ["primes.wasm", "text.wasm", "tour.wasm", "hello.wasm", "files.wasm", "hostile.wasm"] {
-            folder.link(&guest(name), name);
+        for name in ["primes", "text", "tour", "sharing", "hello", "files", "hostile"] {
+            let name = format!("{name}.wasm");
+            folder.link(&guest(&name), &name);
         }
         folder
     }

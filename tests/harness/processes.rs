@@ -124,11 +124,20 @@ fn is_worker_of(host: Pid, pid: Pid) -> bool {
 
 /// Whether there is something to read, or a process has ended, before the time is over.
 pub(super) fn is_ready_within(fd: impl AsFd, time: Duration) -> bool {
+    is_so_within(fd, PollFlags::IN, time)
+}
+
+/// Whether something can be written before the time is over.
+pub(super) fn is_writable_within(fd: impl AsFd, time: Duration) -> bool {
+    is_so_within(fd, PollFlags::OUT, time)
+}
+
+fn is_so_within(fd: impl AsFd, flags: PollFlags, time: Duration) -> bool {
     let deadline = Instant::now() + time;
     loop {
         let left = deadline.saturating_duration_since(Instant::now());
         let timeout = Timespec::try_from(left).expect("tests take no years");
-        match poll(&mut [PollFd::new(&fd, PollFlags::IN)], Some(&timeout)) {
+        match poll(&mut [PollFd::new(&fd, flags)], Some(&timeout)) {
             Ok(0) if left.is_zero() => return false,
             Ok(0) | Err(rustix::io::Errno::INTR) => {}
             Ok(_) => return true,

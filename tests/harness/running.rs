@@ -1,6 +1,6 @@
 //! A command that is running, and how it ended.
 
-use std::io::{Read, Write};
+use std::io::{ErrorKind, Read, Write};
 use std::os::fd::{AsFd, OwnedFd};
 use std::os::unix::process::ExitStatusExt;
 use std::process::{Child, ChildStdin, ChildStdout, Command, ExitStatus};
@@ -10,7 +10,7 @@ use std::{fmt, fs};
 
 use rustix::process::{Pid, PidfdFlags, Signal, pidfd_open, pidfd_send_signal};
 
-use super::processes::is_ready_within;
+use super::processes::{is_ready_within, is_writable_within};
 use super::{Expectation, Folder, PATIENCE, Worker};
 
 /// Killed when it is dropped before its end.
@@ -114,6 +114,26 @@ impl Running {
     pub(crate) fn write(&mut self, text: &str) {
         let stdin = self.stdin.as_mut().expect("its standard input is open");
         stdin.write_all(text.as_bytes()).expect("it reads its standard input");
+    }
+
+    /// Writes this to its standard input over and over, until it has read nothing for a second: how often that was, but
+    /// no more than `most` times.
+    pub(crate) fn write_until_full(&mut self, text: &str, most: usize) -> usize {
+        let stdin = self.stdin.as_mut().expect("its standard input is open");
+        rustix::io::ioctl_fionbio(&stdin, true).expect("it is a pipe");
+        let mut written = 0;
+        while written < most * text.len() {
+            match stdin.write(&text.as_bytes()[written % text.len()..]) {
+                Ok(bytes) => written += bytes,
+                Err(error) if error.kind() == ErrorKind::WouldBlock => {
+                    if !is_writable_within(&stdin, Duration::from_secs(1)) {
+                        break;
+                    }
+                }
+                Err(error) => panic!("it does not read its standard input: {error}"),
+            }
+        }
+        written / text.len()
     }
 
     pub(crate) fn close_stdin(&mut self) {

@@ -1,14 +1,17 @@
-//! The concurrent protocols of `runner/scheduler` and `runner/pool`, run through every interleaving and every memory
-//! order that loom can tell apart: `cargo test -p wasmpool-model`.
+//! The concurrent protocols of `runner/scheduler`, `runner/pool` and `runner/shm`, run through every interleaving and
+//! every memory order that loom can tell apart: `cargo test -p wasmpool-model`.
 //!
 //! The files under test are the ones that ship. They name their locks and atomics through a `sync` module; here it
 //! holds loom's types, so neither wasmpool nor its dependencies have to be built again for it.
 
 #![cfg(test)]
 
+mod locks;
 mod parking;
 mod report;
+mod rings;
 mod sync;
+mod twins;
 mod windows;
 
 #[path = "../../runner/error.rs"]
@@ -51,6 +54,23 @@ mod pool {
     /// In the place of `runner/pool/sync.rs`.
     mod sync {
         pub(super) use loom::sync::atomic::{AtomicI64, AtomicU64, Ordering};
+    }
+}
+
+/// Shared memory, as its protocols see it.
+#[path = "../../runner/shm"]
+pub mod shm {
+    pub mod declared;
+
+    /// Their words, futexes and clocks are loom's.
+    pub mod protocol {
+        pub(crate) mod copy;
+        pub(crate) mod event;
+        pub mod lock;
+        pub mod ring;
+        #[path = "../../../tests/model/words.rs"]
+        pub(crate) mod sync;
+        pub(crate) mod twin;
     }
 }
 

@@ -7,6 +7,7 @@ use std::thread;
 use std::time::Duration;
 
 use rustix::process::Signal;
+use wasmpool::sandbox::FILTERS;
 
 use super::files;
 use super::tracer::{Traced, follow};
@@ -89,6 +90,8 @@ const ANYWHERE: &[(&str, &str)] = &[
     ("call hostile.wasm echo-bytes [1,2,3]", "AQID"),
     ("run traps.wasm f --range 0..6", "\"index\":5"),
     ("run random.wasm f --range 0..4000 -j 1", "\"index\":3999"),
+    ("call sharing.wasm peek t 1 --share t=text.txt", "\"ok\":111"),
+    ("call sharing.wasm poke t 1 66 --share t=text.txt:rw", "\"ok\":null"),
     ("run many.wasm f --range 0..3", "\"index\":2"),
     ("run large.wasm f --range 5..7 --memory 4GiB", "\"value\":6"),
 ];
@@ -191,6 +194,17 @@ fn compiling() -> Vec<Scene> {
     ]
 }
 
+/// Whether a worker has put on all its filters.
+fn is_locked(worker: rustix::process::Pid) -> bool {
+    let filters = |process: &str| {
+        let status = fs::read_to_string(format!("/proc/{process}/status")).unwrap_or_default();
+        let count =
+            status.lines().find_map(|line| line.strip_prefix("Seccomp_filters:")?.trim().parse().ok());
+        count.unwrap_or(0_usize)
+    };
+    filters(&worker.as_raw_nonzero().to_string()) >= filters("self") + FILTERS
+}
+
 /// Ends of serving workers.
 fn ends(with: &str) -> Vec<Scene> {
     let run = |export: &str| {
@@ -201,7 +215,9 @@ fn ends(with: &str) -> Vec<Scene> {
         Scene::new(format!("a worker without memory {with}"), run("echo-string"), |running| {
             running.write("\"a\"\n");
             running.line();
-            running.workers().iter().for_each(|worker| set_data_limit(worker.pid(), 1 << 20));
+            // A spare that is still loading has no lack of memory: nobody's item has been there.
+            let locked = running.workers().into_iter().filter(|worker| is_locked(worker.pid()));
+            locked.for_each(|worker| set_data_limit(worker.pid(), 1 << 20));
             running.write(&format!("\"{}\"\n", "x".repeat(8_000_000)));
             running.close_stdin();
         }),

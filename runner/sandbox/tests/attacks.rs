@@ -8,11 +8,11 @@ use nix::libc;
 use super::cell::Victim;
 
 /// One thing to try.
-pub(super) struct Attack {
+pub(super) struct Attack<T = Targets> {
     /// Its case in the catalogue of faults.
     pub(super) case: &'static str,
     pub(super) name: &'static str,
-    pub(super) deed: fn(&Targets) -> io::Result<()>,
+    pub(super) deed: fn(&T) -> io::Result<()>,
 }
 
 /// What there is to attack.
@@ -32,11 +32,13 @@ pub(super) struct Targets {
     pub(super) dir: i64,
 }
 
+/// Makes a list of attacks: the case, the name, what is done.
 macro_rules! attacks {
     ($($case:literal $name:literal $deed:expr;)*) => {
-        &[$(Attack { case: $case, name: $name, deed: $deed }),*]
+        &[$($crate::sandbox::tests::attacks::Attack { case: $case, name: $name, deed: $deed }),*]
     };
 }
+pub(super) use attacks;
 
 pub(super) const ATTACKS: &[Attack] = attacks! {
     "W21" "fork" |_| child(call(libc::SYS_clone, [libc::SIGCHLD.into(), 0, 0, 0, 0, 0]));
@@ -201,8 +203,8 @@ const HUGE_PAGE: i64 = 2 << 20;
 const GROWTH: i64 = 64 << 20;
 /// Where nothing else is mapped for far more than that.
 const LONELY: i64 = 0x10_0000_0000;
-const DATA: i64 = (libc::PROT_READ | libc::PROT_WRITE) as i64;
-const CODE: i64 = (libc::PROT_READ | libc::PROT_EXEC) as i64;
+pub(super) const DATA: i64 = (libc::PROT_READ | libc::PROT_WRITE) as i64;
+pub(super) const CODE: i64 = (libc::PROT_READ | libc::PROT_EXEC) as i64;
 const PTRACE_SEIZE: i64 = 0x4206;
 const READ_IMPLIES_EXEC: i64 = 0x0040_0000;
 
@@ -213,7 +215,7 @@ pub(super) fn call(number: i64, [a, b, c, d, e, f]: [i64; 6]) -> io::Result<i64>
     if answer == -1 { Err(io::Error::last_os_error()) } else { Ok(answer) }
 }
 
-fn done(answer: io::Result<i64>) -> io::Result<()> {
+pub(super) fn done(answer: io::Result<i64>) -> io::Result<()> {
     answer.map(drop)
 }
 

@@ -7,7 +7,7 @@ use nix::libc;
 use rustix::io::FdFlags;
 use rustix::process::{Pid, Signal, WaitOptions, WaitStatus, kill_process, waitpid};
 
-use super::super::fds::LIFELINE;
+use super::super::fds::{FIRST_SHARED, LIFELINE};
 use super::super::identity::{Root, give_up_rights};
 use super::super::jail::Jail;
 use super::super::{Layer, Mode, Profile, Shares, Start};
@@ -22,6 +22,15 @@ pub(super) enum Fate {
     Refused(i32),
     /// It was ended by this signal.
     Killed(i32),
+}
+
+/// What a worker was handed beside what all are.
+#[derive(Default)]
+pub(super) struct Handed {
+    pub(super) dirs: Vec<OwnedFd>,
+    pub(super) shares: Shares,
+    /// What is shared, and what else has the numbers behind that.
+    pub(super) shared: Vec<OwnedFd>,
 }
 
 /// A process that waits until it is dropped.
@@ -57,29 +66,32 @@ impl fmt::Display for Fate {
 /// What `deed` comes to in a process of nobody with these layers around it.
 #[track_caller]
 pub(super) fn attempt(layers: &[Layer], profile: &Profile, deed: impl FnOnce() -> io::Result<()>) -> Fate {
-    attempt_with(layers, profile, Vec::new(), deed)
+    attempt_with(layers, profile, &Handed::default(), deed)
 }
 
-/// As [`attempt`], with folders.
+/// As [`attempt`], with more in its hands.
 #[track_caller]
 pub(super) fn attempt_with(
     layers: &[Layer],
     profile: &Profile,
-    dirs: Vec<OwnedFd>,
+    handed: &Handed,
     deed: impl FnOnce() -> io::Result<()>,
 ) -> Fate {
-    let keep: Vec<_> = dirs.iter().map(AsRawFd::as_raw_fd).collect();
-    ended(&keep, || {
-        lock_in(layers, profile, &dirs)?;
+    ended(&handed.numbers(), || {
+        lock_in(layers, profile, handed)?;
         Some(deed())
     })
 }
 
 /// As [`attempt`], in a process that has put on what there is before anything is loaded, and no more.
 #[track_caller]
-pub(super) fn attempt_while_loading(profile: &Profile, deed: impl FnOnce() -> io::Result<()>) -> Fate {
-    ended(&[], || {
-        let _jail = close_in(&Layer::ALL, profile, &[])?;
+pub(super) fn attempt_while_loading(
+    profile: &Profile,
+    handed: &Handed,
+    deed: impl FnOnce() -> io::Result<()>,
+) -> Fate {
+    ended(&handed.numbers(), || {
+        let _jail = close_in(&Layer::ALL, profile, handed)?;
         Some(deed())
     })
 }
@@ -111,7 +123,7 @@ pub(super) fn fate(status: WaitStatus) -> Fate {
 pub(super) fn victim(layers: &[Layer]) -> Victim {
     let (ready, told) = io::pipe().unwrap();
     let child = fork(&[told.as_raw_fd()], || {
-        if lock_in(layers, &Profile::Compute, &[]).is_none() {
+        if lock_in(layers, &Profile::Compute, &Handed::default()).is_none() {
             return BROKEN;
         }
         // The end of the pipe says that it is locked; sleeping takes a call that a locked process has.
@@ -123,6 +135,23 @@ pub(super) fn victim(layers: &[Layer]) -> Victim {
     let victim = Victim(child);
     drop(io::read_to_string(ready).unwrap());
     victim
+}
+
+impl Handed {
+    fn numbers(&self) -> Vec<RawFd> {
+        self.dirs.iter().chain(&self.shared).map(AsRawFd::as_raw_fd).collect()
+    }
+
+    /// Puts what is shared where workers have it.
+    fn put_in_place(&self) -> Option<()> {
+        for (file, number) in self.shared.iter().zip(FIRST_SHARED..) {
+            // SAFETY: nothing but what a cell was handed is open in it, and that has higher numbers.
+            if unsafe { libc::dup2(file.as_raw_fd(), number) } != number {
+                return None;
+            }
+        }
+        Some(())
+    }
 }
 
 impl Victim {
@@ -139,15 +168,16 @@ impl Drop for Victim {
 }
 
 /// Locks this process in as workers do, but for the limit of its memory.
-fn lock_in(layers: &[Layer], profile: &Profile, dirs: &[OwnedFd]) -> Option<()> {
-    close_in(layers, profile, dirs)?.shut(None).ok()?;
+fn lock_in(layers: &[Layer], profile: &Profile, handed: &Handed) -> Option<()> {
+    close_in(layers, profile, handed)?.shut(None).ok()?;
     Some(())
 }
 
 /// The first half of that.
-fn close_in(layers: &[Layer], profile: &Profile, dirs: &[OwnedFd]) -> Option<Jail> {
+fn close_in(layers: &[Layer], profile: &Profile, handed: &Handed) -> Option<Jail> {
     // A worker's standard error is a pipe. Where it is a file, a word there would be the end by another limit.
     rustix::stdio::dup2_stderr(std::fs::File::options().write(true).open("/dev/null").ok()?).ok()?;
+    handed.put_in_place()?;
     // What it opens now is not to have the number of a worker's lifeline, which cannot be closed.
     while rustix::io::dup(rustix::stdio::stderr()).ok()?.into_raw_fd() < LIFELINE {}
     // Every cell is an ordinary user's: root has no business in a worker.
@@ -160,7 +190,7 @@ fn close_in(layers: &[Layer], profile: &Profile, dirs: &[OwnedFd]) -> Option<Jai
         host,
         profile: profile.clone(),
         mode: Mode::Off,
-        shares: Shares::default(),
+        shares: handed.shares,
         holder: Holder::HOST,
     };
     let (lifeline, held) = io::pipe().ok()?;
@@ -170,7 +200,7 @@ fn close_in(layers: &[Layer], profile: &Profile, dirs: &[OwnedFd]) -> Option<Jai
     let mut jail = Jail::of(&start, layers.to_vec());
     // Nor does a worker ever close its own.
     let lifeline = std::mem::ManuallyDrop::new(lifeline.into());
-    jail.close_in(host, &lifeline, dirs).ok()?;
+    jail.close_in(host, &lifeline, &handed.dirs).ok()?;
     Some(jail)
 }
 

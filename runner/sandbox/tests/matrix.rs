@@ -13,7 +13,7 @@ use rustix::mm::{MapFlags, ProtFlags, mmap, munmap};
 
 use super::super::{Access, Layer, Profile};
 use super::attacks::{ATTACKS, Attack, FOLDER_ATTACKS, PAGE, Targets, call};
-use super::cell::{Fate, attempt_while_loading, attempt_with, victim};
+use super::cell::{Fate, Handed, attempt_while_loading, attempt_with, victim};
 use super::profiles;
 use super::trees::Tree;
 
@@ -21,10 +21,11 @@ use super::trees::Tree;
 const LAYERS: [Layer; 5] = [Layer::Rlimits, Layer::Landlock, Layer::Mdwe, Layer::Seccomp, Layer::Undumpable];
 
 /// What stops an attack.
-struct Row<'a> {
-    attack: &'a Attack,
-    stopped_by: BTreeSet<Layer>,
-    by_all: Fate,
+pub(super) struct Row {
+    case: &'static str,
+    pub(super) name: &'static str,
+    pub(super) stopped_by: BTreeSet<Layer>,
+    pub(super) by_all: Fate,
 }
 
 /// Attacks that one layer alone stops, in a worker without folders: the filter. No other knows of these calls.
@@ -74,7 +75,7 @@ impl Range {
             link: tree.outside("link"),
             dir: dirs.first().map_or(-1, |dir: &OwnedFd| dir.as_raw_fd().into()),
         };
-        attempt_with(layers, profile, dirs, || (attack.deed)(&targets))
+        attempt_with(layers, profile, &Handed { dirs, ..Handed::default() }, || (attack.deed)(&targets))
     }
 }
 
@@ -89,23 +90,31 @@ impl Drop for Range {
 const LENGTH: usize = 4096;
 const _: () = assert!(PAGE == 4096, "they are the same");
 
-fn rows<'a>(attacks: impl Iterator<Item = &'a Attack>, profile: &Profile) -> Vec<Row<'a>> {
+fn rows<'a>(attacks: impl Iterator<Item = &'a Attack>, profile: &Profile) -> Vec<Row> {
     let range = Range::new();
+    rows_by(attacks, |attack, layers| range.attempt(attack, layers, profile))
+}
+
+/// What stops these attacks, one row each.
+pub(super) fn rows_by<'a, T: 'a>(
+    attacks: impl Iterator<Item = &'a Attack<T>>,
+    attempt: impl Fn(&Attack<T>, &[Layer]) -> Fate,
+) -> Vec<Row> {
     attacks
         .map(|attack| {
             let mut stopped_by = BTreeSet::new();
-            let bare = range.attempt(attack, &[], profile);
+            let bare = attempt(attack, &[]);
             if bare.is_stopped() {
                 stopped_by.insert(Layer::Unprivileged);
             }
             for layer in LAYERS {
-                let fate = range.attempt(attack, &[layer], profile);
+                let fate = attempt(attack, &[layer]);
                 // What nobody can do anyway tells of another layer only if that answers in its own way.
                 if fate.is_stopped() && fate != bare {
                     stopped_by.insert(layer);
                 }
             }
-            Row { attack, stopped_by, by_all: range.attempt(attack, &Layer::ALL, profile) }
+            Row { case: attack.case, name: attack.name, stopped_by, by_all: attempt(attack, &Layer::ALL) }
         })
         .collect()
 }
@@ -122,15 +131,15 @@ fn has_all_layers() -> bool {
 }
 
 /// A table of SECURITY.md.
-fn table(rows: &[Row<'_>]) -> String {
+pub(super) fn table(rows: &[Row]) -> String {
     let columns: Vec<_> = [Layer::Unprivileged].into_iter().chain(LAYERS).collect();
     let names: Vec<_> = columns.iter().map(|layer| layer.name()).collect();
     let mut table =
         format!("| | attack | {} |\n|---|---|{}\n", names.join(" | "), "---|".repeat(columns.len()));
-    for Row { attack, stopped_by, .. } in rows {
+    for Row { case, name, stopped_by, .. } in rows {
         let marks: Vec<_> =
             columns.iter().map(|layer| if stopped_by.contains(layer) { "stops" } else { "" }).collect();
-        let _ = writeln!(table, "| {} | {} | {} |", attack.case, attack.name, marks.join(" | "));
+        let _ = writeln!(table, "| {case} | {name} | {} |", marks.join(" | "));
     }
     table
 }
@@ -141,13 +150,13 @@ fn table(rows: &[Row<'_>]) -> String {
 #[expect(clippy::print_stdout, reason = "the figure is of interest to who asks for it")]
 fn check(case: &str) {
     let rows = rows(ATTACKS.iter().filter(|attack| attack.case == case), &Profile::Compute);
-    for Row { attack, stopped_by, by_all } in &rows {
-        if STOPPED_BY_ONE.contains(&attack.name) {
-            assert_eq!(*stopped_by, BTreeSet::from([Layer::Seccomp]), "{}", attack.name);
+    for Row { name, stopped_by, by_all, .. } in &rows {
+        if STOPPED_BY_ONE.contains(name) {
+            assert_eq!(*stopped_by, BTreeSet::from([Layer::Seccomp]), "{name}");
         } else {
-            assert!(stopped_by.len() >= 2, "{}: only {stopped_by:?}", attack.name);
+            assert!(stopped_by.len() >= 2, "{name}: only {stopped_by:?}");
         }
-        assert!(by_all.is_stopped(), "{}: {by_all} against all layers", attack.name);
+        assert!(by_all.is_stopped(), "{name}: {by_all} against all layers");
     }
     let least = rows.iter().map(|row| row.stopped_by.len()).min().expect("a case has attacks");
     println!("figure: {case} {} attacks, each stopped by {least} layers or more, one at a time", rows.len());
@@ -206,26 +215,27 @@ fn w21_a_process_that_loads_starts_no_other() {
     for profile in profiles() {
         for number in [libc::SYS_clone, libc::SYS_fork, libc::SYS_vfork, libc::SYS_execve, libc::SYS_execveat]
         {
-            let fate = attempt_while_loading(&profile, start(number, libc::SIGCHLD.into()));
+            let fate =
+                attempt_while_loading(&profile, &Handed::default(), start(number, libc::SIGCHLD.into()));
             assert!(fate.is_filtered(), "{profile:?}, {number}: {fate}");
         }
-        let fate = attempt_while_loading(&profile, start(libc::SYS_clone3, 0));
+        let fate = attempt_while_loading(&profile, &Handed::default(), start(libc::SYS_clone3, 0));
         assert_eq!(fate, Fate::Refused(libc::ENOSYS), "{profile:?}");
     }
 }
 
 /// All attacks, on a worker with one folder.
-fn rows_with_folder(access: Access) -> Vec<Row<'static>> {
+fn rows_with_folder(access: Access) -> Vec<Row> {
     rows(ATTACKS.iter(), &Profile::Files(vec![access]))
 }
 
 /// With folders, fewer layers stop some attacks, but all together stop each that any can.
 #[track_caller]
-fn check_with_folder(rows: &[Row<'_>]) {
-    for Row { attack, stopped_by, by_all } in rows {
-        let possible = POSSIBLE_WITH_FOLDERS.contains(&attack.name);
-        assert_eq!(stopped_by.is_empty(), possible, "{}: {stopped_by:?} {by_all}", attack.name);
-        assert_eq!(!by_all.is_stopped(), possible, "{}: {by_all} against all layers", attack.name);
+fn check_with_folder(rows: &[Row]) {
+    for Row { name, stopped_by, by_all, .. } in rows {
+        let possible = POSSIBLE_WITH_FOLDERS.contains(name);
+        assert_eq!(stopped_by.is_empty(), possible, "{name}: {stopped_by:?} {by_all}");
+        assert_eq!(!by_all.is_stopped(), possible, "{name}: {by_all} against all layers");
     }
 }
 
@@ -261,12 +271,12 @@ fn the_table_of_attacks_with_folders_is_what_happens() {
 fn what_stops_an_attack_where_a_folder_is_written_to_stops_it_where_it_is_read() {
     let [read, written] = [Access::Read, Access::Write].map(rows_with_folder);
     for (read, written) in read.iter().zip(&written) {
-        assert!(read.stopped_by.is_superset(&written.stopped_by), "{}", read.attack.name);
+        assert!(read.stopped_by.is_superset(&written.stopped_by), "{}", read.name);
     }
 }
 
 #[track_caller]
-fn check_shown(table: &str) {
+pub(super) fn check_shown(table: &str) {
     let shown = include_str!("../../../SECURITY.md");
     assert!(!has_all_layers() || shown.contains(table), "SECURITY.md is to have this table:\n{table}");
 }

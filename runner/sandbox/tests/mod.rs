@@ -9,6 +9,7 @@ mod ends;
 mod matrix;
 mod numbers;
 mod rules;
+mod shared;
 mod trees;
 
 use std::num::NonZeroUsize;

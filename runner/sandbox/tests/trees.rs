@@ -11,7 +11,7 @@ use rustix::fs::{Mode, OFlags};
 
 use super::super::{Access, Layer, Profile};
 use super::attacks::call;
-use super::cell::{Fate, attempt_with};
+use super::cell::{Fate, Handed, attempt_with};
 
 /// A folder that is given, and a secret beside it.
 pub(super) struct Tree {
@@ -66,7 +66,8 @@ impl Tree {
     fn attempt(&self, access: Access, deed: impl FnOnce(i64) -> std::io::Result<i64>) -> Fate {
         let dir = self.open_inside();
         let number = dir.as_raw_fd().into();
-        attempt_with(&[Layer::Landlock], &Profile::Files(vec![access]), vec![dir], || deed(number).map(drop))
+        let handed = Handed { dirs: vec![dir], ..Handed::default() };
+        attempt_with(&[Layer::Landlock], &Profile::Files(vec![access]), &handed, || deed(number).map(drop))
     }
 
     fn open(&self, access: Access, path: &Path, flags: i32) -> Fate {

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use super::*;
-use crate::outcome::{MemoryLimit, Meta, TimeLimit, WorkerEnd};
+use crate::outcome::{MemoryLimit, Meta, Origin, TimeLimit, WorkerEnd};
 
 const DOCUMENT: &str = include_str!("../../../RECORDS.md");
 
@@ -124,6 +124,24 @@ fn with_everything() -> Vec<String> {
     ]
 }
 
+/// Two items of a pipeline, of which one is the last of a list, and the other fails in the first stage.
+fn staged(format: Format) -> String {
+    let texts = [b"[10000,510000,50]".as_slice(), b"\"none\""].into_iter().collect();
+    let inputs = Some(Inputs::Json { line: 0, texts });
+    let of = |index, part, stage: Option<&str>, completion| {
+        let origin = Origin { index, part, stage: stage.map(Into::into) };
+        Completion { origin: Some(Box::new(origin)), ..completion }
+    };
+    let error = "item 1, expected an array of 3 arguments, or an object of them by name, found \"none\"";
+    let refused = ended(Outcome::Input { error: error.to_owned() });
+    let items = vec![
+        (49, of(0, vec![49], None, ok("753"))),
+        (50, of(1, Vec::new(), Some("tour.wasm#split"), refused)),
+    ];
+    let result = Some(ValueType::U64);
+    rows(SinkOptions { inputs, format, result, stages: Some(Stages::Parts), ..EACH }, items)
+}
+
 /// A merged run of 800 items of which none failed.
 fn merged(format: Format, merge: impl Fn(ItemIndex) -> Completion) -> String {
     let mut output = Vec::new();
@@ -149,10 +167,11 @@ fn failing(merge: ItemIndex) -> Completion {
 #[test]
 fn every_block_is_what_is_printed() {
     let mut expected = statuses();
+    expected.push(staged(Format::Jsonl));
     expected.extend(with_everything());
     expected.extend([merged(Format::Jsonl, sum), merged(Format::Jsonl, failing)]);
     expected.extend([spans(Format::Jsonl, b""), spans(Format::Json, b""), spans(Format::Csv, b"")]);
-    expected.extend([files(Format::Csv), merged(Format::Csv, sum)]);
+    expected.extend([files(Format::Csv), staged(Format::Csv), merged(Format::Csv, sum)]);
     expected.extend([spans(Format::Text, b"thread panicked\n"), files(Format::Text)]);
     let lines = vec![ok(r#""hello, world""#), not_utf8("name")];
     expected.push(printed(SinkOptions { format: Format::Text, ..EACH }, lines));

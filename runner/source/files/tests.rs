@@ -61,6 +61,7 @@ impl Folder {
                 }
                 Next::Remark(remark) => panic!("{remark}"),
                 Next::Calls(..) => panic!("files have no terms of their own"),
+                Next::Ended(completion) => panic!("{completion:?}"),
                 Next::Nothing => {}
             }
         }

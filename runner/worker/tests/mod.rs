@@ -7,6 +7,7 @@ mod limits;
 mod outputs;
 mod refusals;
 mod seeds;
+mod shared;
 mod traps;
 
 use std::fs::File;
@@ -69,8 +70,8 @@ fn load(wasm: &[u8], serve: &Serve) -> Result<Guest, Refusal> {
     let memfd = rustix::fs::memfd_create("code", MemfdFlags::CLOEXEC).expect("memfd");
     let mut file = File::from(memfd);
     file.write_all(&code).expect("a memfd takes the code");
-    let given = Given { shared: Vec::new(), holder: Holder::HOST, dirs: Vec::new() };
-    Guest::load(&file, &given, serve)
+    let given = Given { shared: Vec::new(), holder: Holder::HOST, dirs: Vec::new(), results: None };
+    Guest::load(&file, given, serve)
 }
 
 /// A guest that is called through its only export of interest.
