@@ -13,6 +13,8 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, ensure};
 use contest::{Contender, Contest};
+use wasmpool::Pool;
+use wasmpool::cache::Cache;
 
 const WASMPOOL: &str = env!("CARGO_BIN_EXE_wasmpool");
 
@@ -61,6 +63,8 @@ fn main() -> Result<()> {
             vec![
                 Contender::new("wasmpool -j 2", || divisors("2", "auto")).of_items(300_000),
                 Contender::new("wasmpool -j 1", || divisors("1", "auto")).of_items(300_000),
+                Contender::new("the library, 2 workers: `Pool::map`", || mapped(2)).of_items(300_000),
+                Contender::new("the library, 1 worker: `Pool::map`", || mapped(1)).of_items(300_000),
                 Contender::new("the same with --sandbox off", || divisors("1", "off")).of_items(300_000),
             ],
         ),
@@ -163,6 +167,18 @@ fn divisors(workers: &str, sandbox: &str) -> Result<Duration> {
     let (time, output) = timed(&[&range[..], &["-j", workers, "--sandbox", sandbox]].concat())?;
     ensure!(output.iter().filter(|byte| **byte == b'\n').count() == 300_000, "records are missing");
     Ok(time)
+}
+
+/// From the pool's start to its end.
+fn mapped(workers: usize) -> Result<Duration> {
+    let cache = Cache::at(scratch(CACHE));
+    let start = Instant::now();
+    let pool =
+        Pool::builder("guests/primes.wasm").workers(workers).worker_exe(WASMPOOL).cache(cache).build()?;
+    let divisors: Vec<u64> = pool.map("count-divisors", 0..300_000_u64)?;
+    drop(pool);
+    ensure!(divisors.len() == 300_000 && divisors[6] == 4, "values are missing");
+    Ok(start.elapsed())
 }
 
 /// Lines of words, the frequent ones among 20,000 far more often than the rare.

@@ -1,11 +1,16 @@
 //! The library, as a program uses it: pools whose calls are made one by one.
 
 mod examples;
+mod folders;
 mod futures;
+mod merging;
 mod parity;
 mod pools;
 mod refusals;
 mod sharing;
+#[expect(unreachable_pub, reason = "it is written for a program of its own")]
+mod tour;
+mod written;
 
 use std::path::PathBuf;
 

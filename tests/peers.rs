@@ -16,6 +16,8 @@ use anyhow::{Context, Result, ensure};
 use contest::{Contender, Contest};
 use rustix::process::{Pid, Signal, kill_process};
 use wasi_preview1_component_adapter_provider as adapter;
+use wasmpool::Pool;
+use wasmpool::cache::Cache;
 use wit_component::ComponentEncoder;
 
 const RUNS: usize = 5;
@@ -25,6 +27,9 @@ const MANY: u32 = 2_000;
 
 /// Small items, for what does: the figure is how many a second, and nobody should wait for 2,000 of them.
 const FEW: u32 = 200;
+
+/// Small calls, for programs that make them themselves.
+const CALLS: u32 = 10_000;
 
 /// Who does the jobs.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -70,7 +75,7 @@ fn main() -> Result<()> {
     };
     let primes = timed("primes below 800,000 in 8 ranges, whole process", Job::Primes)?;
     let small = format!("{MANY} small calls ({FEW} where each is a process), whole process");
-    let figures = [primes, timed(&small, Job::Divisors)?];
+    let figures = [primes, timed(&small, Job::Divisors)?, calls(&present)?];
 
     say(&format!("\nof 100 items, results after one busy worker was killed in the middle ({RUNS} runs)"));
     for peer in &present {
@@ -92,6 +97,56 @@ fn main() -> Result<()> {
     fs::write(&path, serde_json::to_vec_pretty(&figures)?).context("the times cannot be written")?;
     say(&format!("\ntimes written to {}", path.display()));
     Ok(())
+}
+
+/// Small calls that a program makes, through the library and in Python: with the start of the pool and its end.
+fn calls(present: &[Peer]) -> Result<serde_json::Value> {
+    let mut contenders = vec![
+        Contender::new("wasmpool, Pool::submit, 2 workers", submitted),
+        Contender::new("wasmpool, Pool::map, 2 workers", mapped),
+    ];
+    if present.contains(&Peer::Executor) {
+        contenders.push(Contender::new("ProcessPoolExecutor(2), submit", || python("submit")));
+        contenders.push(Contender::new("ProcessPoolExecutor(2), map by 100", || python("divisors")));
+    }
+    let contenders = contenders.into_iter().map(|contender| contender.of_items(CALLS)).collect();
+    let mut contest = Contest::new(&format!("{CALLS} small calls that a program makes"), RUNS, contenders);
+    contest.hold()?;
+    say(&contest.to_string());
+    Ok(contest.to_json())
+}
+
+fn pool() -> Result<Pool> {
+    let pool = Pool::builder("guests/primes.wasm").workers(2).worker_exe(env!("CARGO_BIN_EXE_wasmpool"));
+    Ok(pool.cache(Cache::at(cache())).build()?)
+}
+
+fn submitted() -> Result<Duration> {
+    let start = Instant::now();
+    let pool = pool()?;
+    let calls = (0..u64::from(CALLS)).map(|n| pool.submit::<u64>("count-divisors", (n,)));
+    let calls = calls.collect::<Result<Vec<_>, _>>()?;
+    let values = calls.iter().map(|call| call.result()).collect::<Result<Vec<_>, _>>()?;
+    drop(pool);
+    ensure!(values[6] == 4, "the wrong number of divisors");
+    Ok(start.elapsed())
+}
+
+fn mapped() -> Result<Duration> {
+    let start = Instant::now();
+    let values: Vec<u64> = pool()?.map("count-divisors", 0..u64::from(CALLS))?;
+    ensure!(values[6] == 4, "the wrong number of divisors");
+    Ok(start.elapsed())
+}
+
+fn python(job: &str) -> Result<Duration> {
+    let start = Instant::now();
+    let count = CALLS.to_string();
+    let output = Command::new("python3").args(["tests/peers/pool.py", job, &count]).output()?;
+    let took = start.elapsed();
+    let values = output.stdout.split(|byte| *byte == b'\n').filter(|line| !line.is_empty()).count();
+    ensure!(values == CALLS as usize, "{values} values: {}", String::from_utf8_lossy(&output.stderr));
+    Ok(took)
 }
 
 impl Peer {
@@ -213,6 +268,7 @@ impl Peer {
         let limit = if matches!(job, Job::Endless) { "10" } else { "60" };
         let mut command = Command::new("timeout");
         command.args(["--kill-after=1", limit]).arg(inner.get_program()).args(inner.get_args());
+        command.envs(inner.get_envs().filter_map(|(name, value)| Some((name, value?))));
         let start = Instant::now();
         let mut child = command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn()?;
         let stderr = child.stderr.take().context("it has a standard error")?;
@@ -252,12 +308,16 @@ fn wasmpool(job: Job) -> Command {
     };
     let mut words = line.split(' ');
     let mut command = Command::new(env!("CARGO_BIN_EXE_wasmpool"));
-    // As the others have theirs, and no user's.
-    command.env("WASMPOOL_CACHE", Path::new(env!("CARGO_TARGET_TMPDIR")).join("peers-cache"));
+    command.env("WASMPOOL_CACHE", cache());
     let guest = words.next().unwrap_or_default();
     command.args(["run", "-j", "2", "--progress", "none", "--format", "jsonl"]);
     command.arg(Path::new("guests").join(guest)).args(words);
     command
+}
+
+/// Where compiled guests are kept: as the others have theirs, and no user's.
+fn cache() -> PathBuf {
+    Path::new(env!("CARGO_TARGET_TMPDIR")).join("peers-cache")
 }
 
 fn executor(job: Job) -> Command {

@@ -52,7 +52,8 @@ impl PoolBuilder {
         self
     }
 
-    /// How many worker processes each guest has, at least 1: one for each usable CPU by default.
+    /// How many worker processes each guest has, at least 1: one for each usable CPU by default. All of them start with the
+    /// pool, which cannot know how many calls there will be: ask for no more than there are calls at a time.
     pub fn workers(mut self, workers: usize) -> Self {
         self.settings.workers = NonZero::new(workers).unwrap_or(NonZero::<usize>::MIN);
         self

@@ -18,6 +18,8 @@ use crate::error::Error;
 use crate::guest::{Export, ValueType};
 use crate::limits::Terms;
 
+mod merge;
+
 /// Calls that travel together where many are made at once.
 pub(super) const BATCH_ITEMS: u64 = 256;
 
@@ -187,6 +189,14 @@ impl Function {
     ) -> Result<Vec<R>, CallError> {
         self.check_types(types).map_err(pool_error)?;
         self.check_result::<R>().map_err(pool_error)?;
+        self.gather(items)?.wait()
+    }
+
+    /// Makes the calls that these write.
+    fn gather<W: FnOnce(&Self, &mut Packed) -> Result<(), Error>>(
+        &self,
+        items: impl Iterator<Item = W>,
+    ) -> Result<Arc<Gathered>, CallError> {
         let gathered = Arc::new(Gathered::default());
         let mut packed = Packed::default();
         for write in items {
@@ -198,7 +208,7 @@ impl Function {
         if packed.count() > 0 {
             self.make_gathered(packed, &gathered)?;
         }
-        gathered.wait()
+        Ok(gathered)
     }
 
     fn make_gathered(&self, packed: Packed, gathered: &Arc<Gathered>) -> Result<(), CallError> {
@@ -217,7 +227,12 @@ impl Function {
         let mut parameters = Parameters::new(&mut json, &self.bound);
         arguments.give(&mut parameters);
         parameters.end();
-        to.push(&json).map_err(|error| self.usage(format!("cannot be called: {error}")))
+        self.push(&json, to)
+    }
+
+    /// Puts the arguments of one more call to the others.
+    fn push(&self, json: &[u8], to: &mut Packed) -> Result<(), Error> {
+        to.push(json).map_err(|error| self.usage(format!("cannot be called: {error}")))
     }
 
     /// Makes the calls whose arguments these are.

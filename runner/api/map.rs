@@ -38,15 +38,25 @@ impl Gathered {
         Arc::new(Part { of: Arc::clone(self), first })
     }
 
-    /// Waits for all of them.
+    /// Waits for all values.
     pub(super) fn wait<R: WitType>(&self) -> Result<Vec<R>, CallError> {
+        self.ends().map(read).collect()
+    }
+
+    /// Waits for all values, as JSON.
+    pub(super) fn values(&self) -> Result<Vec<Box<str>>, CallError> {
+        self.ends().collect()
+    }
+
+    /// Waits for all ends.
+    fn ends(&self) -> impl Iterator<Item = End> {
         let mut state = self.lock();
         while state.missing > 0 {
             state = self.changed.wait(state).unwrap_or_else(PoisonError::into_inner);
         }
         let ends = std::mem::take(&mut state.ends);
         drop(state);
-        ends.into_iter().flatten().map(read).collect()
+        ends.into_iter().flatten()
     }
 
     fn lock(&self) -> MutexGuard<'_, State> {

@@ -14,12 +14,17 @@ use crate::guest_file::GuestFile;
 use crate::plan;
 use crate::record::escaped;
 
+mod rust;
+
 /// List what a guest exports and imports, with a command line for each export
 #[derive(Debug, Args)]
 #[command(override_usage = "wasmpool inspect [OPTIONS] GUEST")]
 pub(super) struct InspectArgs {
     /// The guest: a component, or a module
     guest: PathBuf,
+    /// Print Rust instead: a type for each record, enum and variant, and a function for each export
+    #[arg(long)]
+    rust: bool,
 
     #[command(flatten)]
     protection: ProtectionArgs,
@@ -28,7 +33,9 @@ pub(super) struct InspectArgs {
 impl InspectArgs {
     pub(super) fn execute(self) -> Result<ExitCode, Error> {
         let file = GuestFile::open(&self.guest)?;
-        let text = text(file.name(), file.len(), &job::describe(&file, self.protection.mode())?);
+        let guest = job::describe(&file, self.protection.mode())?;
+        let text =
+            if self.rust { rust::module(file.name(), &guest) } else { text(file.name(), file.len(), &guest) };
         surroundings::standard_output()?.write_all(text.as_bytes()).map_err(exit::cannot_write)?;
         Ok(ExitCode::SUCCESS)
     }

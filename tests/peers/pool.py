@@ -1,6 +1,6 @@
 """What a Python program does in the place of wasmpool: the same jobs in a ProcessPoolExecutor with two workers.
 
-Usage: pool.py primes | divisors COUNT | crash | endless
+Usage: pool.py primes | divisors COUNT | submit COUNT | crash | endless
 One line for each result, as soon as it is there.
 """
 
@@ -59,6 +59,13 @@ def divisors(count):
             say(result)
 
 
+def submit(count):
+    with ProcessPoolExecutor(WORKERS) as pool:
+        futures = [pool.submit(count_divisors, n) for n in range(count)]
+        for future in futures:
+            say(future.result())
+
+
 def crash():
     with ProcessPoolExecutor(WORKERS) as pool:
         futures = [pool.submit(count_primes, 0, 20_000) for _ in range(100)]
@@ -85,6 +92,8 @@ if __name__ == "__main__":
             primes()
         case ["divisors", count]:
             divisors(int(count))
+        case ["submit", count]:
+            submit(int(count))
         case ["crash"]:
             crash()
         case ["endless"]:
