@@ -19,7 +19,7 @@ fn calls_through_it_have_their_types() {
     assert_eq!(tour::sum(&pool, 0, 5).expect("the types are right").result().expect("it fits"), 10);
     assert_eq!(tour::sum_bytes(&pool, &[1, 2]).expect("the types are right").result().expect("it fits"), 3);
     let parts = tour::split(&pool, 0, 9, 2).expect("the types are right").result().expect("it is cut");
-    assert_eq!((parts.first(), parts.len()), (Some(&(0, 5)), 2));
+    assert_eq!((parts.first(), parts.len()), (Some(&(0, 4)), 2));
     let quotient = tour::divide(&pool, 1, 0).expect("the types are right").result().expect("it answers");
     assert_eq!(quotient, Err("division by zero".to_owned()));
 }
