@@ -170,6 +170,7 @@ fn every_flag_in_the_help_of_a_pipeline_is_taken() {
             "--deterministic" => format!("{NUMBERS} --deterministic=7"),
             "--isolation" => format!("{NUMBERS} --isolation worker"),
             "--env" => format!("{NUMBERS} --env A=1"),
+            "--share" => format!("{NUMBERS} --share n=notes.txt"),
             "--sandbox" => format!("{NUMBERS} --sandbox off"),
             "--format" => format!("{NUMBERS} --format csv"),
             "--output" => format!("{NUMBERS} --output /dev/stdout"),
