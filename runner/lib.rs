@@ -19,6 +19,9 @@
 //! | `shutdown`, `terminate` | [`Pool::shutdown`], [`Pool::terminate`] |
 //! | `Process(target=f, args=…)`, `.pid` | [`Process::spawn`], [`Process::pid`] |
 //! | `if __name__ == "__main__":` | [`worker::init`] first in `main` |
+//! | `SharedMemory(create=True, size=…)` | [`SharedMemory::create`], [`PoolBuilder::share`] |
+//! | `Value`, `Array`, `Lock` | [`Value`], [`Array`], [`Lock`]: changed under a lock, or not at all |
+//! | `Queue(20)`, `Pipe()` | [`Queue::bounded`], [`Pipe::new`] |
 //! | pickle | [`WitType`]: the types of WIT, checked before anything runs |
 //!
 //! ```no_run

@@ -110,7 +110,8 @@ fn what_is_bound_helps_to_choose_the_function() {
         "error: `tour.wasm` has no function for `--lines`, which needs one `string` or `list<u8>` beside `exp`\n\n\
          hint: it exports `square-item(item: record { id: u64, value: s64 }) -> record { id: u64, result: s64 }`, \
          `add(a: s64, b: s64) -> s64`, `power(base: s64, exp: u32) -> s64`, `sum(start: u64, end: u64) -> u64`, \
-         `merge-sum(a: u64, b: u64) -> u64`, `sum-bytes(data: list<u8>) -> u64` and \
+         `merge-sum(a: u64, b: u64) -> u64`, `sum-bytes(data: list<u8>) -> u64`, \
+         `split(start: u64, end: u64, parts: u64) -> list<tuple<u64, u64>>` and \
          `divide(a: s64, b: s64) -> result<s64, string>`\n",
     );
 }

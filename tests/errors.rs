@@ -135,8 +135,8 @@ fn several_functions_that_fit_have_to_be_told_apart() {
     run("hostile.wasm --range 1..5").refused(
         2,
         "error: several functions of `hostile.wasm` take `--range`\n\n\
-         hint: name one of them: `spin-if(n: u64, bad: u64) -> u64`, `fail-every(n: u64, k: u64) -> u64` \
-         or `divide(a: s64, b: s64) -> s64`\n",
+         hint: name one of them: `spin-if(n: u64, bad: u64) -> u64`, `fail-every(n: u64, k: u64) -> u64`, \
+         `divide(a: s64, b: s64) -> s64` or `mark(n: u64, marks: u64) -> u64`\n",
     );
 }
 

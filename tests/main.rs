@@ -44,7 +44,8 @@
 //! `fuzz/` is a package of its own: hostile bytes for every reader, and guests that nobody wrote, for which it needs
 //! crates that wasmpool does not.
 //!
-//! `model/` is a package of its own: the protocols of threads and processes under a model checker, which needs its own atomics.
+//! `model/` is a package of its own: the protocols of threads and processes under a model checker, which needs its own
+//! atomics.
 
 mod bench_command;
 mod binding;

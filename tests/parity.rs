@@ -1,9 +1,188 @@
 //! What programs with Python's `multiprocessing` do, done with sandboxed guests: construct by construct, with the
 //! values that they print.
 
+use std::collections::BTreeSet;
 use std::fmt::Write as _;
 
-use crate::harness::{Wasmpool, run, wasmpool};
+use crate::harness::{Wasmpool, bash, run, wasmpool};
+use crate::tidy::source::read;
+
+/// Each construct of Python: the tests of it through the library and, where it has a sense there, through the command line, and
+/// its program in `examples/`.
+const ROWS: &[(&str, &[&str], &[&str], &str)] = &[
+    ("Process", &["four_processes_sum_a_range"], &["a_process_computes_a_sum"], "process"),
+    ("a function that only computes", &["map_counts_divisors"], &["a_pool_counts_divisors"], "divisors"),
+    ("map", &["map_takes_and_returns_records_in_order"], &["map_keeps_the_order_of_its_items"], "map"),
+    (
+        "imap",
+        &["imap_reads_an_endless_iterator_no_further_than_its_window"],
+        &["imap_reads_an_endless_input_as_far_as_it_is_wanted"],
+        "imap",
+    ),
+    (
+        "imap_unordered",
+        &["imap_unordered_gives_the_same_set"],
+        &["imap_unordered_gives_the_same_set"],
+        "imap_unordered",
+    ),
+    ("starmap", &["starmap_adds"], &["starmap_takes_arguments_apart"], "starmap"),
+    ("functools.partial", &["bind_is_a_partial"], &["a_bound_argument_is_a_partial"], "partial"),
+    ("submit", &["submit_analyzes_texts"], &["submitted_texts_are_analyzed"], "futures"),
+    (
+        "as_completed",
+        &["as_completed_tells_which_call_it_is_and_failures_among_successes"],
+        &["imap_unordered_gives_the_same_set"],
+        "as_completed",
+    ),
+    (
+        "result(timeout=10)",
+        &["a_call_that_runs_is_cancelled_at_once_and_its_worker_goes_on"],
+        &["a_limit_ends_what_never_ends"],
+        "timeout",
+    ),
+    (
+        "an exception in a task",
+        &["one_call_of_ten_traps_and_nine_have_values"],
+        &["a_task_that_fails_leaves_the_others_alone"],
+        "failures",
+    ),
+    (
+        "max_tasks_per_child, initializer",
+        &["a_worker_has_a_successor_when_it_has_run_its_calls", "an_initializer_prepares_each_instance"],
+        &["workers_are_replaced_when_they_have_run_their_items"],
+        "initializer",
+    ),
+    (
+        "SharedMemory",
+        &[
+            "segment_what_one_worker_writes_another_reads",
+            "segment_what_the_host_has_sealed_each_worker_finds_as_it_was",
+        ],
+        &["what_is_shared_is_written_by_one_call_and_read_by_the_next"],
+        "shared_memory",
+    ),
+    ("Value", &["value_every_increment_of_four_workers_counts"], &[], "value"),
+    ("Array", &["array_each_of_four_workers_adds_its_number_to_every_element"], &[], "array"),
+    ("Lock", &["lock_one_whose_holder_is_killed_is_never_stuck"], &[], "lock"),
+    (
+        "Queue",
+        &["queue_a_producer_is_never_further_ahead_than_the_queue_is_long"],
+        &["a_stage_is_ahead_of_the_next_by_the_queue_and_no_more"],
+        "queue",
+    ),
+    ("Pipe", &["pipe_two_workers_play_ping_pong"], &[], "pipe"),
+    (
+        "producer, consumers, results",
+        &["queue_the_host_produces_and_consumes_too"],
+        &["fifty_tasks_of_a_producer_find_41_062_primes", "fifty_tasks_have_the_primes_that_they_have"],
+        "producer_consumer",
+    ),
+    (
+        "the speed-up of a pool",
+        &["map_counts_divisors"],
+        &["a_pool_counts_primes_in_parts_and_as_a_whole"],
+        "process_pool",
+    ),
+    (
+        "if __name__ == \"__main__\"",
+        &["a_program_that_cannot_become_a_worker_is_told_so_and_starts_nothing"],
+        &[],
+        "port",
+    ),
+    (
+        "what cannot be pickled",
+        &["an_item_that_does_not_fit_is_refused_before_anything_runs"],
+        &["an_argument_that_does_not_fit_is_refused_with_its_type"],
+        "types",
+    ),
+];
+
+#[test]
+fn every_construct_has_its_tests_and_its_program() {
+    let names = |files: &[&str]| -> BTreeSet<String> {
+        let texts = files.iter().map(|file| read(&format!("tests/{file}.rs")));
+        let lines: Vec<_> =
+            texts.flat_map(|text| text.lines().map(str::to_owned).collect::<Vec<_>>()).collect();
+        let name = |line: &String| Some(line.strip_prefix("fn ")?.split_once("()")?.0.to_owned());
+        lines.iter().filter_map(name).collect()
+    };
+    let library = ["parity", "futures", "pools", "refusals", "sharing"].map(|file| format!("library/{file}"));
+    let library = names(&library.iter().map(String::as_str).collect::<Vec<_>>());
+    let command = names(&["parity", "pipeline"]);
+    for (construct, by_library, by_command, program) in ROWS {
+        assert!(!by_library.is_empty(), "{construct}");
+        for test in *by_library {
+            assert!(library.contains(*test), "{construct}: there is no test `{test}`");
+        }
+        for test in *by_command {
+            assert!(command.contains(*test), "{construct}: there is no test `{test}`");
+        }
+        let program = format!("examples/{program}.rs");
+        assert!(read(&program).contains("fn main()"), "{construct}: {program}");
+    }
+}
+
+#[test]
+fn imap_reads_an_endless_input_as_far_as_it_is_wanted() {
+    // It ends as soon as nobody reads on.
+    let line = "wasmpool run guests/primes.wasm count-divisors --range 1..1000000000000 --each --progress none | head -n 5";
+    let divisors = ["1", "2", "2", "3", "2"];
+    let records = (1..).zip(divisors).map(|(number, divisors)| {
+        format!(
+            "{{\"v\":1,\"index\":{},\"input\":{number},\"status\":\"ok\",\"value\":{divisors}}}\n",
+            number - 1
+        )
+    });
+    bash(line).stdout(records.collect::<String>()).check();
+}
+
+#[test]
+fn a_bound_argument_is_a_partial() {
+    let squares = (0..10_u64).map(|base| (base * base).to_string());
+    let bases = (0..10).map(|base| base.to_string());
+    jsonl("tour.wasm power --bind exp=2", bases).stdout(records(squares)).check();
+}
+
+#[test]
+fn a_limit_ends_what_never_ends() {
+    run("hostile.wasm spin --range 0..2 --timeout 200ms --each")
+        .stdout_is(|stdout| {
+            stdout.contains(r#""index":0,"input":0,"status":"ok""#)
+                && stdout.contains(r#""status":"timeout""#)
+        })
+        .code(1)
+        .check();
+}
+
+#[test]
+fn workers_are_replaced_when_they_have_run_their_items() {
+    run("primes.wasm count-divisors --range 1..13 -j 1 --max-items-per-worker 4 --chunk 1 --each --meta")
+        .stdout_is(|stdout| {
+            let pids = stdout.lines().filter_map(|line| line.split_once("\"pid\":"));
+            let pids: BTreeSet<_> = pids.map(|(_, rest)| rest.split([',', '}']).next()).collect();
+            pids.len() == 3
+        })
+        .check();
+}
+
+#[test]
+fn what_is_shared_is_written_by_one_call_and_read_by_the_next() {
+    let line = "head -c 8000 /dev/zero > numbers \
+         && wasmpool call guests/sharing.wasm fill-halves n --share n=numbers:rw \
+         && wasmpool call guests/sharing.wasm sum-floats n --share n=numbers";
+    bash(line)
+        .stdout("{\"ok\":1000}\n{\"ok\":249750.0}\n")
+        .stderr_is(|note| note.contains("one trust group"))
+        .check();
+}
+
+#[test]
+fn an_argument_that_does_not_fit_is_refused_with_its_type() {
+    wasmpool("call primes.wasm count-divisors many")
+        .stderr_is(|error| error.contains("u64") && error.contains("many"))
+        .code(2)
+        .check();
+}
 
 /// Four texts and an empty one: how many words each has, how many different ones, how long they are on average.
 const TEXTS: [(&str, u64, u64, &str); 5] = [

@@ -284,7 +284,8 @@ fn has_vague_name(line: &str) -> bool {
         ["struct" | "enum" | "trait" | "type" | "union", name] => {
             VAGUE.iter().any(|vague| name.ends_with(vague))
         }
-        ["fn", name] => name.starts_with("get_"),
+        // What Python calls `get(timeout=…)` keeps its name.
+        ["fn", name] => name.starts_with("get_") && *name != "get_timeout",
         _ => false,
     })
 }

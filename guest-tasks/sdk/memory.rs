@@ -76,7 +76,7 @@ impl SharedMemory {
         let length = usize::try_from(found.length).map_err(|_| no_room())?;
         let pages = length.div_ceil(PAGE);
         let start = grow(pages).ok_or_else(no_room)?;
-        // SAFETY: these pages are new, so nobody else refers to them.
+        // SAFETY: the byte is the first of new pages, so nobody else refers to it.
         let first = unsafe { core::slice::from_raw_parts(start, 1) };
         segments::attach(name, first).map_err(|_| no_room())?;
         Ok(Self { start, length, is_writable: found.writable })
@@ -122,7 +122,7 @@ impl SharedMemory {
         let place = self.place(at, bytes.len());
         for (position, byte) in bytes.iter_mut().enumerate() {
             // SAFETY: `place` has so many bytes, which are read one by one, whoever changes them.
-            *byte = unsafe { place.add(position).read_volatile() };
+            *byte = unsafe { place.wrapping_add(position).read_volatile() };
         }
     }
 
@@ -135,7 +135,7 @@ impl SharedMemory {
         let place = self.place(at, bytes.len());
         for (position, byte) in bytes.iter().enumerate() {
             // SAFETY: `place` has so many bytes, which are written one by one, whoever reads them.
-            unsafe { place.add(position).write_volatile(*byte) };
+            unsafe { place.wrapping_add(position).write_volatile(*byte) };
         }
     }
 

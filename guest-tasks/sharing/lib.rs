@@ -11,7 +11,7 @@ mod queues;
 mod segments;
 mod words;
 
-#[expect(dead_code, reason = "it counts divisors, too")]
+#[cfg_attr(not(test), expect(dead_code, reason = "it counts divisors, too"))]
 #[path = "../primes/trial_division.rs"]
 mod trial_division;
 

@@ -222,6 +222,7 @@ impl Reporter for Told {
             | RunEvent::Note { .. } => self.lines.report(event),
             RunEvent::Started { .. }
             | RunEvent::Progress { .. }
+            | RunEvent::ItemProgress { .. }
             | RunEvent::WorkerReplaced { .. }
             | RunEvent::GuestPrinted { .. }
             | RunEvent::InputRemark { .. }

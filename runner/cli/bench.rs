@@ -226,6 +226,7 @@ impl Reporter for NoSummary {
             RunEvent::Started { .. }
             | RunEvent::Progress { .. }
             | RunEvent::WorkerReady { .. }
+            | RunEvent::ItemProgress { .. }
             | RunEvent::WorkerReplaced { .. }
             | RunEvent::WorkerMissing { .. }
             | RunEvent::WorkerSaid { .. }

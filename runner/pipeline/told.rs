@@ -101,7 +101,7 @@ impl Reporter for Voice {
         match event {
             RunEvent::Started { .. } => {}
             // What has ended has passed all stages.
-            RunEvent::Progress { .. } if !is_last => {}
+            RunEvent::Progress { .. } | RunEvent::ItemProgress { .. } if !is_last => {}
             RunEvent::Finished { summary } => state.summaries[self.stage] = Some(summary.clone()),
             RunEvent::SharedInstance => state.say_once("shared instance", event),
             RunEvent::NoSandbox => state.say_once("no sandbox", event),
@@ -121,6 +121,7 @@ impl Reporter for Voice {
                 state.teller.report(RunEvent::WorkerSaid { worker: self.number(worker), line });
             }
             RunEvent::Progress { .. }
+            | RunEvent::ItemProgress { .. }
             | RunEvent::GuestPrinted { .. }
             | RunEvent::Recovered { .. }
             | RunEvent::Note { .. }

@@ -51,6 +51,8 @@ pub(super) enum Event {
     WorkerSaid { worker: u32, line: String },
     /// A worker is gone, and what it held of something shared was taken back.
     Recovered { pid: u32, name: String, what: String },
+    /// An item says how far it is.
+    ItemProgress { item: ItemIndex, millionths: u32 },
     /// There is something to say about the input.
     InputRemark { line: String },
     /// Items or merges have ended, whose results were counted at the gate as so many bytes.
@@ -249,6 +251,7 @@ impl Dispatcher<'_> {
                 | Event::Replaced { .. }
                 | Event::WorkerSaid { .. }
                 | Event::Recovered { .. }
+                | Event::ItemProgress { .. }
                 | Event::InputRemark { .. }
                 | Event::RecordLost { .. }
                 | Event::InputEnded { .. }
@@ -316,6 +319,14 @@ impl Dispatcher<'_> {
             }
             Event::WorkerSaid { worker, line } => {
                 self.reporter.report(RunEvent::WorkerSaid { worker, line: &line });
+            }
+            Event::ItemProgress { item, millionths } => {
+                // What merges is nobody's item.
+                if item & MERGE_BIT == 0 {
+                    self.reporter.report(RunEvent::ItemProgress { item, millionths });
+                    // These events keep the time from running out in which nothing happens.
+                    self.tick();
+                }
             }
             Event::Recovered { pid, name, what } => {
                 self.reporter.report(RunEvent::Recovered { pid, name: &name, what: &what });

@@ -227,6 +227,9 @@ impl Driver {
                 return end;
             }
             self.pass_on(session);
+            if let Some((item, millionths)) = session.take_progress() {
+                self.tell(Event::ItemProgress { item, millionths });
+            }
             if found.ended || session.hung_up {
                 return self.lost(session);
             }

@@ -577,11 +577,6 @@ fn start_drivers(
     Ok(drivers)
 }
 
-/// The longest message of a worker: a report with as much output as an item may have, and what goes with it.
-fn max_message(max_output: u64) -> usize {
-    usize::try_from(max_output).unwrap_or(usize::MAX).saturating_add(1 << 20)
-}
-
 /// Workers cannot be started, for this reason.
 pub(crate) fn cannot_start(error: io::Error) -> Error {
     Launcher::error("workers", &error)

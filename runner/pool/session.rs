@@ -1,11 +1,11 @@
 //! One worker process and the conversation with it, as its driver has it.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use super::clock::Clock;
 use super::driver::End;
 use super::link::Link;
-use super::max_message;
 use super::process::Process;
 use super::state::{Cause, Hint, Kind, Nanos, Rules, Violation, WorkerState};
 use super::talk::Talk;
@@ -37,6 +37,7 @@ pub(super) struct Session {
     pub(super) unwanted: Option<Nanos>,
     /// What it was told last of what items may use.
     allowance: Allowance,
+    progress: Progress,
 }
 
 /// What a worker's messages led to.
@@ -58,6 +59,23 @@ pub(super) enum Heard {
     },
 }
 
+/// What a worker has told of how far its item is.
+#[derive(Debug, Default)]
+struct Progress {
+    /// The last that was heard and not passed on.
+    heard: Option<(ItemIndex, u32)>,
+    /// When the one before was passed on.
+    told: Option<Nanos>,
+}
+
+/// The longest message of a worker: a report with as much output as an item may have, and what goes with it.
+fn max_message(max_output: u64) -> usize {
+    usize::try_from(max_output).unwrap_or(usize::MAX).saturating_add(1 << 20)
+}
+
+/// How long no progress of an item is passed on after some was.
+const BETWEEN_PROGRESS: Duration = Duration::from_millis(200);
+
 impl Session {
     /// The conversation with a process that has just been started, for the worker slot `slot`.
     pub(super) fn new(slot: u32, mut process: Process, rules: Rules, clock: Arc<Clock>) -> Self {
@@ -74,7 +92,17 @@ impl Session {
             alone: false,
             unwanted: None,
             allowance: Allowance::default(),
+            progress: Progress::default(),
         }
+    }
+
+    /// How far an item is that has told so, in millionths: not more often than somebody looks.
+    pub(super) fn take_progress(&mut self) -> Option<(ItemIndex, u32)> {
+        let now = self.clock.now();
+        let is_due = self.progress.told.is_none_or(|told| now.since(told) >= BETWEEN_PROGRESS);
+        let heard = self.progress.heard.take_if(|_| is_due)?;
+        self.progress.told = Some(now);
+        Some(heard)
     }
 
     pub(super) fn send(&mut self, call: Call) {
@@ -133,8 +161,12 @@ impl Session {
                 Response::Merge(batch) => self.state.answer(&batch, Kind::Merges, at, &mut self.ended)?,
                 Response::Back(back) => self.returned.push(self.state.given_back(back)?),
                 Response::Log(line) => self.talk.log(line),
-                // Guests cannot report progress yet; nothing hangs on it.
-                Response::Progress { .. } => {}
+                Response::Progress { item, millionths } => {
+                    // Of another item, it is nobody's.
+                    if self.state.find(|one| one == item).is_some() {
+                        self.progress.heard = Some((item, millionths));
+                    }
+                }
                 Response::Description(_) | Response::Code(_) => {
                     return Err(Violation("a compile worker's message".into()));
                 }

@@ -7,7 +7,8 @@ use indicatif::{ProgressBar, ProgressDrawTarget, ProgressState, ProgressStyle};
 
 use super::lines::{Lines, say};
 use super::summary::Ending;
-use super::{Counts, Reporter, RunEvent, failures, rate};
+use super::{Counts, Reporter, RunEvent, failures, rate, so_far};
+use crate::item::ItemIndex;
 
 /// A run shorter than this shows no bar, so that short ones do not flicker.
 const PATIENCE: Duration = Duration::from_millis(200);
@@ -29,13 +30,15 @@ pub(super) struct Bar<W> {
     due: Option<Instant>,
     lines: Lines,
     ending: Ending,
+    /// What an item has said of how far it is.
+    item: Option<(ItemIndex, u32)>,
 }
 
 impl<W: Write> Bar<W> {
     /// A bar on `target`; all but the bar is written to `talk`, which is on the same terminal.
     pub(super) fn new(target: ProgressDrawTarget, talk: W, lines: Lines, ending: Ending) -> Self {
         let bar = ProgressBar::with_draw_target(None, ProgressDrawTarget::hidden());
-        Self { bar, talk, target: Some(target), due: None, lines, ending }
+        Self { bar, talk, target: Some(target), due: None, lines, ending, item: None }
     }
 
     fn report_at(&mut self, event: RunEvent<'_>, now: Instant) {
@@ -49,6 +52,10 @@ impl<W: Write> Bar<W> {
                 self.due = Some(now + PATIENCE);
             }
             RunEvent::Progress { counts } => self.progress(counts, now),
+            RunEvent::ItemProgress { item, millionths } => {
+                // Shown with the next tick.
+                self.item = Some((item, millionths));
+            }
             RunEvent::WorkerReady { .. } => {}
             RunEvent::WorkerReplaced { .. }
             | RunEvent::WorkerMissing { .. }
@@ -82,7 +89,12 @@ impl<W: Write> Bar<W> {
         if let Some(target) = self.target.take() {
             self.bar.set_draw_target(target);
         }
-        self.bar.set_message(failures(counts));
+        // One that was told before and has ended meanwhile is not told again.
+        let item = self
+            .item
+            .take()
+            .map_or(String::new(), |(item, millionths)| format!(", {}", so_far(item, millionths)));
+        self.bar.set_message(failures(counts) + &item);
         self.bar.set_position(counts.ended());
         self.bar.tick();
     }

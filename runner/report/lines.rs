@@ -87,6 +87,7 @@ impl Lines {
             RunEvent::Started { .. }
             | RunEvent::Progress { .. }
             | RunEvent::WorkerReady { .. }
+            | RunEvent::ItemProgress { .. }
             | RunEvent::Finished { .. } => None,
         }
     }

@@ -23,6 +23,7 @@ use summary::Ending;
 
 pub use self::stats::{ItemTimes, StageStats, Stats, WorkerShare};
 use crate::color::Color;
+use crate::item::ItemIndex;
 
 /// Told about a run as it goes.
 pub trait Reporter {
@@ -80,6 +81,13 @@ pub enum RunEvent<'a> {
         worker: u32,
         /// The line, without its end.
         line: &'a str,
+    },
+    /// An item says how far it is, while it runs.
+    ItemProgress {
+        /// Which.
+        item: ItemIndex,
+        /// How much of it is done, in millionths.
+        millionths: u32,
     },
     /// A worker is gone that held something shared, which was taken back.
     Recovered {
@@ -234,6 +242,11 @@ pub(crate) fn counted(count: u64, noun: &str) -> String {
 /// Items a second: whole ones, but for a slow run.
 fn rate(per_second: f64) -> String {
     if per_second < 10.0 { format!("{per_second:.1} items/s") } else { format!("{per_second:.0} items/s") }
+}
+
+/// How far an item is that has said so, in whole percent.
+fn so_far(item: ItemIndex, millionths: u32) -> String {
+    format!("item {item} is at {} %", millionths / 10_000)
 }
 
 /// What is said of failures behind other figures: nothing if there are none.

@@ -5,7 +5,8 @@ use std::time::{Duration, Instant};
 
 use super::lines::{Lines, say};
 use super::summary::Ending;
-use super::{Counts, Reporter, RunEvent, counted, failures, rate};
+use super::{Counts, Reporter, RunEvent, counted, failures, rate, so_far};
+use crate::item::ItemIndex;
 
 /// How long nothing is said between two lines of progress.
 const PAUSE: Duration = Duration::from_secs(5);
@@ -33,6 +34,7 @@ impl<W: Write> Plain<W> {
                 self.times = Some((now, now + PAUSE));
             }
             RunEvent::Progress { counts } => self.progress(counts, now),
+            RunEvent::ItemProgress { item, millionths } => self.item_progress(item, millionths, now),
             RunEvent::WorkerReady { .. } => {}
             RunEvent::WorkerReplaced { .. }
             | RunEvent::WorkerMissing { .. }
@@ -55,6 +57,13 @@ impl<W: Write> Plain<W> {
                 }
             }
         }
+    }
+
+    /// Where items take long, they are what there is to say.
+    fn item_progress(&mut self, item: ItemIndex, millionths: u32, now: Instant) {
+        let Some((started, _)) = self.times.filter(|(_, due)| now >= *due) else { return };
+        self.times = Some((started, now + PAUSE));
+        say(&mut self.talk, &format!("progress: {}", so_far(item, millionths)));
     }
 
     fn progress(&mut self, counts: Counts, now: Instant) {
@@ -103,6 +112,19 @@ mod tests {
             said(Some(8000), &[(0, ok(1)), (4, ok(70)), (5, ok(100)), (6, ok(300)), (10, ok(1000))]),
             "progress: 100 of 8000 items, 20 items/s\nprogress: 1000 of 8000 items, 100 items/s\n"
         );
+    }
+
+    #[test]
+    fn items_that_say_how_far_they_are_are_told_as_seldom() {
+        let mut talk = Vec::new();
+        let mut plain = Plain::new(&mut talk, Lines::default(), Ending::default());
+        let start = Instant::now();
+        plain.report_at(RunEvent::Started { workers: 1, items: Some(1) }, start);
+        for seconds in [1, 5, 6, 9] {
+            let event = RunEvent::ItemProgress { item: 0, millionths: 42_999 + 10_000 * seconds };
+            plain.report_at(event, start + Duration::from_secs(seconds.into()));
+        }
+        assert_eq!(String::from_utf8(talk).unwrap(), "progress: item 0 is at 9 %\n");
     }
 
     #[test]

@@ -23,7 +23,10 @@ impl<W: Write> Quiet<W> {
 impl<W: Write> Reporter for Quiet<W> {
     fn report(&mut self, event: RunEvent<'_>) {
         match event {
-            RunEvent::Started { .. } | RunEvent::Progress { .. } | RunEvent::WorkerReady { .. } => {}
+            RunEvent::Started { .. }
+            | RunEvent::Progress { .. }
+            | RunEvent::ItemProgress { .. }
+            | RunEvent::WorkerReady { .. } => {}
             RunEvent::WorkerReplaced { .. }
             | RunEvent::WorkerMissing { .. }
             | RunEvent::WorkerSaid { .. }

@@ -14,11 +14,11 @@ use super::raw::RawArray;
 use super::shared::{Share, Shared};
 use super::value::{Unlock, never};
 
-/// Numbers that the host and the guests of the pools that they are [shared with](crate::PoolBuilder::share) share: the counterpart of
+/// Numbers that the host [shares](crate::PoolBuilder::share) with the guests of its pools: the counterpart of
 /// `multiprocessing.Array`. `T` is as in [`Value`](crate::Value).
 ///
-/// They change all at once. Whoever reads sees them as they were at one moment, and whoever is killed or panics while it
-/// has the lock has changed none. A clone is the same array.
+/// They change all at once. Whoever reads sees them as they were at one moment, and whoever is killed or panics while
+/// it has the lock has changed none. A clone is the same array.
 ///
 /// ```
 /// use wasmpool::Array;
@@ -75,8 +75,8 @@ impl<T: Numeric> Array<T> {
         self.object.raw.read(Holder::HOST, after(timeout)).map(|bytes| from_bytes(&bytes))
     }
 
-    /// Changes them while nobody else can. What `change` leaves counts when it returns, all at once; if it panics, nothing
-    /// has changed. In it, this array must not be locked again: that would wait for itself.
+    /// Changes them while nobody else can. What `change` leaves counts when it returns, all at once; if it panics,
+    /// nothing has changed. In it, this array must not be locked again: that would wait for itself.
     pub fn with_lock<R>(&self, change: impl FnOnce(&mut [T]) -> R) -> R {
         never(self.with_lock_until(None, change))
     }

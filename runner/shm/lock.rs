@@ -11,11 +11,11 @@ use super::raw::RawLock;
 use super::shared::{Share, Shared};
 use super::value::never;
 
-/// A lock that the host and the guests of the pools that it is [shared with](crate::PoolBuilder::share) share: the counterpart of
+/// A lock that the host [shares](crate::PoolBuilder::share) with the guests of its pools: the counterpart of
 /// `multiprocessing.Lock`.
 ///
-/// It says who has it. If that worker is killed, the lock is taken back, and [the next](LockGuard::recovered) to have it
-/// is told. A clone is the same lock.
+/// It says who has it. If that worker is killed, the lock is taken back, and [the next](LockGuard::recovered) to have
+/// it is told. A clone is the same lock.
 ///
 /// ```
 /// use std::time::Duration;

@@ -69,8 +69,8 @@ impl SharedMap {
         let size = n_words.checked_mul(size_of::<AtomicU64>()).expect("less than there is memory");
         let place: *mut AtomicU64 = self.place(at, size).cast();
         assert!(at.is_multiple_of(align_of::<AtomicU64>()), "words of 64 bits are aligned");
-        // SAFETY: checked to be mapped as long as `self` lives, for as many words, and aligned. What is accessed as words
-        // of 64 bits is accessed as nothing else by this process, and only atomically.
+        // SAFETY: checked to be mapped as long as `self` lives, for as many words, and aligned. What is accessed as
+        // words of 64 bits is accessed as nothing else by this process, and only atomically.
         unsafe { std::slice::from_raw_parts(place, n_words) }
     }
 

@@ -19,13 +19,13 @@ use super::object::create;
 use super::shared::{Share, Shared};
 
 /// Memory that a pool's guests find by name and use as their own, without a copy: the counterpart of
-/// `multiprocessing.shared_memory.SharedMemory`. It has no name outside of the pools that it is declared to, and is gone
-/// with the last who has it.
+/// `multiprocessing.shared_memory.SharedMemory`. It has no name outside of the pools that it is declared to, and is
+/// gone with the last who has it.
 ///
-/// New memory is zeros, and can be written. If it is shared like that, guests see each other's writes, at any time: it is
-/// for them to agree on who writes where and when. Once it is [sealed](Self::seal), its content never changes: guests
-/// that write to it get copies of the pages that they change, and the host may have it as a slice. A clone is the same
-/// memory.
+/// New memory is zeros, and can be written. If it is shared like that, guests see each other's writes, at any time:
+/// it is for them to agree on who writes where and when. Once it is [sealed](Self::seal), its content never changes:
+/// guests that write to it get copies of the pages that they change, and the host may have it as a slice. A clone is
+/// the same memory.
 ///
 /// ```
 /// use wasmpool::SharedMemory;

@@ -11,8 +11,8 @@
 //!
 //! A whole message that is a `String` or a `Vec<u8>` is its bytes alone.
 
-/// A type whose values can be put into a [`Queue`](crate::Queue) or sent through a pipe: integers, floats, `bool`, `char`,
-/// `String`, `Vec<u8>`, and options, vectors and tuples of up to 4 of these. A guest has the same types.
+/// A type whose values can be put into a [`Queue`](crate::Queue) or sent through a pipe: integers, floats, `bool`,
+/// `char`, `String`, `Vec<u8>`, and options, vectors and tuples of up to 4 of these. A guest has the same types.
 pub trait Message: Sized {
     /// Appends the value as a part of a message.
     fn write(&self, out: &mut Vec<u8>);
@@ -228,13 +228,31 @@ mod tests {
 
     use super::*;
 
-    /// The same table is in the tests of the guests' side.
     #[track_caller]
     fn check<M: Message + PartialEq + Debug>(value: M, bytes: &[u8]) {
         let mut encoded = Vec::new();
         value.encode(&mut encoded);
         assert_eq!(encoded, bytes);
         assert_eq!(M::decode(bytes), Ok(value));
+    }
+
+    /// The same lines are in the tests of `guest-tasks/sdk/message.rs`.
+    #[test]
+    fn guests_have_the_same_bytes() {
+        check(258_u64, &[2, 1, 0, 0, 0, 0, 0, 0]);
+        check(-2_i32, &[254, 255, 255, 255]);
+        check(1.0_f64, &[0, 0, 0, 0, 0, 0, 240, 63]);
+        check('ü', &[252, 0, 0, 0]);
+        check(true, &[1]);
+        check("hi".to_owned(), b"hi");
+        check(vec![1_u8, 2], &[1, 2]);
+        check(String::new(), b"");
+        check(("hi".to_owned(), 7_u8), &[2, 0, 0, 0, b'h', b'i', 7]);
+        check(vec!["a".to_owned()], &[1, 0, 0, 0, 1, 0, 0, 0, b'a']);
+        check((vec![3_u8],), &[1, 0, 0, 0, 3]);
+        check(None::<u16>, &[0]);
+        check(Some(9_u16), &[1, 9, 0]);
+        check((Some(1_u8), None::<u8>, false, 2_u8), &[1, 1, 0, 0, 2]);
     }
 
     #[test]

@@ -35,9 +35,10 @@ pub struct Pipe<M>(PhantomData<M>);
 
 /// One of the two ends of a pipe: what is sent here is received at the other, and the other way round.
 ///
-/// An end has one user. If it is [shared with](crate::PoolBuilder::share) a pool, that is the first guest to open it, until that call
-/// ends, or else this process, from its first message on; to all others it is closed. When it is dropped, or when its user
-/// ends, it is closed: the other end still receives what was sent, and then is told that there is nothing more.
+/// An end has one user. If it is [shared with](crate::PoolBuilder::share) a pool, that is the first guest to open it,
+/// until that call ends, or else this process, from its first message on; to all others it is closed. When it is
+/// dropped, or when its user ends, it is closed: the other end still receives what was sent, and then is told that
+/// there is nothing more.
 pub struct PipeEnd<M> {
     object: Object<End>,
     message: PhantomData<fn() -> M>,

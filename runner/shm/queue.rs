@@ -16,8 +16,8 @@ use super::shared::{Share, Shared};
 /// How many bytes a message may have unless something else is said.
 pub(super) const MESSAGE_BYTES: usize = 64 << 10;
 
-/// A queue of messages, into which the host and the guests of the pools that it is [shared with](crate::PoolBuilder::share) put, and
-/// from which they take, first in first out: the counterpart of `multiprocessing.Queue`.
+/// A queue of messages that the host [shares](crate::PoolBuilder::share) with the guests of its pools: many put, and
+/// many take, first in first out. The counterpart of `multiprocessing.Queue`.
 ///
 /// It holds a fixed number of messages: whoever puts one more waits. Instead of sentinels it is [closed](Self::close):
 /// what was put before is still delivered, to one taker each, and then all takers are told that there is nothing more.

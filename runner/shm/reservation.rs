@@ -163,13 +163,13 @@ mod tests {
     fn peek(memory: &Reservation, at: usize) -> u8 {
         assert!(at < memory.length());
         // SAFETY: the byte is part of the memory, as asserted.
-        unsafe { memory.base().add(at).read_volatile() }
+        unsafe { memory.base().wrapping_add(at).read_volatile() }
     }
 
     fn poke(memory: &Reservation, at: usize, byte: u8) {
         assert!(at < memory.length());
         // SAFETY: as above.
-        unsafe { memory.base().add(at).write_volatile(byte) };
+        unsafe { memory.base().wrapping_add(at).write_volatile(byte) };
     }
 
     fn put(

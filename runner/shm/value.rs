@@ -13,12 +13,12 @@ use super::protocol::lock::TimedOut;
 use super::raw::RawValue;
 use super::shared::{Share, Shared};
 
-/// A number that the host and the guests of the pools that it is [shared with](crate::PoolBuilder::share) share: the counterpart of
+/// A number that the host [shares](crate::PoolBuilder::share) with the guests of its pools: the counterpart of
 /// `multiprocessing.Value`. `T` is `i32`, `u32`, `i64`, `u64`, `f32` or `f64`.
 ///
-/// It is read at any time, and changed under its lock alone: there is no way to read, compute and write so that somebody
-/// else's change gets lost. Whoever is killed while it has the lock has changed nothing, and the lock is taken back. A
-/// clone is the same number.
+/// It is read at any time, and changed under its lock alone: there is no way to read, compute and write so that
+/// somebody else's change gets lost. Whoever is killed while it has the lock has changed nothing, and the lock is
+/// taken back. A clone is the same number.
 ///
 /// ```
 /// use wasmpool::Value;
@@ -51,7 +51,8 @@ impl<T: Numeric> Value<T> {
         T::from_bits(self.object.raw.get())
     }
 
-    /// Adds, wrapping around where it is an integer, and returns what the number was before. Waits for who has it locked.
+    /// Adds, wrapping around where it is an integer, and returns what the number was before. Waits for who has it
+    /// locked.
     pub fn add(&self, delta: T) -> T {
         never(self.add_until(delta, None))
     }
@@ -68,8 +69,8 @@ impl<T: Numeric> Value<T> {
         self.object.raw.add(Holder::HOST, delta.to_bits(), until).map(T::from_bits)
     }
 
-    /// Changes it while nobody else can. What `change` leaves counts when it returns; if it panics, nothing has changed.
-    /// In it, this number must not be changed in any other way: that would wait for itself.
+    /// Changes it while nobody else can. What `change` leaves counts when it returns; if it panics, nothing has
+    /// changed. In it, this number must not be changed in any other way: that would wait for itself.
     pub fn with_lock<R>(&self, change: impl FnOnce(&mut T) -> R) -> R {
         never(self.with_lock_until(None, change))
     }

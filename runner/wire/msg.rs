@@ -78,6 +78,7 @@ pub struct Hello<'a> {
 
 /// What a worker process is for.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[expect(clippy::large_enum_variant, reason = "there is one for each run")]
 pub enum Load {
     /// Turn the guest's bytes into a description and, unless `describe_only`, compiled code.
     Compile {

@@ -353,6 +353,7 @@ impl Reporter for Heard {
             RunEvent::Started { .. }
             | RunEvent::Progress { .. }
             | RunEvent::WorkerReady { .. }
+            | RunEvent::ItemProgress { .. }
             | RunEvent::GuestPrinted { .. }
             | RunEvent::SharedInstance
             | RunEvent::InputRemark { .. } => {}

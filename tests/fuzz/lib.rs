@@ -79,6 +79,12 @@ pub mod report {
     }
 }
 
+/// What is declared to be shared.
+#[path = "../../runner/shm"]
+pub mod shm {
+    pub mod declared;
+}
+
 /// What reads values.
 #[path = "../../runner/worker"]
 pub mod worker {

@@ -349,6 +349,6 @@ fn several_pools_share_one_thing() {
 fn two_things_of_one_name_are_refused() {
     let counter = Value::<i64>::new(0).expect("there is memory");
     let built = builder(GUEST).share("a", &counter).share("a", &counter).build();
-    let error = built.err().expect("it is refused");
+    let error = built.expect_err("it is refused");
     assert_eq!(error.to_string(), "`a` is shared twice");
 }

@@ -62,11 +62,12 @@ mod pool {
 pub mod shm {
     pub mod declared;
 
-    pub(crate) mod protocol {
+    /// Their words, futexes and clocks are loom's.
+    pub mod protocol {
         pub(crate) mod copy;
         pub(crate) mod event;
-        pub(crate) mod lock;
-        pub(crate) mod ring;
+        pub mod lock;
+        pub mod ring;
         #[path = "../../../tests/model/words.rs"]
         pub(crate) mod sync;
         pub(crate) mod twin;

@@ -2,6 +2,7 @@
 //! say that time is over at any moment, and threads that are killed before any step that others could see.
 
 use std::collections::VecDeque;
+use std::ops::Range;
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::sync::Arc;
 use std::time::Instant;
@@ -10,7 +11,9 @@ pub(crate) use loom::sync::atomic::{Ordering, fence};
 use loom::sync::{Condvar, Mutex, MutexGuard, atomic};
 
 /// Looking again would only mean more to explore.
-pub(crate) const SPINS: u32 = 0;
+pub(crate) fn spins() -> Range<u32> {
+    Range::default()
+}
 
 pub(crate) fn pause() {
     loom::thread::yield_now();
@@ -50,7 +53,7 @@ pub(crate) fn live<R>(steps: usize, body: impl FnOnce() -> R) -> bool {
 }
 
 /// What others could see is about to be done.
-fn step() {
+pub(crate) fn step() {
     LIFE.with(|life| match life.get() {
         None => {}
         // Nothing between here and the end of its life does anything: the protocols have no guards.

@@ -7,6 +7,7 @@ use std::thread;
 use std::time::Duration;
 
 use rustix::process::Signal;
+use wasmpool::sandbox::FILTERS;
 
 use super::files;
 use super::tracer::{Traced, follow};
@@ -193,6 +194,17 @@ fn compiling() -> Vec<Scene> {
     ]
 }
 
+/// Whether a worker has put on all its filters.
+fn is_locked(worker: rustix::process::Pid) -> bool {
+    let filters = |process: &str| {
+        let status = fs::read_to_string(format!("/proc/{process}/status")).unwrap_or_default();
+        let count =
+            status.lines().find_map(|line| line.strip_prefix("Seccomp_filters:")?.trim().parse().ok());
+        count.unwrap_or(0_usize)
+    };
+    filters(&worker.as_raw_nonzero().to_string()) >= filters("self") + FILTERS
+}
+
 /// Ends of serving workers.
 fn ends(with: &str) -> Vec<Scene> {
     let run = |export: &str| {
@@ -203,7 +215,9 @@ fn ends(with: &str) -> Vec<Scene> {
         Scene::new(format!("a worker without memory {with}"), run("echo-string"), |running| {
             running.write("\"a\"\n");
             running.line();
-            running.workers().iter().for_each(|worker| set_data_limit(worker.pid(), 1 << 20));
+            // A spare that is still loading has no lack of memory: nobody's item has been there.
+            let locked = running.workers().into_iter().filter(|worker| is_locked(worker.pid()));
+            locked.for_each(|worker| set_data_limit(worker.pid(), 1 << 20));
             running.write(&format!("\"{}\"\n", "x".repeat(8_000_000)));
             running.close_stdin();
         }),

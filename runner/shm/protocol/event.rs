@@ -1,5 +1,5 @@
-//! What somebody waits for, such as a message in a queue: a word that says whether anybody does, so that to tell it costs
-//! nothing where nobody listens.
+//! What somebody waits for, such as a message in a queue: a word that says whether anybody does, so that to tell it
+//! costs nothing where nobody listens.
 //!
 //! Bit 0 says that somebody may be asleep; the rest is a number that grows with whatever happens here.
 //!
@@ -10,9 +10,9 @@
 //! | looks whether it is true | is the bit set? then counts, and wakes one |
 //! | sleeps, unless the number has changed | there was none to wake: clears the bit, unless the number has changed |
 //!
-//! The fences are sequentially consistent: either the first sees what is true, or the second sees the bit. The bit stays
-//! as long as a wake-up finds somebody, so one wake-up for each event is enough. It is cleared only if nobody was asleep
-//! and nobody has announced itself since, as the number says: that one would sleep without the bit.
+//! The fences are sequentially consistent: either the first sees what is true, or the second sees the bit. The bit
+//! stays as long as a wake-up finds somebody, so one wake-up for each event is enough. It is cleared only if nobody
+//! was asleep and nobody has announced itself since, as the number says: that one would sleep without the bit.
 //!
 //! Whoever is woken and does not look, because it gives up or dies, has to have somebody tell again.
 

@@ -1,16 +1,17 @@
 //! A lock that says who holds it, so that it can be taken from who is dead.
 //!
 //! Its word is 0, or the number of its holder and a bit that says that somebody may be asleep. Giving it back is one
-//! store, after which one sleeper is woken. Who has been woken takes the lock with the bit set, and sets it on whatever
-//! it finds before it sleeps again or gives up: so whoever is still asleep has the bit, and is woken by the next to give
-//! the lock back.
+//! store, after which one sleeper is woken. Who has been woken takes the lock with the bit set, and sets it on
+//! whatever it finds before it sleeps again or gives up: so whoever is still asleep has the bit, and is woken by the
+//! next to give the lock back.
 //!
 //! Two wake-ups can die with a process: one that it was about to give, and one that it was given. So after a death
 //! everybody is woken, whatever the word says.
 
+use std::iter;
 use std::time::Instant;
 
-use super::sync::{Ordering, SPINS, Waited, Word, is_over, pause};
+use super::sync::{Ordering, Waited, Word, is_over, pause, spins};
 use crate::shm::declared::Holder;
 
 /// Somebody may be asleep.
@@ -63,7 +64,7 @@ impl Lock<'_> {
     }
 
     fn take_soon(&self, me: u32) -> bool {
-        for _ in 0..=SPINS {
+        for _ in iter::once(0).chain(spins()) {
             match self.word.compare_exchange(0, me, Ordering::Acquire, Ordering::Relaxed) {
                 Ok(_) => return true,
                 // Whoever sleeps is woken first.

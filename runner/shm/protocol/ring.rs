@@ -14,7 +14,7 @@ use std::time::Instant;
 use super::copy;
 use super::event::Event;
 use super::lock::Lock;
-use super::sync::{AtomicU64, Ordering, SPINS, Waited, is_over, pause};
+use super::sync::{AtomicU64, Ordering, Waited, is_over, pause, spins};
 use crate::shm::declared::{Bounds, Holder};
 
 /// In the position behind the last message: nothing is put any more.
@@ -100,7 +100,7 @@ impl Ring<'_> {
     }
 
     pub(crate) fn get(&self, who: Holder, out: &mut Vec<u8>, until: Option<Instant>) -> Result<(), GetError> {
-        let done = self.get.do_once(who, until, || !self.seems_empty(), || self.get_one(out));
+        let done = self.get.do_once(who, until, || !self.seems_empty(), || self.take_one(out));
         match done {
             Some(Ok(())) => {
                 self.put.possible.tell();
@@ -181,7 +181,7 @@ impl Ring<'_> {
     }
 
     /// With the lock of those that take.
-    fn get_one(&self, out: &mut Vec<u8>) -> Result<(), Obstacle> {
+    fn take_one(&self, out: &mut Vec<u8>) -> Result<(), Obstacle> {
         let head = self.get.position.load(Ordering::Acquire);
         let tail = self.put.position.load(Ordering::Acquire);
         match self.count(head, tail)? {
@@ -256,7 +256,7 @@ impl Side<'_> {
         if is_over(until) {
             return Waited::TimedOut;
         }
-        for _ in 0..SPINS {
+        for _ in spins() {
             if is_possible() {
                 return Waited::Woken;
             }

@@ -1,8 +1,8 @@
 //! Bytes that change all at once: two copies, and a version that says which of them counts.
 //!
-//! Whoever changes them holds a lock, writes the copy that does not count, and then counts the version up. Killed before
-//! that, it has changed nothing. Whoever reads without the lock reads again if the version has changed meanwhile: the copy
-//! that it was reading may be the one that is written next.
+//! Whoever changes them holds a lock, writes the copy that does not count, and then counts the version up. Killed
+//! before that, it has changed nothing. Whoever reads without the lock reads again if the version has changed
+//! meanwhile: the copy that it was reading may be the one that is written next.
 
 use super::copy;
 use super::sync::{AtomicU64, Ordering, Word, fence};

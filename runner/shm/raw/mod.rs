@@ -1,7 +1,8 @@
-//! What is shared, mapped and without a type: numbers are bits, messages are bytes. The host uses it through the types of
-//! the library, a worker through what guests import.
+//! What is shared, mapped and without a type: numbers are bits, messages are bytes. The host uses it through the
+//! types of the library, a worker through what guests import.
 //!
-//! Everything is done in the name of a [`Holder`](super::Holder). Waits end at `until`, or not at all where there is none.
+//! Everything is done in the name of a [`Holder`](super::Holder). Waits end at `until`, or not at all where there is
+//! none.
 
 mod array;
 mod lock;

@@ -141,7 +141,6 @@ fn open<T: 'static>(
 }
 
 /// Locks the thing at this place; the handle is of its guard.
-#[expect(clippy::type_complexity, reason = "what a host function returns is a tuple")]
 fn lock<T: 'static>(
     mut store: Store<'_>,
     at: usize,

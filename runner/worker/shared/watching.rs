@@ -21,7 +21,7 @@ const MOST_BYTES: usize = 64 << 10;
 /// The longest line that is told whole.
 const LONGEST: usize = 4_000;
 
-/// Progress is told when the last was told so long ago, or there is nothing left to do.
+/// Progress is told when the last was told so long ago, and once more when there is nothing left to do.
 const INTERVAL: Duration = Duration::from_millis(50);
 
 const MILLION: u32 = 1_000_000;
@@ -36,6 +36,8 @@ pub(in crate::worker) struct Herald {
     lines: u32,
     bytes: usize,
     told: Option<Instant>,
+    /// Whether it was told that nothing is left to do.
+    told_end: bool,
     frame: Vec<u8>,
 }
 
@@ -47,7 +49,8 @@ impl Herald {
 
     /// Another item begins.
     pub(in crate::worker) fn restart(&mut self, item: ItemIndex) {
-        (self.item, self.lines, self.bytes, self.told) = (item, 0, 0, None);
+        (self.item, self.lines, self.bytes) = (item, 0, 0);
+        (self.told, self.told_end) = (None, false);
     }
 
     fn log(&mut self, level: Level, message: &str) {
@@ -79,8 +82,10 @@ impl Herald {
 
     fn progress(&mut self, done: u64, total: u64) {
         let is_due = self.told.is_none_or(|told| told.elapsed() >= INTERVAL);
-        if is_due || done >= total {
+        let is_end = done >= total && !self.told_end;
+        if is_due || is_end {
             self.told = Some(Instant::now());
+            self.told_end |= is_end;
             let item = self.item;
             self.send(&Response::Progress { item, millionths: millionths(done, total) });
         }
@@ -104,6 +109,8 @@ type Store<'a> = StoreContextMut<'a, State>;
 
 pub(super) fn add(linker: &mut LinkerInstance<'_, State>) -> wasmtime::Result<()> {
     linker.func_wrap("log", |mut store: Store<'_>, (level, message): (Level, String)| {
+        // The runtime has looked at it before it copied it, and others may write to a segment that it was in.
+        let message = String::from_utf8_lossy(message.as_bytes());
         store.data_mut().herald.log(level, &message);
         Ok(())
     })?;
@@ -172,6 +179,14 @@ mod tests {
         assert_eq!(told[0], "Progress { item: 7, millionths: 0 }");
         assert_eq!(told.last().unwrap(), "Progress { item: 7, millionths: 1000000 }");
         assert!(told.len() < 1_000, "{}", told.len());
+    }
+
+    #[test]
+    fn an_end_that_is_told_again_and_again_is_heard_now_and_then() {
+        let start = Instant::now();
+        let told = heard(|herald| (0..100_000).for_each(|_| herald.progress(0, 0)));
+        let most = 2 + start.elapsed().as_millis() / INTERVAL.as_millis();
+        assert!(told.len() as u128 <= most, "{}", told.len());
     }
 
     #[test]

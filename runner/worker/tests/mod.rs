@@ -7,6 +7,7 @@ mod limits;
 mod outputs;
 mod refusals;
 mod seeds;
+mod shared;
 mod traps;
 
 use std::fs::File;

@@ -37,8 +37,8 @@ impl Vandal {
     }
 }
 
-/// Whatever is in the first bytes of the memory, and whatever becomes of it meanwhile, `act` does not panic, and returns
-/// soon after the time it is given.
+/// Whatever is in the first bytes of the memory, and whatever becomes of it meanwhile, `act` does not panic, and
+/// returns soon after the time it is given.
 #[track_caller]
 fn check(shape: Shape, act: impl Fn(&OwnedFd, Option<Instant>)) {
     const HEADER: u64 = 1024;
