@@ -212,6 +212,7 @@ fn who_gives_up_leaves_its_message_to_who_waits() {
             assert_eq!(scene.put(2, 2), Ok(()));
         }
         assert!(join(patient));
+        assert_eq!(scene.ring().length(), 0);
     });
 }
 
