@@ -303,6 +303,7 @@ mod tests {
     }
 
     #[test]
+    #[expect(clippy::zombie_processes, reason = "it is waited for through its descriptor")]
     fn h11_whoever_gets_the_number_of_a_dead_worker_is_left_alone() {
         // Its input stays open until it is killed.
         let child = waiting();
