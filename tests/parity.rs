@@ -150,6 +150,7 @@ fn a_limit_ends_what_never_ends() {
             stdout.contains(r#""index":0,"input":0,"status":"ok""#)
                 && stdout.contains(r#""status":"timeout""#)
         })
+        .stderr_is(|line| line.contains("its item used up its time"))
         .code(1)
         .check();
 }

@@ -6,7 +6,7 @@ use std::time::Duration;
 use rustix::process::Signal;
 use serde_json::Value;
 
-use crate::harness::{Running, Wasmpool, wasmpool};
+use crate::harness::{Wasmpool, wasmpool};
 
 /// Takes its time for 1, and none for other numbers.
 const SLOW: &str = r#"
@@ -286,23 +286,25 @@ fn an_endless_input_is_not_read_ahead_of_a_slow_stage() {
     running.check();
 }
 
-fn slow_stage(stages: &str) -> Running {
-    pipeline(stages)
-        .args("--range 0..5 -j 2 --chunk 1")
-        .wat("slow.wasm", SLOW)
-        .wat("quick.wasm", QUICK)
-        .stdout((0..5).map(|n| ok(n, n)).collect::<String>())
-        .stderr_is(|stderr| {
-            stderr.lines().count() == 1 && stderr.contains(" was killed by SIGKILL; replaced\n")
-        })
-        .start()
-}
-
+/// A worker waits in its item for three marks, and is killed before there are any.
 #[test]
 fn a_worker_that_is_killed_in_any_stage_costs_nothing() {
-    for stages in ["slow.wasm#f quick.wasm#f", "quick.wasm#f slow.wasm#f"] {
-        let running = slow_stage(stages);
+    let (wait, echo) = ("hostile.wasm#wait-for-marks", "hostile.wasm#echo-u64");
+    for stages in [format!("{wait} {echo}"), format!("{echo} {wait}")] {
+        let record =
+            |index| format!("{{\"v\":1,\"index\":{index},\"input\":3,\"status\":\"ok\",\"value\":3}}\n");
+        let job = pipeline(&stages).args("--item 3 --item 3 --item 3 --item 3 -j 2 --chunk 1 --dir marks");
+        std::fs::create_dir(job.path("marks")).expect("there is none");
+        let running = job
+            .stdout((0..4).map(record).collect::<String>())
+            .stderr_is(|stderr| {
+                stderr.lines().count() == 1 && stderr.ends_with(" was killed by SIGKILL; replaced\n")
+            })
+            .start();
         running.worker_at_work().kill(Signal::KILL);
+        for mark in ["marks/1", "marks/2", "marks/3"] {
+            std::fs::write(running.path(mark), "").expect("the folder is there");
+        }
         running.check();
     }
 }

@@ -303,8 +303,11 @@ mod tests {
     }
 
     #[test]
+    #[expect(clippy::zombie_processes, reason = "it is waited for through its descriptor")]
     fn h11_whoever_gets_the_number_of_a_dead_worker_is_left_alone() {
-        let mut worker = adopted(&waiting());
+        // Its input stays open until it is killed.
+        let child = waiting();
+        let mut worker = adopted(&child);
         worker.kill();
         assert_eq!(worker.wait().unwrap(), WorkerEnd::Signalled(Signal::KILL.as_raw()));
         let Some(mut other) = with_number(worker.pid()) else { return };

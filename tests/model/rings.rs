@@ -92,10 +92,9 @@ impl Scene {
     }
 }
 
-/// How many preemptions are explored for each step at which somebody is killed. With 2 that takes an hour.
-fn deaths() -> usize {
-    if std::env::var_os("WASMPOOL_SOAK").is_some() { 2 } else { 1 }
-}
+/// How many preemptions are explored for each step at which somebody is killed. With 2 the first of these models was not
+/// through after 20 minutes on a busy machine.
+const DEATHS: usize = 1;
 
 #[test]
 fn messages_come_in_order_through_a_queue_of_one() {
@@ -163,7 +162,7 @@ fn a_close_ends_the_waits_of_both_sides() {
 #[test]
 fn wherever_a_producer_is_killed_the_others_go_on() {
     for steps in 0..16 {
-        explore(deaths(), move || {
+        explore(DEATHS, move || {
             let scene = Scene::new(1);
             let victim = spawn(&scene, move |scene| scene.live_and_recover(steps, || scene.put(0, 1)));
             let producer = spawn(&scene, |scene| scene.put(1, 2));
@@ -181,7 +180,7 @@ fn wherever_a_producer_is_killed_the_others_go_on() {
 #[test]
 fn wherever_a_consumer_is_killed_the_others_have_all_but_one_message() {
     for steps in 0..16 {
-        explore(deaths(), move || {
+        explore(DEATHS, move || {
             let scene = Scene::new(1);
             let victim = spawn(&scene, move |scene| scene.live_and_recover(steps, || scene.get(0)));
             let consumer = spawn(&scene, |scene| scene.take_all(1));
@@ -201,15 +200,19 @@ fn wherever_a_consumer_is_killed_the_others_have_all_but_one_message() {
 fn who_gives_up_leaves_its_message_to_who_waits() {
     explore(2, || {
         let scene = Scene::new(2);
+        let taking = scene.get.side().lock;
         let hasty = spawn(&scene, |scene| scene.take_until(0, Some(Instant::now())).is_ok());
         let patient = spawn(&scene, |scene| scene.get(1).is_ok());
-        let clock = spawn(&scene, |scene| end_time([&scene.get.possible, &scene.get.lock]));
+        // As who takes another message.
+        assert!(taking.acquire(Holder::HOST, None).is_ok());
         assert_eq!(scene.put(2, 1), Ok(()));
-        assert_eq!(scene.put(2, 2), Ok(()));
+        end_time([&scene.get.possible, &scene.get.lock]);
+        taking.release(Holder::HOST);
+        if join(hasty) {
+            assert_eq!(scene.put(2, 2), Ok(()));
+        }
         assert!(join(patient));
-        let was_taken = join(hasty);
-        assert_eq!(u32::from(was_taken) + scene.ring().length(), 1);
-        join(clock);
+        assert_eq!(scene.ring().length(), 0);
     });
 }
 
