@@ -36,8 +36,9 @@ fn counts_of_ranges_become_one_whatever_their_number() {
 #[test]
 fn a_merged_value_has_a_last_word_said_about_it() {
     let texts = ["the quick brown fox", "jumps over", "the lazy dog"];
-    let tally = pool("text.wasm").function("tally");
-    let analysis = tally.expect("it is there").merge::<Analysis, _>(texts.map(|text| (text,)));
+    let pool = pool("text.wasm");
+    let tally = pool.function("tally").expect("it is there");
+    let analysis = tally.merge::<Analysis, _>(texts.map(|text| (text,)));
     let expected = Analysis { word_count: 9, unique_words: 8, avg_word_length: 35.0 / 9.0 };
     assert_eq!(analysis.expect("they are analyzed"), Some(expected));
 }
