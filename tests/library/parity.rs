@@ -166,7 +166,10 @@ fn a_worker_has_a_successor_when_it_has_run_its_calls() {
     let mut pids = BTreeSet::new();
     for n in 1..=6_u64 {
         pool.submit::<u64>("count-divisors", (n,)).expect("types").result().expect("it has divisors");
-        pids.extend(pool.pids());
+        // Behind a worker's second call its successor may be there already, or not.
+        if n % 2 == 1 {
+            pids.extend(pool.pids());
+        }
     }
     assert_eq!(pids.len(), 3, "{pids:?}");
 }
