@@ -82,6 +82,7 @@ use crate::wire::msg::{Load, Serve};
 pub(crate) use self::compile::MAX_CODE;
 pub use self::estate::Sharing;
 pub use self::probe::{Protection, probe};
+pub(crate) use self::room::check_all as check_room;
 pub use self::roster::Pauser;
 pub use self::spawn::{Folder, WORKER_ARGUMENT};
 pub(crate) use self::spawn::{may_start_this_program, starts_this_program};
@@ -225,14 +226,6 @@ impl Canceller {
         // What is over has no items that run.
         let _ = self.0.send(Event::CancelItems { first, count });
     }
-}
-
-/// Refuses several pools at a time, each of so many workers with so many folders, that this process cannot hold.
-///
-/// # Errors
-/// With which limit would do.
-pub(crate) fn check_room(pools: &[(usize, usize)]) -> Result<(), Error> {
-    room::check_all(pools)
 }
 
 /// Tells what a guest offers, without compiling it.

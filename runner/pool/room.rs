@@ -45,7 +45,7 @@ pub(super) fn check(workers: usize, dirs: usize) -> Result<(), Error> {
 ///
 /// # Errors
 /// With which limit would do.
-pub(super) fn check_all(pools: &[(usize, usize)]) -> Result<(), Error> {
+pub(crate) fn check_all(pools: &[(usize, usize)]) -> Result<(), Error> {
     let Some(limit) = getrlimit(Resource::Nofile).current else { return Ok(()) };
     let open = fs::read_dir("/proc/self/fd").map_or(OPEN, |files| files.count() as u64);
     check_limit_of_all(pools, open, limit)
