@@ -2,15 +2,21 @@
 //!
 //! Prints a table as the other part does. It judges nothing.
 
+#![expect(unsafe_code, reason = "maps a file without wasmpool, as a native program would")]
+
 mod contest;
 
 use std::fs;
+use std::fs::File;
+use std::io::Write;
 use std::path::Path;
 use std::process::Command;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, ensure};
 use contest::{Contender, Contest};
+use rustix::fs::MemfdFlags;
+use rustix::mm::{MapFlags, ProtFlags};
 use wasmpool::limits::Isolation;
 use wasmpool::{Pool, PoolBuilder, Queue, SharedMemory, Value};
 
@@ -30,7 +36,9 @@ type Told<T> = Result<T, String>;
 fn main() -> Result<()> {
     let segment = filled()?;
     let expected = sum(segment.as_slice()?);
-    let native = segment.clone();
+    let mapped = segment.clone();
+    let mut file = File::from(rustix::fs::memfd_create("words", MemfdFlags::CLOEXEC)?);
+    file.write_all(segment.as_slice()?)?;
     let pool = open(builder("sharing.wasm").workers(4).share("words", &segment))?;
     let kept = builder("sharing.wasm").workers(4).isolation(Isolation::Worker).share("words", &segment);
     let kept = open(kept)?;
@@ -48,9 +56,10 @@ fn main() -> Result<()> {
             "a segment of 1 GB, summed as 64-bit words",
             5,
             vec![
-                Contender::new("native, 4 threads", move || sum_natively(&native, expected)),
+                Contender::new("native, 4 threads, mapped before", move || sum_natively(&mapped, expected)),
                 Contender::new("wasmpool, 4 workers, kept instances", move || sum_in_guests(&kept, expected)),
-                Contender::new("the same, a fresh instance each", move || sum_in_guests(&pool, expected)),
+                Contender::new("native, 4 threads, each maps it anew", move || sum_mapped(&file, expected)),
+                Contender::new("wasmpool, 4 workers, fresh instances", move || sum_in_guests(&pool, expected)),
             ],
         ),
         Contest::new(
@@ -103,15 +112,41 @@ fn sum(bytes: &[u8]) -> u64 {
     bytes.as_chunks::<8>().0.iter().fold(0, |sum, word| sum.wrapping_add(u64::from_le_bytes(*word)))
 }
 
-fn sum_natively(memory: &SharedMemory, expected: u64) -> Result<Duration> {
-    let bytes = memory.as_slice()?;
+/// What four threads add up to, each with the part of that number.
+fn in_threads(expected: u64, part: impl Fn(usize) -> u64 + Sync) -> Result<Duration> {
     let start = Instant::now();
+    let part = &part;
     let total = std::thread::scope(|scope| {
-        let parts: Vec<_> = bytes.chunks(SEGMENT / 4).map(|part| scope.spawn(|| sum(part))).collect();
+        let parts: Vec<_> = (0..4).map(|number| scope.spawn(move || part(number))).collect();
         parts.into_iter().map(|part| part.join().expect("a sum does not panic")).fold(0, u64::wrapping_add)
     });
+    let took = start.elapsed();
     ensure!(total == expected, "another sum");
-    Ok(start.elapsed())
+    Ok(took)
+}
+
+fn part_of(bytes: &[u8], number: usize) -> &[u8] {
+    &bytes[number * (SEGMENT / 4)..][..SEGMENT / 4]
+}
+
+fn sum_natively(memory: &SharedMemory, expected: u64) -> Result<Duration> {
+    let bytes = memory.as_slice()?;
+    in_threads(expected, |number| sum(part_of(bytes, number)))
+}
+
+/// With what a guest in a fresh instance has to do, too: all of the file is mapped, and a part of it read.
+fn sum_mapped(file: &File, expected: u64) -> Result<Duration> {
+    in_threads(expected, |number| {
+        let (access, flags) = (ProtFlags::READ, MapFlags::PRIVATE);
+        // SAFETY: the kernel chooses the place, so no memory that is in use is replaced.
+        let start = unsafe { rustix::mm::mmap(std::ptr::null_mut(), SEGMENT, access, flags, file, 0) };
+        let start = start.expect("there is room");
+        // SAFETY: so many bytes are mapped, and nobody writes to the file any more.
+        let sum = sum(part_of(unsafe { std::slice::from_raw_parts(start.cast(), SEGMENT) }, number));
+        // SAFETY: just these bytes were mapped, and nothing refers to them any more.
+        unsafe { rustix::mm::munmap(start, SEGMENT) }.expect("it is mapped");
+        sum
+    })
 }
 
 fn sum_in_guests(pool: &Pool, expected: u64) -> Result<Duration> {

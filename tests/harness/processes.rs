@@ -59,6 +59,11 @@ impl Worker {
         panic!("a worker survives {signal:?}");
     }
 
+    /// Whether it compiles a guest, and runs no items.
+    pub(crate) fn is_compiler(&self) -> bool {
+        arguments_of(self.pid).split('\0').any(|argument| argument == "--compile")
+    }
+
     /// Whether it has used a processor for a while when this returns; a worker without an item uses none.
     pub(crate) fn computes_now(&self) -> bool {
         let before = self.cpu_ticks();
@@ -115,8 +120,13 @@ pub(crate) fn wait_until_stopped(pid: Pid, stopped: bool) {
     }
 }
 
+/// The arguments of a process, with a NUL behind each.
+fn arguments_of(pid: Pid) -> String {
+    fs::read_to_string(format!("/proc/{pid}/cmdline")).unwrap_or_default()
+}
+
 fn is_worker_of(host: Pid, pid: Pid) -> bool {
-    let arguments = fs::read_to_string(format!("/proc/{pid}/cmdline")).unwrap_or_default();
+    let arguments = arguments_of(pid);
     let mut arguments = arguments.split('\0');
     arguments.next() == Some("wasmpool-worker")
         && arguments.skip_while(|argument| *argument != "--parent").nth(1) == Some(&host.to_string())

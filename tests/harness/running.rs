@@ -67,14 +67,13 @@ impl Running {
         Worker::all_of(self.pid)
     }
 
-    /// The worker that computes, as soon as there is one: it has an item. While a guest is compiled or loaded, that may
-    /// be another.
+    /// The worker that computes, as soon as there is one: it has an item. While a guest is loaded, that may be another.
     #[track_caller]
     pub(crate) fn worker_at_work(&self) -> Worker {
         let deadline = Instant::now() + PATIENCE;
         while Instant::now() < deadline {
-            let busy =
-                self.workers().into_iter().find(|worker| worker.computes_now() && worker.computes_now());
+            let mut workers = self.workers().into_iter().filter(|worker| !worker.is_compiler());
+            let busy = workers.find(|worker| worker.computes_now() && worker.computes_now());
             if let Some(worker) = busy {
                 return worker;
             }
