@@ -38,38 +38,57 @@
 //! ```
 //!
 //! A call that traps, hangs or takes its worker down ends with a [`CallError`] and costs nothing but itself.
-//!
-//! The modules below are what the command line is made of. They are public for programs that want another command line,
-//! and change more often than what is named above.
 
 #[cfg(not(target_os = "linux"))]
 compile_error!("wasmpool runs on Linux only: its workers are held by Linux's own process limits");
 
+// Public for the command and the tests, hidden as they change whenever those do: what programs use has its name below.
 #[doc(hidden)]
 pub mod api;
+#[doc(hidden)]
 pub mod cache;
+#[doc(hidden)]
 pub mod chunk;
+#[doc(hidden)]
 pub mod cli;
 mod clock;
+#[doc(hidden)]
 pub mod color;
+#[doc(hidden)]
 pub mod error;
+#[doc(hidden)]
 pub mod guest;
+#[doc(hidden)]
 pub mod guest_file;
+#[doc(hidden)]
 pub mod item;
+#[doc(hidden)]
 pub mod journal;
+#[doc(hidden)]
 pub mod limits;
+#[doc(hidden)]
 pub mod outcome;
 mod pipeline;
+#[doc(hidden)]
 pub mod plan;
+#[doc(hidden)]
 pub mod pool;
+#[doc(hidden)]
 pub mod record;
+#[doc(hidden)]
 pub mod report;
+#[doc(hidden)]
 pub mod sandbox;
+#[doc(hidden)]
 pub mod scheduler;
 mod sealed;
+#[doc(hidden)]
 pub mod shm;
+#[doc(hidden)]
 pub mod sink;
+#[doc(hidden)]
 pub mod source;
+#[doc(hidden)]
 pub mod wire;
 pub mod worker;
 
@@ -77,7 +96,10 @@ pub use self::api::{
     Argument, Arguments, AsCompleted, CallError, Failure, Function, Future, Imap, Mismatch, Parameters, Pool,
     PoolBuilder, Process, ReturnWhen, Waited, WitType, any, as_completed, wait,
 };
+pub use self::cache::Cache;
 pub use self::error::Error;
+pub use self::limits::Isolation;
+pub use self::sandbox::{Access, SandboxMode};
 pub use self::shm::{
     Array, GetError, Holder, Lock, LockGuard, Malformed, Message, Messages, NoMessage, Numeric, Pipe,
     PipeEnd, PutError, Queue, Share, Shared, SharedMemory, TimedOut, Value,

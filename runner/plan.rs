@@ -85,7 +85,7 @@ pub struct Plan {
     /// Where random numbers and clocks come from if every run is to be the same.
     pub seed: Option<u64>,
     /// Which layers of protection have to hold.
-    pub sandbox: sandbox::Mode,
+    pub sandbox: sandbox::SandboxMode,
     /// The folders that the guest may use.
     pub dirs: Vec<HostDir>,
     /// The guest's environment: names and values.

@@ -59,7 +59,9 @@ fn main() -> Result<()> {
                 Contender::new("native, 4 threads, mapped before", move || sum_natively(&mapped, expected)),
                 Contender::new("wasmpool, 4 workers, kept instances", move || sum_in_guests(&kept, expected)),
                 Contender::new("native, 4 threads, each maps it anew", move || sum_mapped(&file, expected)),
-                Contender::new("wasmpool, 4 workers, fresh instances", move || sum_in_guests(&pool, expected)),
+                Contender::new("wasmpool, 4 workers, fresh instances", move || {
+                    sum_in_guests(&pool, expected)
+                }),
             ],
         ),
         Contest::new(

@@ -13,7 +13,7 @@ use crate::limits::{DETERMINISTIC_FUEL, Isolation};
 use crate::plan::HostDir;
 use crate::plan::folders::without_slashes;
 use crate::pool::Sharing;
-use crate::sandbox::{Access, Mode};
+use crate::sandbox::{Access, SandboxMode};
 use crate::shm::{Share, Shared};
 
 /// The name of the environment variable that says which program workers run.
@@ -147,8 +147,7 @@ impl PoolBuilder {
     /// the same one whatever becomes of its name.
     ///
     /// ```no_run
-    /// use wasmpool::Pool;
-    /// use wasmpool::sandbox::Access;
+    /// use wasmpool::{Access, Pool};
     ///
     /// let pool = Pool::builder("files.wasm").dir("/srv/data", "data", Access::Read).build()?;
     /// let lines = pool.submit::<u64>("count-lines", ("data/notes.txt",))?;
@@ -179,7 +178,7 @@ impl PoolBuilder {
     }
 
     /// Which layers of protection have to hold.
-    pub fn sandbox(mut self, mode: Mode) -> Self {
+    pub fn sandbox(mut self, mode: SandboxMode) -> Self {
         self.settings.sandbox = mode;
         self
     }

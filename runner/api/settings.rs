@@ -11,7 +11,7 @@ use crate::limits::{CodeOptions, DEFAULT_COMPILE, GuestLimits, Isolation, Limits
 use crate::plan::HostDir;
 use crate::plan::folders;
 use crate::pool::{self, Pauser, Sharing};
-use crate::sandbox::Mode;
+use crate::sandbox::SandboxMode;
 use crate::wire::msg::{Init, Serve};
 
 /// What holds for all groups of a pool.
@@ -29,7 +29,7 @@ pub(super) struct Settings {
     pub(super) dirs: Vec<HostDir>,
     pub(super) env: Vec<(String, String)>,
     pub(super) sharing: Sharing,
-    pub(super) sandbox: Mode,
+    pub(super) sandbox: SandboxMode,
     pub(super) cache: Option<Cache>,
     pub(super) compile_timeout: Option<Duration>,
     pub(super) worker_executable: Option<PathBuf>,
@@ -57,7 +57,7 @@ impl Default for Settings {
             dirs: Vec::new(),
             env: Vec::new(),
             sharing: Sharing::default(),
-            sandbox: Mode::Auto,
+            sandbox: SandboxMode::Auto,
             cache: Cache::of_environment().ok(),
             compile_timeout: Some(DEFAULT_COMPILE),
             worker_executable: None,

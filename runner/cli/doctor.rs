@@ -14,7 +14,7 @@ use crate::error::{Error, ExitCode};
 use crate::pool::{self, Evidence, Protection};
 use crate::record::escaped;
 use crate::sandbox::syscalls::{Answer, Kind, Phase, calls};
-use crate::sandbox::{Access, Layer, LayerState, Mode, Profile};
+use crate::sandbox::{Access, Layer, LayerState, Profile, SandboxMode};
 
 /// Tell which protection layers hold on this machine
 ///
@@ -37,7 +37,7 @@ pub(super) struct DoctorArgs {
 /// What was found, and by what it is judged.
 struct Findings {
     protection: Protection,
-    mode: Mode,
+    mode: SandboxMode,
     /// The version of the kernel, if it tells.
     kernel: Option<String>,
 }
@@ -105,8 +105,8 @@ impl Findings {
         let Self { protection: Protection { layers, contradiction, hidden, .. }, mode, .. } = self;
         let lacks = |state: &LayerState| !mode.accepts(state, &Profile::Compute);
         let may_be_hidden = match mode {
-            Mode::Auto | Mode::Off => true,
-            Mode::Strict => hidden.is_none(),
+            SandboxMode::Auto | SandboxMode::Off => true,
+            SandboxMode::Strict => hidden.is_none(),
         };
         may_be_hidden && contradiction.is_none() && !layers.iter().any(lacks)
     }
@@ -222,7 +222,7 @@ fn allowed(kind: Kind) -> usize {
 mod tests {
     use super::*;
 
-    fn findings(absent: &[Layer], mode: Mode) -> Findings {
+    fn findings(absent: &[Layer], mode: SandboxMode) -> Findings {
         let state = |layer| {
             if absent.contains(&layer) {
                 LayerState::absent(layer, "it is old")
@@ -241,7 +241,7 @@ mod tests {
 
     #[test]
     fn each_layer_has_a_line_and_each_that_is_missing_a_reason() {
-        let text = findings(&[Layer::Landlock], Mode::Strict).text();
+        let text = findings(&[Layer::Landlock], SandboxMode::Strict).text();
         for layer in Layer::ALL {
             assert!(text.contains(&format!("\n{}", layer.name())), "{text}");
         }
@@ -253,9 +253,9 @@ mod tests {
 
     #[test]
     fn who_wants_folders_is_told_what_they_need() {
-        let text = findings(&[Layer::Landlock, Layer::Mdwe], Mode::Auto).text();
+        let text = findings(&[Layer::Landlock, Layer::Mdwe], SandboxMode::Auto).text();
         assert_eq!(text.matches("it is old, and `--dir` needs it\n").count(), 1, "{text}");
-        let mut partial = findings(&[], Mode::Auto);
+        let mut partial = findings(&[], SandboxMode::Auto);
         let landlock = partial.protection.layers.iter_mut().find(|state| state.layer == Layer::Landlock);
         *landlock.unwrap() = LayerState::partial(Layer::Landlock, "it is old");
         let text = partial.text();
@@ -265,13 +265,15 @@ mod tests {
     #[test]
     fn without_the_filter_no_call_is_refused() {
         assert!(
-            findings(&[Layer::Seccomp], Mode::Auto).text().contains("\nA worker may make any system call.\n")
+            findings(&[Layer::Seccomp], SandboxMode::Auto)
+                .text()
+                .contains("\nA worker may make any system call.\n")
         );
     }
 
     #[test]
     fn programs_get_the_same() {
-        let json = findings(&[Layer::Landlock], Mode::Auto).json();
+        let json = findings(&[Layer::Landlock], SandboxMode::Auto).json();
         let object: serde_json::Value = serde_json::from_str(&json).unwrap();
         assert_eq!(object["sandbox"], "auto");
         assert_eq!(object["holds"], true);
@@ -292,20 +294,20 @@ mod tests {
 
     #[test]
     fn what_is_missing_fails_if_it_is_required() {
-        assert!(findings(&[], Mode::Strict).holds());
-        assert!(findings(&[Layer::Landlock], Mode::Auto).holds());
-        assert!(!findings(&[Layer::Landlock], Mode::Strict).holds());
-        assert!(!findings(&[Layer::Seccomp], Mode::Auto).holds());
-        assert!(findings(&[Layer::Seccomp], Mode::Off).holds());
+        assert!(findings(&[], SandboxMode::Strict).holds());
+        assert!(findings(&[Layer::Landlock], SandboxMode::Auto).holds());
+        assert!(!findings(&[Layer::Landlock], SandboxMode::Strict).holds());
+        assert!(!findings(&[Layer::Seccomp], SandboxMode::Auto).holds());
+        assert!(findings(&[Layer::Seccomp], SandboxMode::Off).holds());
     }
 
     #[test]
     fn a_worker_that_lies_fails_and_one_that_is_hidden_where_all_is_required() {
-        let mut lying = findings(&[], Mode::Auto);
+        let mut lying = findings(&[], SandboxMode::Auto);
         lying.protection.contradiction = Some("it lies".to_owned());
         assert!(!lying.holds());
         assert!(lying.text().contains(": it lies.\n"));
-        for (mode, holds) in [(Mode::Auto, true), (Mode::Strict, false)] {
+        for (mode, holds) in [(SandboxMode::Auto, true), (SandboxMode::Strict, false)] {
             let mut hidden = findings(&[], mode);
             hidden.protection.hidden = Some("it is dark".to_owned());
             assert_eq!(hidden.holds(), holds, "{mode:?}");

@@ -21,7 +21,7 @@ use crate::outcome::{Printed, Returns};
 use crate::plan::{self, Bound, InputKind, Plan, WINDOW_BYTES};
 use crate::pool::{self, Cancellation, Canceller, Pauser};
 use crate::report::{self, Progress, ReportOptions, Reporter};
-use crate::sandbox::Mode;
+use crate::sandbox::SandboxMode;
 use crate::sink::{self, Format, OutputFile, Shown, SinkOptions};
 
 /// Runs a plan to its end, or until a signal ends it.
@@ -204,7 +204,7 @@ fn color_of(stream: &impl anstream::stream::RawStream) -> Color {
 }
 
 /// What a guest offers.
-pub(super) fn describe(guest: &GuestFile, sandbox: Mode) -> Result<Description, Error> {
+pub(super) fn describe(guest: &GuestFile, sandbox: SandboxMode) -> Result<Description, Error> {
     let cache = Cache::of_environment().ok();
     let mut reporter = report::for_run(ReportOptions {
         progress: Progress::None,

@@ -3,7 +3,7 @@
 use clap::builder::PossibleValue;
 use clap::{Args, ValueEnum};
 
-use crate::sandbox::Mode;
+use crate::sandbox::SandboxMode;
 
 /// What must hold around workers.
 #[derive(Debug, Args)]
@@ -11,17 +11,17 @@ use crate::sandbox::Mode;
 pub(super) struct ProtectionArgs {
     /// Layers of protection: what the machine has, all of them or exit 5, or none
     #[arg(long, value_name = "MODE", value_enum, default_value = "auto", hide_short_help = true)]
-    sandbox: Mode,
+    sandbox: SandboxMode,
 }
 
 impl ProtectionArgs {
     /// Which layers have to hold.
-    pub(super) fn mode(&self) -> Mode {
+    pub(super) fn mode(&self) -> SandboxMode {
         self.sandbox
     }
 }
 
-impl ValueEnum for Mode {
+impl ValueEnum for SandboxMode {
     fn value_variants<'a>() -> &'a [Self] {
         &[Self::Auto, Self::Strict, Self::Off]
     }

@@ -204,7 +204,7 @@ mod tests {
             policy: Policy::default(),
             isolation: Isolation::Item,
             seed: None,
-            sandbox: sandbox::Mode::Auto,
+            sandbox: sandbox::SandboxMode::Auto,
             dirs: Vec::new(),
             env: Vec::new(),
             shares: Vec::new(),
@@ -271,7 +271,7 @@ mod tests {
         check("--fail-fast=9", |plan| plan.policy.fail_fast = NonZero::new(9));
         check("--max-items-per-worker 5", |plan| plan.policy.max_items_per_worker = NonZero::new(5));
         check("--isolation worker", |plan| plan.isolation = Isolation::Worker);
-        check("--sandbox strict", |plan| plan.sandbox = sandbox::Mode::Strict);
+        check("--sandbox strict", |plan| plan.sandbox = sandbox::SandboxMode::Strict);
         check("--chunk 7", |plan| plan.chunk = NonZero::new(7));
         check("--window 5", |plan| plan.window = NonZero::new(5).unwrap());
         check("--unordered", |plan| plan.ordered = false);

@@ -68,7 +68,7 @@ fn plan(export: Option<&str>, input: InputKind) -> Plan {
         policy: Policy::default(),
         isolation: Isolation::Item,
         seed: None,
-        sandbox: sandbox::Mode::Auto,
+        sandbox: sandbox::SandboxMode::Auto,
         dirs: Vec::new(),
         env: Vec::new(),
         shares: Vec::new(),

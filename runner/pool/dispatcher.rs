@@ -19,7 +19,7 @@ use crate::item::{ItemIndex, MERGE_BIT};
 use crate::journal::Ledger;
 use crate::outcome::{Completion, Printed};
 use crate::report::{Reporter, RunEvent};
-use crate::sandbox::{Layer, LayerState, Mode};
+use crate::sandbox::{Layer, LayerState, SandboxMode};
 use crate::scheduler::Window;
 use crate::sink::{Accepted, InputEnd, Sink};
 use crate::wire::msg::Refusal;
@@ -155,7 +155,7 @@ impl Dispatcher<'_> {
     fn name_missing(&mut self, layers: &[LayerState]) {
         for LayerState { layer, absent, .. } in layers {
             if let Some(why) = absent
-                && self.shared.sandbox != Mode::Off
+                && self.shared.sandbox != SandboxMode::Off
                 && self.missing_layers.insert(*layer)
             {
                 self.reporter.report(RunEvent::LayerMissing { layer: layer.name(), why });

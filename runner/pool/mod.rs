@@ -73,7 +73,7 @@ use crate::journal::{Journal, Ledger, Records, StartLog};
 use crate::limits::{CodeOptions, DEFAULT_COMPILE, Isolation, Limits, Policy};
 use crate::outcome::{Completion, Printed, Returns};
 use crate::report::{Reporter, RunEvent, Summary};
-use crate::sandbox::Mode;
+use crate::sandbox::SandboxMode;
 use crate::scheduler::{ChunkSize, LocalQueue, Scheduler, Wake, Window};
 use crate::sink::Sink;
 use crate::source::Source;
@@ -108,7 +108,7 @@ pub struct Options {
     /// What stops the workers and the clock, and lets them go on.
     pub pauser: Pauser,
     /// Which layers of protection have to hold.
-    pub sandbox: Mode,
+    pub sandbox: SandboxMode,
     /// The folders of the guest, in the order of [`Serve::dirs`].
     pub dirs: Vec<Folder>,
     /// What workers share, with each other and with this process.
@@ -187,7 +187,7 @@ struct Shared {
     rules: Rules,
     gate: Gate,
     workers: usize,
-    sandbox: Mode,
+    sandbox: SandboxMode,
     /// Where starts are noted, if no item may be started twice.
     starts: Option<StartLog>,
     /// Slots that have a worker.
@@ -239,11 +239,11 @@ pub fn describe(
     name: &Path,
     wasm: &File,
     worker_executable: Option<PathBuf>,
-    sandbox: Mode,
+    sandbox: SandboxMode,
     cache: Option<&Cache>,
     reporter: &mut dyn Reporter,
 ) -> Result<Description, Error> {
-    if sandbox == Mode::Off {
+    if sandbox == SandboxMode::Off {
         reporter.report(RunEvent::NoSandbox);
     }
     let wanted =
@@ -318,7 +318,7 @@ impl Opening<'_> {
         if job.serve.isolation == Isolation::Worker {
             reporter.report(RunEvent::SharedInstance);
         }
-        if self.options.sandbox == Mode::Off {
+        if self.options.sandbox == SandboxMode::Off {
             reporter.report(RunEvent::NoSandbox);
         }
         self.supply.finish()?;

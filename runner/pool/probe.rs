@@ -14,7 +14,7 @@ use super::roster::Roster;
 use super::spawn::Launcher;
 use super::verify::{self, Evidence, Sight};
 use crate::error::{Error, no_shared_memory};
-use crate::sandbox::{Layer, LayerState, Mode};
+use crate::sandbox::{Layer, LayerState, SandboxMode};
 use crate::sealed;
 use crate::wire::msg::{Load, Refusal, Request, Response};
 
@@ -53,7 +53,7 @@ impl Protection {
 ///
 /// # Errors
 /// If it cannot be started, or does not answer.
-pub fn probe(worker_executable: Option<PathBuf>, sandbox: Mode) -> Result<Protection, Error> {
+pub fn probe(worker_executable: Option<PathBuf>, sandbox: SandboxMode) -> Result<Protection, Error> {
     // It lives on the thread that starts it, which is this one.
     let launcher =
         Launcher::new(worker_executable, Arc::<Roster>::default(), sandbox, Vec::new(), Arc::default());

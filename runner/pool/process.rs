@@ -236,7 +236,7 @@ mod tests {
     use crate::guest::Integers;
     use crate::limits::{GuestLimits, Isolation};
     use crate::pool::link::Link;
-    use crate::sandbox::{Mode, Profile, Shares};
+    use crate::sandbox::{Profile, SandboxMode, Shares};
     use crate::shm::declared::Holder;
     use crate::wire::msg::{Load, Serve};
     use crate::wire::{Decoder, version};
@@ -260,7 +260,7 @@ mod tests {
         let start = Start {
             host: std::process::id(),
             profile: Profile::Compute,
-            mode: Mode::Off,
+            mode: SandboxMode::Off,
             shares: Shares::default(),
             holder: Holder::fresh(),
         };

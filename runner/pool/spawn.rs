@@ -27,7 +27,7 @@ use super::estate::Estate;
 use super::process::{Ends, NoSignals, Process};
 use super::roster::Roster;
 use crate::error::{Error, system_hint};
-use crate::sandbox::{Access, Mode, Profile, Shares, Start, fds};
+use crate::sandbox::{Access, Profile, SandboxMode, Shares, Start, fds};
 use crate::shm::declared::Holder;
 use crate::shm::segment::SegmentFile;
 use crate::wire::msg::{Load, Request};
@@ -55,7 +55,7 @@ pub(crate) struct Launcher {
     executable: PathBuf,
     /// Where the processes are entered.
     roster: Arc<Roster>,
-    sandbox: Mode,
+    sandbox: SandboxMode,
     dirs: Vec<Folder>,
     estate: Arc<Estate>,
 }
@@ -84,7 +84,7 @@ impl Launcher {
     pub(crate) fn new(
         executable: Option<PathBuf>,
         roster: Arc<Roster>,
-        sandbox: Mode,
+        sandbox: SandboxMode,
         dirs: Vec<Folder>,
         estate: Arc<Estate>,
     ) -> Self {

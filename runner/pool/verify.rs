@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use self::facts::Facts;
 use super::process::Process;
-use crate::sandbox::{Layer, LayerState, Mode, Profile, Start};
+use crate::sandbox::{Layer, LayerState, Profile, SandboxMode, Start};
 
 /// Longer than the end of a process takes that has begun.
 const LAST_BREATH: Duration = Duration::from_secs(1);
@@ -44,7 +44,7 @@ pub(super) struct Unprotected {
 /// If it says what is not so, or a layer does not hold that must.
 pub(super) fn verify(process: &Process, claimed: &[LayerState]) -> Result<Option<Sight>, Unprotected> {
     let Start { mode, profile, .. } = process.start();
-    if *mode == Mode::Off {
+    if *mode == SandboxMode::Off {
         return Ok(Some(Sight::default()));
     }
     let sight = compare(process, claimed)?;
@@ -60,7 +60,7 @@ pub(super) fn verify(process: &Process, claimed: &[LayerState]) -> Result<Option
 /// If one of them can be seen not to hold.
 pub(super) fn verify_required(process: &Process) -> Result<Option<Sight>, Unprotected> {
     let Start { mode, profile, .. } = process.start();
-    if *mode == Mode::Off {
+    if *mode == SandboxMode::Off {
         return Ok(Some(Sight::default()));
     }
     let required: Vec<_> = Layer::ALL.into_iter().filter(|layer| mode.requires(*layer, profile)).collect();
@@ -82,9 +82,9 @@ pub(super) fn compare(process: &Process, claimed: &[LayerState]) -> Result<Optio
 }
 
 /// Where every layer is required, so is that they can be seen.
-fn judged(sight: Sight, mode: Mode) -> Result<Sight, Unprotected> {
+fn judged(sight: Sight, mode: SandboxMode) -> Result<Sight, Unprotected> {
     match (sight.hidden, mode) {
-        (Some(message), Mode::Strict) => Err(Unprotected { message }),
+        (Some(message), SandboxMode::Strict) => Err(Unprotected { message }),
         (hidden, _) => Ok(Sight { hidden, ..sight }),
     }
 }
@@ -96,7 +96,7 @@ fn look(process: &Process, layers: &[Layer]) -> Result<Option<Sight>, Unprotecte
         Ok(Some(facts)) => seen(&facts, profile, layers).and_then(|seen| {
             // With them, the other layers are worth little, and a worker that is still root by number has them if it
             // could not give them up.
-            if *mode == Mode::Off || facts.has_no_capability() {
+            if *mode == SandboxMode::Off || facts.has_no_capability() {
                 Ok(seen)
             } else {
                 Err("it has kept capabilities".to_owned())
@@ -145,8 +145,8 @@ mod tests {
     #[test]
     fn what_cannot_be_seen_is_enough_unless_every_layer_is_required() {
         let hidden = || Sight { hidden: Some("it is dark".to_owned()), ..Sight::default() };
-        assert_eq!(judged(hidden(), Mode::Auto), Ok(hidden()));
-        assert_eq!(judged(hidden(), Mode::Strict).unwrap_err().message, "it is dark");
-        assert_eq!(judged(Sight::default(), Mode::Strict), Ok(Sight::default()));
+        assert_eq!(judged(hidden(), SandboxMode::Auto), Ok(hidden()));
+        assert_eq!(judged(hidden(), SandboxMode::Strict).unwrap_err().message, "it is dark");
+        assert_eq!(judged(Sight::default(), SandboxMode::Strict), Ok(Sight::default()));
     }
 }

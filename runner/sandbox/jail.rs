@@ -8,7 +8,7 @@ use rustix::process::DumpableBehavior;
 
 use super::identity::{self, Root};
 use super::landlock::{self, Kept};
-use super::layers::{Layer, LayerState, Mode};
+use super::layers::{Layer, LayerState, SandboxMode};
 use super::start::{Access, Profile, Shares, Start};
 use super::{Enforced, SetupError, filter, own, rlimit};
 
@@ -17,7 +17,7 @@ use super::{Enforced, SetupError, filter, own, rlimit};
 pub(super) struct Jail {
     profile: Profile,
     shares: Shares,
-    mode: Mode,
+    mode: SandboxMode,
     /// Those that are to be put on.
     wanted: Vec<Layer>,
     states: Vec<LayerState>,
@@ -30,8 +30,8 @@ impl Jail {
     /// A process with nothing around it but the descriptors of the table.
     pub(super) fn new(start: &Start) -> Self {
         let wanted = match start.mode {
-            Mode::Auto | Mode::Strict => Layer::ALL.to_vec(),
-            Mode::Off => Vec::new(),
+            SandboxMode::Auto | SandboxMode::Strict => Layer::ALL.to_vec(),
+            SandboxMode::Off => Vec::new(),
         };
         Self::of(start, wanted)
     }
@@ -112,7 +112,7 @@ impl Jail {
     }
 
     /// Which layers have to hold, and for whom.
-    pub(super) fn requirements(&self) -> (Mode, Profile) {
+    pub(super) fn requirements(&self) -> (SandboxMode, Profile) {
         (self.mode, self.profile.clone())
     }
 

@@ -33,7 +33,7 @@ pub enum Layer {
 
 /// Which layers have to hold.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub enum Mode {
+pub enum SandboxMode {
     /// The required ones, and the others where the kernel has them.
     #[default]
     Auto,
@@ -103,7 +103,7 @@ impl Layer {
         }
     }
 
-    /// Whether [`Mode::Auto`] cannot do without it, for a worker of this profile.
+    /// Whether [`SandboxMode::Auto`] cannot do without it, for a worker of this profile.
     ///
     /// One with folders may open files, by paths that no filter of system calls can look at: nothing but Landlock keeps
     /// it in its folders.
@@ -123,7 +123,7 @@ impl fmt::Display for Layer {
     }
 }
 
-impl Mode {
+impl SandboxMode {
     /// Its name, as it is typed.
     #[must_use]
     pub fn name(self) -> &'static str {
@@ -198,7 +198,7 @@ mod tests {
     }
 
     #[track_caller]
-    fn check(mode: Mode, state: LayerState, profile: &Profile, lacking: Option<&str>) {
+    fn check(mode: SandboxMode, state: LayerState, profile: &Profile, lacking: Option<&str>) {
         let layers = [LayerState::holds(Layer::NoNewPrivs), state];
         assert_eq!(mode.lacking(&layers, profile).as_deref(), lacking);
     }
@@ -206,26 +206,26 @@ mod tests {
     #[test]
     fn folders_are_given_only_where_landlock_is() {
         let absent = || LayerState::absent(Layer::Landlock, "it is old");
-        check(Mode::Auto, absent(), &Profile::Compute, None);
-        check(Mode::Auto, absent(), &Profile::Compile(NonZeroUsize::MIN), None);
+        check(SandboxMode::Auto, absent(), &Profile::Compute, None);
+        check(SandboxMode::Auto, absent(), &Profile::Compile(NonZeroUsize::MIN), None);
         let why = "Landlock does not hold, and `--dir` needs it: it is old";
-        check(Mode::Auto, absent(), &files(), Some(why));
-        check(Mode::Strict, absent(), &files(), Some("Landlock does not hold: it is old"));
-        check(Mode::Off, absent(), &files(), None);
+        check(SandboxMode::Auto, absent(), &files(), Some(why));
+        check(SandboxMode::Strict, absent(), &files(), Some("Landlock does not hold: it is old"));
+        check(SandboxMode::Off, absent(), &files(), None);
     }
 
     #[test]
     fn what_landlock_first_was_is_enough_for_folders_unless_all_is_required() {
         let partial = || LayerState::partial(Layer::Landlock, "it is old");
         for profile in [Profile::Compute, files()] {
-            check(Mode::Auto, partial(), &profile, None);
-            check(Mode::Strict, partial(), &profile, Some("Landlock does not hold: it is old"));
+            check(SandboxMode::Auto, partial(), &profile, None);
+            check(SandboxMode::Strict, partial(), &profile, Some("Landlock does not hold: it is old"));
         }
     }
 
     #[test]
     fn what_every_worker_needs_folders_need_too() {
         let absent = LayerState::absent(Layer::Seccomp, "it is old");
-        check(Mode::Auto, absent, &files(), Some("seccomp does not hold: it is old"));
+        check(SandboxMode::Auto, absent, &files(), Some("seccomp does not hold: it is old"));
     }
 }

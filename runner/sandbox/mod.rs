@@ -28,7 +28,7 @@ pub use self::fds::{DescriptorError, Descriptors};
 pub use self::filter::FILTERS;
 pub(crate) use self::inherited::output_was_closed;
 use self::jail::Jail;
-pub use self::layers::{Layer, LayerState, Mode};
+pub use self::layers::{Layer, LayerState, SandboxMode};
 pub use self::rlimit::{Files, STACK, files};
 pub(crate) use self::signals::{heed_children, stop_this_process};
 pub use self::start::{Access, Profile, Shares, Start};

@@ -3,7 +3,7 @@
 use std::ffi::{OsStr, OsString};
 use std::num::NonZeroUsize;
 
-use super::layers::Mode;
+use super::layers::SandboxMode;
 use crate::shm::declared::{Declared, Holder, Shape};
 use serde::{Deserialize, Serialize};
 
@@ -47,7 +47,7 @@ pub struct Start {
     /// What it is for.
     pub profile: Profile,
     /// Which layers have to hold.
-    pub mode: Mode,
+    pub mode: SandboxMode,
     /// What it shares with others.
     pub shares: Shares,
     /// Who it is to what it shares.
@@ -153,7 +153,9 @@ impl Start {
             return None;
         }
         let host = host.to_str()?.parse().ok()?;
-        let mode = [Mode::Auto, Mode::Strict, Mode::Off].into_iter().find(|known| mode == known.name())?;
+        let mode = [SandboxMode::Auto, SandboxMode::Strict, SandboxMode::Off]
+            .into_iter()
+            .find(|known| mode == known.name())?;
         let (shares, holder, rest) = match rest {
             [shared, shares, who, holder, rest @ ..] if shared == SHARED && who == HOLDER => {
                 let holder = holder.to_str()?.parse().ok().and_then(Holder::from_number)?;
@@ -182,12 +184,12 @@ mod tests {
     use super::*;
 
     #[track_caller]
-    fn check(profile: Profile, mode: Mode, text: &str) {
+    fn check(profile: Profile, mode: SandboxMode, text: &str) {
         check_sharing(Shares::default(), Holder::HOST, profile, mode, text);
     }
 
     #[track_caller]
-    fn check_sharing(shares: Shares, holder: Holder, profile: Profile, mode: Mode, text: &str) {
+    fn check_sharing(shares: Shares, holder: Holder, profile: Profile, mode: SandboxMode, text: &str) {
         let start = Start { host: 7, profile, mode, shares, holder };
         assert_eq!(start.arguments().join(" "), text);
         let arguments: Vec<_> = start.arguments().into_iter().map(OsString::from).collect();
@@ -196,10 +198,14 @@ mod tests {
 
     #[test]
     fn what_was_said_is_understood() {
-        check(Profile::Compute, Mode::Auto, "--parent 7 --sandbox auto");
-        check(Profile::Compile(NonZeroUsize::MIN), Mode::Strict, "--parent 7 --sandbox strict --compile 1");
+        check(Profile::Compute, SandboxMode::Auto, "--parent 7 --sandbox auto");
+        check(
+            Profile::Compile(NonZeroUsize::MIN),
+            SandboxMode::Strict,
+            "--parent 7 --sandbox strict --compile 1",
+        );
         let files = Profile::Files(vec![Access::Read, Access::Write]);
-        check(files, Mode::Off, "--parent 7 --sandbox off --dir ro --dir rw");
+        check(files, SandboxMode::Off, "--parent 7 --sandbox off --dir ro --dir rw");
     }
 
     #[test]
@@ -207,9 +213,9 @@ mod tests {
         let shares = Shares { segments: 1, objects: 2, sealed: 0 };
         let holder = Holder::from_number(9).unwrap();
         let text = "--parent 7 --sandbox auto --shared 1+2+0 --holder 9";
-        check_sharing(shares, holder, Profile::Compute, Mode::Auto, text);
+        check_sharing(shares, holder, Profile::Compute, SandboxMode::Auto, text);
         let files = Profile::Files(vec![Access::Read]);
-        check_sharing(shares, holder, files, Mode::Auto, &format!("{text} --dir ro"));
+        check_sharing(shares, holder, files, SandboxMode::Auto, &format!("{text} --dir ro"));
     }
 
     #[test]

@@ -1,11 +1,18 @@
 //! The worker process: turns a guest's bytes into code, and runs that code for one item after the other.
 //!
-//! Architecture Invariant: `wasmtime` is named only below this module. The host has no WebAssembly in it.
+//! A program that uses the library is that process, too, and says so with [`init`].
 
+// Architecture Invariant: `wasmtime` is named only below this module. The host has no WebAssembly in it.
+
+#[doc(hidden)]
 pub mod compile;
+#[doc(hidden)]
 pub mod guest;
+#[doc(hidden)]
 pub mod main_loop;
+#[doc(hidden)]
 pub mod outbox;
+#[doc(hidden)]
 pub mod value;
 
 mod bytes;
@@ -32,10 +39,12 @@ mod wasi;
 mod tests;
 
 pub use self::init::init;
+#[doc(hidden)]
 pub use self::process::main;
 use crate::wire::msg::Refusal as About;
 
 /// Why a guest cannot be used.
+#[doc(hidden)]
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Refusal {
     /// What it is about.

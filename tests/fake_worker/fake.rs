@@ -19,7 +19,7 @@ use wasmpool::limits::{CodeOptions, GuestLimits, Isolation, Limits, Policy};
 use wasmpool::outcome::{Completion, Outcome, Printed, Returns};
 use wasmpool::pool::{self, Canceller, Job, Options, Pauser, Sharing};
 use wasmpool::report::{Reporter, RunEvent, Summary};
-use wasmpool::sandbox::Mode;
+use wasmpool::sandbox::SandboxMode;
 use wasmpool::shm::Share;
 use wasmpool::sink::{Accepted, InputEnd, Sink};
 use wasmpool::source::{Range, Source};
@@ -38,7 +38,7 @@ pub(crate) const MAX_OUTPUT: u32 = 4 << 20;
 pub(crate) struct Fake {
     stage: PathBuf,
     cache: Option<Cache>,
-    sandbox: Mode,
+    sandbox: SandboxMode,
     sharing: Sharing,
 }
 
@@ -144,11 +144,11 @@ impl Fake {
             fs::write(stage.join("bare"), "").unwrap();
         }
         // Fakes lock nothing, unless they are told to.
-        Self { stage, cache: None, sandbox: Mode::Off, sharing: Sharing::default() }
+        Self { stage, cache: None, sandbox: SandboxMode::Off, sharing: Sharing::default() }
     }
 
     /// With layers of protection that have to hold.
-    pub(crate) fn with_sandbox(mut self, sandbox: Mode) -> Self {
+    pub(crate) fn with_sandbox(mut self, sandbox: SandboxMode) -> Self {
         self.sandbox = sandbox;
         self
     }

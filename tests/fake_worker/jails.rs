@@ -7,7 +7,7 @@ use rustix::process::{Resource, Rlimit, geteuid, setrlimit};
 use seccompiler::{BpfProgram, SeccompAction, SeccompFilter, apply_filter_all_threads};
 use wasmpool::error::{Error, ExitCode};
 use wasmpool::sandbox::fds::FIRST_SHARED;
-use wasmpool::sandbox::{FILTERS, Layer, Mode, STACK};
+use wasmpool::sandbox::{FILTERS, Layer, STACK, SandboxMode};
 
 use super::{Fake, Locked, Ran, Script, Start, job, numbers};
 
@@ -42,7 +42,7 @@ pub(super) fn lock() {
     }
 }
 
-fn run(mode: Mode, locked: Locked, claims: Option<Vec<Layer>>) -> Ran {
+fn run(mode: SandboxMode, locked: Locked, claims: Option<Vec<Layer>>) -> Ran {
     Fake::new(Script { locked, claims, ..Script::default() }).with_sandbox(mode).run(job(numbers(12)))
 }
 
@@ -71,24 +71,24 @@ fn not_so(layer: Layer) -> String {
 
 #[test]
 fn w12_a_compile_worker_that_is_not_locked_in_is_not_believed() {
-    for mode in [Mode::Auto, Mode::Strict] {
+    for mode in [SandboxMode::Auto, SandboxMode::Strict] {
         let ran = run(mode, Locked::None, None);
         assert_eq!(ran.error().exit_code(), ExitCode::PROTECTION, "{:?}", ran.error());
     }
-    let fake = Fake::new(Script::default()).with_sandbox(Mode::Auto);
+    let fake = Fake::new(Script::default()).with_sandbox(SandboxMode::Auto);
     check_error(&fake.describe().unwrap_err(), &not_so(Layer::NoNewPrivs));
 }
 
 #[test]
 fn w12_a_worker_that_has_none_of_the_layers_it_claims_gets_nothing_to_do() {
-    let ran = run(Mode::Auto, Locked::Compiling, Some(Layer::ALL.to_vec()));
+    let ran = run(SandboxMode::Auto, Locked::Compiling, Some(Layer::ALL.to_vec()));
     let first = if geteuid().is_root() { Layer::Unprivileged } else { Layer::NoNewPrivs };
     check_found_out(&ran, &not_so(first));
 }
 
 #[test]
 fn w12_each_required_layer_that_is_claimed_is_looked_for() {
-    let ran = run(Mode::Auto, Locked::Compiling, Some(REQUIRED.to_vec()));
+    let ran = run(SandboxMode::Auto, Locked::Compiling, Some(REQUIRED.to_vec()));
     check_found_out(&ran, &not_so(Layer::NoNewPrivs));
 }
 
@@ -96,7 +96,7 @@ fn w12_each_required_layer_that_is_claimed_is_looked_for() {
 fn w12_a_layer_beyond_those_that_are_required_is_looked_for_too() {
     let claiming = |layer| {
         let claims = REQUIRED.into_iter().chain([layer]).collect();
-        run(Mode::Auto, Locked::All, Some(claims))
+        run(SandboxMode::Auto, Locked::All, Some(claims))
     };
     check_found_out(&claiming(Layer::OomScore), &not_so(Layer::OomScore));
     if geteuid().is_root() {
@@ -109,8 +109,11 @@ fn w12_a_layer_beyond_those_that_are_required_is_looked_for_too() {
 #[test]
 fn w12_a_worker_that_says_that_it_lacks_what_is_required_gets_nothing_to_do() {
     let claims = REQUIRED.into_iter().filter(|layer| *layer != Layer::Seccomp).collect();
-    check_found_out(&run(Mode::Auto, Locked::All, Some(claims)), "seccomp does not hold: it is a fake");
-    let ran = run(Mode::Strict, Locked::All, Some(REQUIRED.to_vec()));
+    check_found_out(
+        &run(SandboxMode::Auto, Locked::All, Some(claims)),
+        "seccomp does not hold: it is a fake",
+    );
+    let ran = run(SandboxMode::Strict, Locked::All, Some(REQUIRED.to_vec()));
     // A strict compile worker has to have all layers, too.
     assert_eq!(ran.error().exit_code(), ExitCode::PROTECTION, "{:?}", ran.error());
 }
@@ -118,19 +121,19 @@ fn w12_a_worker_that_says_that_it_lacks_what_is_required_gets_nothing_to_do() {
 #[test]
 fn w12_a_worker_that_has_kept_the_rights_of_root_gets_nothing_to_do() {
     if geteuid().is_root() {
-        let ran = run(Mode::Auto, Locked::AllButRights, Some(REQUIRED.to_vec()));
+        let ran = run(SandboxMode::Auto, Locked::AllButRights, Some(REQUIRED.to_vec()));
         check_error(ran.error(), "it has kept capabilities");
     }
 }
 
 #[test]
 fn w12_a_worker_that_says_nothing_of_layers_gets_nothing_to_do() {
-    check_found_out(&run(Mode::Auto, Locked::All, None), "it does not say which layers it has");
+    check_found_out(&run(SandboxMode::Auto, Locked::All, None), "it does not say which layers it has");
 }
 
 #[test]
 fn a_worker_that_has_what_it_says_works_and_what_it_lacks_is_told_once() {
-    let ran = run(Mode::Auto, Locked::All, Some(REQUIRED.to_vec()));
+    let ran = run(SandboxMode::Auto, Locked::All, Some(REQUIRED.to_vec()));
     ran.check_ok_but(12, &[]);
     let lacks: Vec<_> = Layer::ALL
         .into_iter()
@@ -142,7 +145,7 @@ fn a_worker_that_has_what_it_says_works_and_what_it_lacks_is_told_once() {
 
 #[test]
 fn without_a_sandbox_nothing_is_looked_for_and_that_is_told_once() {
-    let ran = run(Mode::Off, Locked::None, None);
+    let ran = run(SandboxMode::Off, Locked::None, None);
     ran.check_ok_but(12, &[]);
     assert_eq!(ran.heard.sandbox, ["off"]);
 }
@@ -155,7 +158,7 @@ fn w12_a_liar_that_ends_at_once_is_one_that_ended_or_that_lied() {
         start: Start::ReadyThenExit,
         ..Script::default()
     };
-    let ran = Fake::new(script).with_sandbox(Mode::Auto).run(job(numbers(12)));
+    let ran = Fake::new(script).with_sandbox(SandboxMode::Auto).run(job(numbers(12)));
     assert!(ran.ends.is_empty(), "{:?}", ran.ends);
     let code = ran.error().exit_code();
     assert!([ExitCode::PROTECTION, ExitCode::POOL].contains(&code), "{:?}", ran.error());

@@ -97,7 +97,7 @@ pub mod sandbox {
     mod layers;
     mod start;
 
-    pub use self::layers::{Layer, LayerState, Mode};
+    pub use self::layers::{Layer, LayerState, SandboxMode};
     pub use self::start::{Access, Profile, Start};
 }
 

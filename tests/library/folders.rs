@@ -3,7 +3,7 @@
 use std::fs;
 
 use tempfile::TempDir;
-use wasmpool::sandbox::Access;
+use wasmpool::Access;
 use wasmpool::{Error, Pool, PoolBuilder};
 
 use super::builder;

@@ -13,7 +13,7 @@ use wasmpool::limits::{CodeOptions, GuestLimits, Isolation, Limits, Policy};
 use wasmpool::outcome::{Completion, Outcome, Printed, Returns};
 use wasmpool::pool::{self, Canceller, Job, Options, Pauser, Sharing};
 use wasmpool::report::{Reporter, RunEvent};
-use wasmpool::sandbox::Mode;
+use wasmpool::sandbox::SandboxMode;
 use wasmpool::sink::{Accepted, InputEnd, Sink};
 use wasmpool::source::{Next, Source};
 use wasmpool::wire::msg::Serve;
@@ -50,7 +50,7 @@ pub(super) fn run(guest_name: &str, function: &str, inputs: Inputs) -> Vec<Passe
         cache: None,
         run_timeout: None,
         pauser: Pauser::default(),
-        sandbox: Mode::Auto,
+        sandbox: SandboxMode::Auto,
         dirs: Vec::new(),
         sharing: Sharing::default(),
     };

@@ -10,7 +10,7 @@ use rustix::process::{Pid, Signal, WaitOptions, WaitStatus, kill_process, waitpi
 use super::super::fds::{FIRST_SHARED, LIFELINE};
 use super::super::identity::{Root, give_up_rights};
 use super::super::jail::Jail;
-use super::super::{Layer, Mode, Profile, Shares, Start};
+use super::super::{Layer, Profile, SandboxMode, Shares, Start};
 use crate::shm::declared::Holder;
 
 /// What came of it.
@@ -189,7 +189,7 @@ fn close_in(layers: &[Layer], profile: &Profile, handed: &Handed) -> Option<Jail
     let start = Start {
         host,
         profile: profile.clone(),
-        mode: Mode::Off,
+        mode: SandboxMode::Off,
         shares: handed.shares,
         holder: Holder::HOST,
     };
