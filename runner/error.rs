@@ -16,6 +16,15 @@ const PROTECTION_HINT: &str =
 ///
 /// `Display` is one lower-case line without a period; [`Error::hint`] is a second one where there is
 /// something the user can do; [`Error::exit_code`] is documented in the README.
+///
+/// ```no_run
+/// if let Err(error) = wasmpool::Pool::new("no-such-file.wasm") {
+///     eprintln!("error: {error}");
+///     if let Some(hint) = error.hint() {
+///         eprintln!("hint: {hint}");
+///     }
+/// }
+/// ```
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum Error {
@@ -137,6 +146,12 @@ impl ExitCode {
 
 impl Error {
     /// What the user can do about it, as one line without a period.
+    ///
+    /// ```no_run
+    /// if let Err(error) = wasmpool::Pool::new("no-such-file.wasm") {
+    ///     eprintln!("{error}; {}", error.hint().unwrap_or_default());
+    /// }
+    /// ```
     #[must_use]
     pub fn hint(&self) -> Option<&str> {
         match self {
@@ -154,6 +169,7 @@ impl Error {
     }
 
     /// The exit code this error means.
+    #[doc(hidden)]
     #[must_use]
     pub fn exit_code(&self) -> ExitCode {
         match self {

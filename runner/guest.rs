@@ -34,6 +34,14 @@ pub enum Integers {
 }
 
 /// Everything the host knows about a guest.
+///
+/// ```no_run
+/// # let pool = wasmpool::Pool::new("primes.wasm")?;
+/// for (name, guest) in pool.guests() {
+///     println!("{}: {:?}, imports {}", name.display(), guest.kind, guest.imports.join(" "));
+/// }
+/// # Ok::<(), wasmpool::Error>(())
+/// ```
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Description {
     /// How its exports are called.
@@ -47,6 +55,13 @@ pub struct Description {
 }
 
 /// One exported function.
+///
+/// ```no_run
+/// # let pool = wasmpool::Pool::new("primes.wasm")?;
+/// let function = pool.function("count-primes")?;
+/// assert_eq!(function.export().to_string(), "count-primes(start: u64, end: u64) -> u64");
+/// # Ok::<(), wasmpool::Error>(())
+/// ```
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Export {
     /// The interface that holds it, `package:name/interface@version`; none for a function of the world itself.
@@ -60,6 +75,14 @@ pub struct Export {
 }
 
 /// A type of the component model, or of a plain module's numbers.
+///
+/// ```
+/// use wasmpool::{ValueType, WitType};
+///
+/// let pairs = ValueType::List(Box::new(ValueType::Tuple(vec![ValueType::U64, ValueType::String])));
+/// assert_eq!(Vec::<(u64, String)>::wit_type(), pairs);
+/// assert_eq!(pairs.to_string(), "list<tuple<u64, string>>");
+/// ```
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum ValueType {
     /// `bool`
@@ -138,6 +161,7 @@ impl Description {
 
     /// The `merge-f` that goes with `export`: in the same interface, of type `func(a: T, b: T) -> T` where `T` is
     /// the result of `export`.
+    #[doc(hidden)]
     #[must_use]
     pub fn merge_of(&self, export: &Export) -> Option<&Export> {
         let name = format!("merge-{}", export.function);
@@ -155,6 +179,7 @@ impl Description {
 impl Description {
     /// The `finish-f` that goes with `export`, where that can be merged: in the same interface, of type
     /// `func(merged: T) -> U` where `T` is the result of `export`.
+    #[doc(hidden)]
     #[must_use]
     pub fn finish_of(&self, export: &Export) -> Option<&Export> {
         let name = format!("finish-{}", export.function);
@@ -168,6 +193,7 @@ impl Description {
     }
 
     /// What `export` is there for, if it is not there for itself.
+    #[doc(hidden)]
     #[must_use]
     pub fn service_of(&self, export: &Export) -> Option<(Service, &Export)> {
         let served = |function: &str| {
@@ -196,6 +222,13 @@ pub enum Service {
 
 impl Export {
     /// The name that is unique in the guest: `package:name/interface@version#function`, or just the function's.
+    ///
+    /// ```no_run
+    /// # let pool = wasmpool::Pool::new("primes.wasm")?;
+    /// let function = pool.function("count-primes")?;
+    /// println!("{}", function.export().full_name());
+    /// # Ok::<(), wasmpool::Error>(())
+    /// ```
     #[must_use]
     pub fn full_name(&self) -> String {
         match &self.interface {
@@ -219,6 +252,7 @@ impl fmt::Display for Export {
 
 impl ValueType {
     /// The inclusive bounds of an integer type; none for any other.
+    #[doc(hidden)]
     #[must_use]
     pub fn integer_bounds(&self) -> Option<(i128, i128)> {
         match self {

@@ -96,11 +96,14 @@ pub use self::api::{
     Argument, Arguments, AsCompleted, CallError, Failure, Function, Future, Imap, Mismatch, Parameters, Pool,
     PoolBuilder, Process, ReturnWhen, Waited, WitType, any, as_completed, wait,
 };
-pub use self::cache::Cache;
+pub use self::cache::{Cache, NoPlace, Usage};
 pub use self::error::Error;
+pub use self::guest::{Description, Export, GuestKind, ValueType};
 pub use self::limits::Isolation;
+pub use self::outcome::{MemoryLimit, Outcome, Output, TimeLimit, TrapKind, WorkerEnd};
 pub use self::sandbox::{Access, SandboxMode};
+pub use self::shm::declared::Bounds;
 pub use self::shm::{
-    Array, GetError, Holder, Lock, LockGuard, Malformed, Message, Messages, NoMessage, Numeric, Pipe,
-    PipeEnd, PutError, Queue, Share, Shared, SharedMemory, TimedOut, Value,
+    Array, Holder, Lock, LockGuard, Malformed, Message, Messages, NoMessage, Numeric, Pipe, PipeEnd,
+    PutError, Queue, Share, Shared, SharedMemory, TimedOut, Value,
 };

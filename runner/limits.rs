@@ -112,6 +112,13 @@ pub struct Terms {
 }
 
 /// How far apart the items of one worker are kept.
+///
+/// ```no_run
+/// use wasmpool::{Isolation, Pool};
+///
+/// let pool = Pool::builder("model.wasm").isolation(Isolation::Worker).build()?;
+/// # Ok::<(), wasmpool::Error>(())
+/// ```
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Isolation {
     /// A fresh instance for each item.

@@ -6,6 +6,21 @@ use std::time::Duration;
 use crate::item::ItemIndex;
 
 /// How one item ended.
+///
+/// ```no_run
+/// use wasmpool::{CallError, Outcome, TimeLimit};
+///
+/// # let pool = wasmpool::Pool::new("primes.wasm")?;
+/// let call = pool.submit::<u64>("count-primes", (0_u64, 100_u64))?;
+/// if let Some(CallError::Failed(failure)) = call.exception() {
+///     match &failure.outcome {
+///         Outcome::Timeout { limit: TimeLimit::Wall(limit) } => eprintln!("it took longer than {limit:?}"),
+///         Outcome::Trap { kind, error } => eprintln!("{}: {error}", kind.name()),
+///         outcome => eprintln!("{}", outcome.status()),
+///     }
+/// }
+/// # Ok::<(), wasmpool::Error>(())
+/// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Outcome {
     /// The function returned.
@@ -222,6 +237,7 @@ impl Output {
     ///
     /// # Errors
     /// If they are not.
+    #[doc(hidden)]
     pub fn from_untrusted(bytes: &[u8]) -> Result<Self, OutputError> {
         let raw: &serde_json::value::RawValue =
             serde_json::from_slice(bytes).map_err(|_| OutputError::Malformed)?;

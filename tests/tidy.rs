@@ -24,6 +24,20 @@ const WASM_CRATES: [&str; 6] = [
 const UNSAFE: [&str; 4] =
     ["runner/sandbox/", "runner/shm/", "runner/worker/load.rs", "runner/worker/memory.rs"];
 
+/// Where the types are that programs use.
+const LIBRARY: [&str; 10] = [
+    "runner/api/",
+    "runner/shm/array.rs",
+    "runner/shm/lock.rs",
+    "runner/shm/memory.rs",
+    "runner/shm/message.rs",
+    "runner/shm/pipe.rs",
+    "runner/shm/queue.rs",
+    "runner/shm/shared.rs",
+    "runner/shm/value.rs",
+    "runner/worker/init.rs",
+];
+
 fn runner() -> Vec<SourceFile> {
     files("runner", &["rs"])
 }
@@ -208,6 +222,34 @@ fn only_tests_unwrap() {
         .flat_map(|file| found(file, &file.shipped_code(), &[".unwrap()", ".unwrap_err()"]))
         .collect();
     check("say with `expect` why it cannot fail", &wrong);
+}
+
+#[test]
+fn what_programs_use_has_an_example() {
+    let wrong: Vec<_> = runner()
+        .iter()
+        .filter(|file| LIBRARY.iter().any(|place| file.path.starts_with(place)))
+        .flat_map(without_example)
+        .collect();
+    check("write an example into its documentation, or `#[doc(hidden)]` above it", &wrong);
+}
+
+/// The public items whose documentation has no code.
+fn without_example(file: &SourceFile) -> Vec<String> {
+    const ITEMS: [&str; 4] = ["pub fn ", "pub struct ", "pub enum ", "pub trait "];
+    let code = file.shipped_code();
+    let lines: Vec<_> = file.text.lines().collect();
+    let is_above = |line: &&&str| line.trim_start().starts_with("///") || line.trim_start().starts_with("#[");
+    let is_shown = |at: usize| {
+        let mut above = lines[..at].iter().rev().take_while(is_above);
+        above.any(|line| line.contains("```") || line.contains("doc(hidden)"))
+    };
+    code.lines()
+        .enumerate()
+        .filter(|(_, line)| ITEMS.iter().any(|item| line.trim_start().starts_with(item)))
+        .filter(|(at, _)| !is_shown(*at))
+        .map(|(at, line)| format!("{}:{}: {}", file.path, at + 1, line.trim()))
+        .collect()
 }
 
 #[test]

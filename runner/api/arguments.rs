@@ -4,6 +4,15 @@ use super::wit_type::WitType;
 use crate::guest::ValueType;
 
 /// A value that a parameter can be given: every [`WitType`], and what borrows one.
+///
+/// ```
+/// use wasmpool::{Argument, ValueType};
+///
+/// assert_eq!(<&str>::argument_type(), ValueType::String);
+/// let mut json = Vec::new();
+/// [1_u16, 2].as_slice().write_argument(&mut json);
+/// assert_eq!(json, b"[1,2]");
+/// ```
 pub trait Argument {
     /// Its type in WIT.
     fn argument_type() -> ValueType;
@@ -43,6 +52,14 @@ impl<T: WitType> Argument for &[T] {
 }
 
 /// The arguments of one call: a tuple of up to 8, `()` for a function without parameters, or any number of JSON values.
+///
+/// ```no_run
+/// # let pool = wasmpool::Pool::new("primes.wasm")?;
+/// // A tuple whose types are checked before the call is made, or JSON that is checked in the worker.
+/// let typed = pool.submit::<u64>("count-primes", (0_u64, 100_u64))?;
+/// let json = pool.submit::<u64>("count-primes", vec![serde_json::json!(0), serde_json::json!(100)])?;
+/// # Ok::<(), wasmpool::Error>(())
+/// ```
 pub trait Arguments {
     /// The types of all of them; none if there may be any number of any type.
     fn types() -> Option<Vec<ValueType>>;
@@ -52,6 +69,26 @@ pub trait Arguments {
 }
 
 /// Where the arguments of a call are written, those that are bound already between them.
+///
+/// ```no_run
+/// use wasmpool::{Arguments, Parameters, ValueType, WitType};
+///
+/// struct Below(u64);
+///
+/// impl Arguments for Below {
+///     fn types() -> Option<Vec<ValueType>> {
+///         Some(vec![u64::wit_type(); 2])
+///     }
+///
+///     fn give(&self, to: &mut Parameters<'_>) {
+///         to.give(&0_u64);
+///         to.give(&self.0);
+///     }
+/// }
+/// # let pool = wasmpool::Pool::new("primes.wasm")?;
+/// let call = pool.submit::<u64>("count-primes", Below(100))?;
+/// # Ok::<(), wasmpool::Error>(())
+/// ```
 #[derive(Debug)]
 pub struct Parameters<'a> {
     out: &'a mut Vec<u8>,
@@ -68,6 +105,15 @@ impl<'a> Parameters<'a> {
     }
 
     /// Gives the next parameter that is not bound its value.
+    ///
+    /// ```
+    /// use wasmpool::Parameters;
+    ///
+    /// fn give_range(start: u64, length: u64, to: &mut Parameters<'_>) {
+    ///     to.give(&start);
+    ///     to.give(&(start + length));
+    /// }
+    /// ```
     pub fn give<T: Argument>(&mut self, argument: &T) {
         self.begin();
         argument.write_argument(self.out);

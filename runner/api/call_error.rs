@@ -9,6 +9,18 @@ use crate::outcome::{Completion, Outcome, TimeLimit, WorkerEnd};
 use crate::record::seconds;
 
 /// Why a call gave no value. Others of the same pool go on, but for [`CallError::Pool`].
+///
+/// ```no_run
+/// use wasmpool::CallError;
+///
+/// # let pool = wasmpool::Pool::new("primes.wasm")?;
+/// match pool.submit::<u64>("count-primes", (0_u64, 100_u64))?.result() {
+///     Ok(primes) => println!("{primes}"),
+///     Err(CallError::Failed(failure)) => eprintln!("after {} attempts: {failure}", failure.attempts),
+///     Err(error) => eprintln!("{error}"),
+/// }
+/// # Ok::<(), wasmpool::Error>(())
+/// ```
 #[derive(Clone, Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum CallError {
@@ -30,6 +42,20 @@ pub enum CallError {
 }
 
 /// A call that failed.
+///
+/// ```no_run
+/// use wasmpool::Outcome;
+///
+/// # let pool = wasmpool::Pool::new("primes.wasm")?;
+/// let call = pool.submit::<u64>("count-primes", (0_u64, 100_u64))?;
+/// if let Some(error) = call.exception()
+///     && let Some(failure) = error.failure()
+///     && let Outcome::Trap { .. } = failure.outcome
+/// {
+///     eprintln!("{}", String::from_utf8_lossy(&failure.stderr));
+/// }
+/// # Ok::<(), wasmpool::Error>(())
+/// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Failure {
     /// How it ended; never [`Outcome::Ok`] and never [`Outcome::Cancelled`].
@@ -72,6 +98,13 @@ impl fmt::Display for Failure {
 
 impl CallError {
     /// How the call failed, if it did.
+    ///
+    /// ```no_run
+    /// # let pool = wasmpool::Pool::new("primes.wasm")?;
+    /// let call = pool.submit::<u64>("count-primes", (0_u64, 100_u64))?;
+    /// let attempts = call.exception().and_then(|error| Some(error.failure()?.attempts));
+    /// # Ok::<(), wasmpool::Error>(())
+    /// ```
     #[must_use]
     pub fn failure(&self) -> Option<&Failure> {
         match self {

@@ -56,12 +56,26 @@ impl Function {
     }
 
     /// What it takes and returns.
+    ///
+    /// ```no_run
+    /// # let pool = wasmpool::Pool::new("primes.wasm")?;
+    /// let function = pool.function("count-primes")?;
+    /// println!("{}", function.export());
+    /// # Ok::<(), wasmpool::Error>(())
+    /// ```
     #[must_use]
     pub fn export(&self) -> &Export {
         &self.export
     }
 
     /// Gives a parameter its value for all calls, as `functools.partial` does. The calls take the others, in their order.
+    ///
+    /// ```no_run
+    /// # let pool = wasmpool::Pool::new("primes.wasm")?;
+    /// let upwards = pool.function("count-primes")?.bind("start", &1_000_u64)?;
+    /// let primes: u64 = upwards.call((2_000_u64,))?;
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     ///
     /// # Errors
     /// If there is no such parameter, or it is of another type.
@@ -79,6 +93,14 @@ impl Function {
     }
 
     /// Wall time that each call may take, in place of the pool's.
+    ///
+    /// ```no_run
+    /// use std::time::Duration;
+    ///
+    /// # let pool = wasmpool::Pool::new("primes.wasm")?;
+    /// let function = pool.function("count-primes")?.timeout(Duration::from_millis(100));
+    /// # Ok::<(), wasmpool::Error>(())
+    /// ```
     #[must_use]
     pub fn timeout(mut self, limit: Duration) -> Self {
         self.terms.wall = Some(limit);
@@ -87,6 +109,12 @@ impl Function {
 
     /// Bytes of linear memory and tables that each call may have, less than the pool's
     /// [`memory`](crate::PoolBuilder::memory).
+    ///
+    /// ```no_run
+    /// # let pool = wasmpool::Pool::new("primes.wasm")?;
+    /// let function = pool.function("count-primes")?.memory(1 << 20);
+    /// # Ok::<(), wasmpool::Error>(())
+    /// ```
     #[must_use]
     pub fn memory(mut self, bytes: u64) -> Self {
         self.terms.memory = Some(bytes);
@@ -94,6 +122,12 @@ impl Function {
     }
 
     /// How often a call that fails by itself is made again, in place of the pool's.
+    ///
+    /// ```no_run
+    /// # let pool = wasmpool::Pool::new("primes.wasm")?;
+    /// let function = pool.function("count-primes")?.retries(2);
+    /// # Ok::<(), wasmpool::Error>(())
+    /// ```
     #[must_use]
     pub fn retries(mut self, times: u32) -> Self {
         self.terms.retries = Some(times);
@@ -101,6 +135,13 @@ impl Function {
     }
 
     /// Makes a call and returns at once.
+    ///
+    /// ```no_run
+    /// # let pool = wasmpool::Pool::new("primes.wasm")?;
+    /// let call = pool.function("count-primes")?.submit::<u64>((0_u64, 100_u64))?;
+    /// assert_eq!(call.result()?, 25);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     ///
     /// # Errors
     /// If the arguments or the result are of other types than the function's, or the pool takes no calls any more.
@@ -116,6 +157,12 @@ impl Function {
 
     /// Makes a call and waits for its value.
     ///
+    /// ```no_run
+    /// # let pool = wasmpool::Pool::new("primes.wasm")?;
+    /// let primes: u64 = pool.function("count-primes")?.call((0_u64, 100_u64))?;
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    ///
     /// # Errors
     /// As [`Function::submit`], as [`CallError::Pool`]; or if the call fails.
     pub fn call<R: WitType>(&self, arguments: impl Arguments) -> Result<R, CallError> {
@@ -123,6 +170,13 @@ impl Function {
     }
 
     /// Calls it with each of these in turn, and waits for all values; they are in the order of the arguments.
+    ///
+    /// ```no_run
+    /// # let pool = wasmpool::Pool::new("primes.wasm")?;
+    /// let divisors: Vec<u64> = pool.function("count-divisors")?.map(1..=6_u64)?;
+    /// assert_eq!(divisors, [1, 2, 2, 3, 2, 4]);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     ///
     /// # Errors
     /// If a call fails: the first in that order that did. All the others have run by then.
@@ -138,6 +192,13 @@ impl Function {
 
     /// As [`Function::map`], for a function of several parameters: each item is a tuple of its arguments.
     ///
+    /// ```no_run
+    /// # let pool = wasmpool::Pool::new("primes.wasm")?;
+    /// let primes: Vec<u64> = pool.function("count-primes")?.starmap([(0_u64, 10_u64), (10, 20)])?;
+    /// assert_eq!(primes, [4, 4]);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    ///
     /// # Errors
     /// As [`Function::map`].
     pub fn starmap<R: WitType, A: Arguments>(
@@ -152,6 +213,14 @@ impl Function {
     /// Calls it with each of these in turn; an iterator over the values, in the order of the arguments. Arguments are
     /// taken as values are, never far ahead.
     ///
+    /// ```no_run
+    /// # let pool = wasmpool::Pool::new("primes.wasm")?;
+    /// for divisors in pool.function("count-divisors")?.imap::<u64, _>(1_u64..)?.take(5) {
+    ///     println!("{}", divisors?);
+    /// }
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    ///
     /// # Errors
     /// If the arguments or the result are of other types than the function's.
     pub fn imap<R: WitType, I: IntoIterator<Item: Argument>>(
@@ -162,6 +231,14 @@ impl Function {
     }
 
     /// As [`Function::imap`], with the values in the order in which calls end.
+    ///
+    /// ```no_run
+    /// # let pool = wasmpool::Pool::new("primes.wasm")?;
+    /// let values = pool.function("count-divisors")?.imap_unordered::<u64, _>(1..100_u64)?;
+    /// let primes = values.filter(|divisors| matches!(divisors, Ok(2))).count();
+    /// assert_eq!(primes, 25);
+    /// # Ok::<(), wasmpool::Error>(())
+    /// ```
     ///
     /// # Errors
     /// As [`Function::imap`].

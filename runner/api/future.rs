@@ -72,24 +72,55 @@ impl<R> Future<R> {
     }
 
     /// Which of the calls of its pool this is, from 0, in the order in which they were made.
+    ///
+    /// ```no_run
+    /// # let pool = wasmpool::Pool::new("primes.wasm")?;
+    /// let call = pool.submit::<u64>("count-primes", (0_u64, 100_u64))?;
+    /// assert_eq!(call.index(), 0);
+    /// # Ok::<(), wasmpool::Error>(())
+    /// ```
     #[must_use]
     pub fn index(&self) -> u64 {
         self.index
     }
 
     /// Whether it has ended: with a value, with an error, or cancelled.
+    ///
+    /// ```no_run
+    /// # let pool = wasmpool::Pool::new("primes.wasm")?;
+    /// let call = pool.submit::<u64>("count-primes", (0_u64, 100_u64))?;
+    /// if !call.done() {
+    ///     println!("there is time for something else");
+    /// }
+    /// # Ok::<(), wasmpool::Error>(())
+    /// ```
     #[must_use]
     pub fn done(&self) -> bool {
         self.shared.lock().end.is_some()
     }
 
     /// Whether it has been handed to the workers and has not ended.
+    ///
+    /// ```no_run
+    /// # let pool = wasmpool::Pool::new("primes.wasm")?;
+    /// let call = pool.submit::<u64>("count-primes", (0_u64, 100_u64))?;
+    /// println!("{}", if call.running() { "soon" } else { "later" });
+    /// # Ok::<(), wasmpool::Error>(())
+    /// ```
     #[must_use]
     pub fn running(&self) -> bool {
         !self.done() && self.shared.ticket.is_handed_out()
     }
 
     /// Whether it was cancelled.
+    ///
+    /// ```no_run
+    /// # let pool = wasmpool::Pool::new("primes.wasm")?;
+    /// let call = pool.submit::<u64>("count-primes", (0_u64, 100_u64))?;
+    /// call.cancel();
+    /// assert!(call.cancelled() || call.result().is_ok());
+    /// # Ok::<(), wasmpool::Error>(())
+    /// ```
     #[must_use]
     pub fn cancelled(&self) -> bool {
         matches!(self.shared.lock().end, Some(Err(CallError::Cancelled)))
@@ -116,6 +147,13 @@ impl<R> Future<R> {
     /// Calls `act` when the call has ended, at once if it has. It runs in the pool's own thread, which delivers nothing
     /// meanwhile: it must be quick, and must not wait for other calls of the pool. It can make some. A panic in it is
     /// printed and goes no further.
+    ///
+    /// ```no_run
+    /// # let pool = wasmpool::Pool::new("primes.wasm")?;
+    /// let call = pool.submit::<u64>("count-primes", (0_u64, 100_u64))?;
+    /// call.add_done_callback(|call| println!("{:?}", call.result()));
+    /// # Ok::<(), wasmpool::Error>(())
+    /// ```
     pub fn add_done_callback(&self, act: impl FnOnce(&Self) + Send + 'static)
     where
         R: 'static,
@@ -132,6 +170,15 @@ impl<R> Future<R> {
     }
 
     /// Why there is no value; none if there is one. Waits until the call has ended.
+    ///
+    /// ```no_run
+    /// # let pool = wasmpool::Pool::new("primes.wasm")?;
+    /// let call = pool.submit::<u64>("count-primes", (0_u64, 100_u64))?;
+    /// if let Some(error) = call.exception() {
+    ///     eprintln!("{error}");
+    /// }
+    /// # Ok::<(), wasmpool::Error>(())
+    /// ```
     #[must_use]
     pub fn exception(&self) -> Option<CallError> {
         self.shared.wait(None).and_then(Result::err)
@@ -141,6 +188,13 @@ impl<R> Future<R> {
 impl<R: WitType> Future<R> {
     /// The value. Waits until there is one.
     ///
+    /// ```no_run
+    /// # let pool = wasmpool::Pool::new("primes.wasm")?;
+    /// let call = pool.submit::<u64>("count-primes", (0_u64, 100_u64))?;
+    /// assert_eq!(call.result()?, 25);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    ///
     /// # Errors
     /// If the call failed, was cancelled, or returned something else.
     pub fn result(&self) -> Result<R, CallError> {
@@ -148,6 +202,21 @@ impl<R: WitType> Future<R> {
     }
 
     /// The value. Waits until there is one, but no longer than this; the call goes on.
+    ///
+    /// ```no_run
+    /// use std::time::Duration;
+    ///
+    /// use wasmpool::CallError;
+    ///
+    /// # let pool = wasmpool::Pool::new("primes.wasm")?;
+    /// let call = pool.submit::<u64>("count-primes", (0_u64, 100_u64))?;
+    /// match call.result_timeout(Duration::from_secs(10)) {
+    ///     Ok(primes) => println!("{primes}"),
+    ///     Err(CallError::NotDone) => println!("it goes on"),
+    ///     Err(error) => eprintln!("{error}"),
+    /// }
+    /// # Ok::<(), wasmpool::Error>(())
+    /// ```
     ///
     /// # Errors
     /// As [`Future::result`], and [`CallError::NotDone`] if the call has not ended by then.

@@ -29,6 +29,13 @@ pub(super) enum Order {
 /// A call that fails is an `Err`, and the next one goes on. The iterator that arguments come from is read when values are
 /// taken, and never more than [`window`](Imap::window) ahead, so it may be endless. What has not ended when this is
 /// dropped is cancelled.
+///
+/// ```no_run
+/// # let pool = wasmpool::Pool::new("primes.wasm")?;
+/// let mut divisors = pool.imap::<u64, _>("count-divisors", 1_u64..)?;
+/// assert_eq!(divisors.next().transpose()?, Some(1));
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 pub struct Imap<R, I> {
     function: Function,
     items: I,
@@ -90,6 +97,13 @@ impl<R, I> Imap<R, I> {
 
     /// Hands calls over so many at a time, 1 by default: more is faster where calls are short. What is in one chunk one
     /// worker runs, unless another has nothing to do.
+    ///
+    /// ```no_run
+    /// # let pool = wasmpool::Pool::new("primes.wasm")?;
+    /// let ten = std::num::NonZero::new(10).expect("it is not 0");
+    /// let divisors = pool.imap::<u64, _>("count-divisors", 1..1_000_u64)?.chunk(ten);
+    /// # Ok::<(), wasmpool::Error>(())
+    /// ```
     #[must_use]
     pub fn chunk(mut self, calls: NonZero<u64>) -> Self {
         self.chunk = calls;
@@ -98,6 +112,13 @@ impl<R, I> Imap<R, I> {
     }
 
     /// Reads so many items ahead at most, 256 by default, and at least a chunk.
+    ///
+    /// ```no_run
+    /// # let pool = wasmpool::Pool::new("primes.wasm")?;
+    /// let ten = std::num::NonZero::new(10).expect("it is not 0");
+    /// let divisors = pool.imap::<u64, _>("count-divisors", 1_u64..)?.window(ten);
+    /// # Ok::<(), wasmpool::Error>(())
+    /// ```
     #[must_use]
     pub fn window(mut self, calls: NonZero<u64>) -> Self {
         self.window = calls.max(self.chunk);

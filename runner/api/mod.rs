@@ -74,6 +74,11 @@ pub struct Pool {
 impl Pool {
     /// A pool for the guest in this file, a component or a module, with a worker for each usable CPU.
     ///
+    /// ```no_run
+    /// let pool = wasmpool::Pool::new("primes.wasm")?;
+    /// # Ok::<(), wasmpool::Error>(())
+    /// ```
+    ///
     /// # Errors
     /// As [`PoolBuilder::build`].
     pub fn new(guest: impl AsRef<Path>) -> Result<Self, Error> {
@@ -81,6 +86,11 @@ impl Pool {
     }
 
     /// A pool for the guest in this file, to be set up.
+    ///
+    /// ```no_run
+    /// let pool = wasmpool::Pool::builder("primes.wasm").workers(2).build()?;
+    /// # Ok::<(), wasmpool::Error>(())
+    /// ```
     pub fn builder(guest: impl AsRef<Path>) -> PoolBuilder {
         PoolBuilder::new(guest.as_ref())
     }
@@ -91,12 +101,26 @@ impl Pool {
     }
 
     /// What each guest offers, in the order in which they were given.
+    ///
+    /// ```no_run
+    /// # let pool = wasmpool::Pool::new("primes.wasm")?;
+    /// for (name, guest) in pool.guests() {
+    ///     println!("{} has {} functions", name.display(), guest.exports.len());
+    /// }
+    /// # Ok::<(), wasmpool::Error>(())
+    /// ```
     pub fn guests(&self) -> impl Iterator<Item = (&Path, &Description)> {
         self.groups.iter().map(|group| (group.name(), group.description()))
     }
 
     /// The process ids of the workers that have been ready so far, each as it was last; one that was lost a moment ago may
     /// be among them, and a spare is not.
+    ///
+    /// ```no_run
+    /// # let pool = wasmpool::Pool::new("primes.wasm")?;
+    /// println!("{:?}", pool.pids());
+    /// # Ok::<(), wasmpool::Error>(())
+    /// ```
     #[must_use]
     pub fn pids(&self) -> Vec<u32> {
         self.groups.iter().flat_map(|group| group.pids()).collect()
@@ -104,6 +128,13 @@ impl Pool {
 
     /// The function of this name: its own, or any ending of its full name that only it has; `text.wasm#analyze` where
     /// several guests have one.
+    ///
+    /// ```no_run
+    /// # let pool = wasmpool::Pool::new("primes.wasm")?;
+    /// let count = pool.function("count-primes")?;
+    /// let primes: u64 = count.call((0_u64, 100_u64))?;
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     ///
     /// # Errors
     /// If there is none, or several.
@@ -238,6 +269,14 @@ impl Pool {
 
     /// As [`Pool::imap`], with the values in the order in which calls end.
     ///
+    /// ```no_run
+    /// # let pool = wasmpool::Pool::new("primes.wasm")?;
+    /// for divisors in pool.imap_unordered::<u64, _>("count-divisors", 1..100_u64)? {
+    ///     println!("{}", divisors?);
+    /// }
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    ///
     /// # Errors
     /// As [`Pool::imap`].
     pub fn imap_unordered<R: WitType, I: IntoIterator<Item: Argument>>(
@@ -250,6 +289,14 @@ impl Pool {
 
     /// Takes no more calls. With `cancel`, those that no worker has been given yet are cancelled. With `wait`, returns
     /// when all have ended and the workers are gone.
+    ///
+    /// ```no_run
+    /// # let pool = wasmpool::Pool::new("primes.wasm")?;
+    /// let call = pool.submit::<u64>("count-primes", (0_u64, 100_u64))?;
+    /// // Without waiting, and what has not begun is cancelled.
+    /// pool.shutdown(false, true);
+    /// # Ok::<(), wasmpool::Error>(())
+    /// ```
     pub fn shutdown(&self, wait: bool, cancel: bool) {
         let pending = if cancel { Pending::Cancel } else { Pending::Run };
         self.groups.iter().for_each(|group| group.calls().close(pending));
@@ -259,6 +306,14 @@ impl Pool {
     }
 
     /// Ends everything at once: workers are killed, and all calls that have not ended are cancelled.
+    ///
+    /// ```no_run
+    /// # let pool = wasmpool::Pool::new("primes.wasm")?;
+    /// let call = pool.submit::<u64>("count-primes", (0_u64, 100_u64))?;
+    /// pool.terminate();
+    /// assert!(call.exception().is_some() || call.result().is_ok());
+    /// # Ok::<(), wasmpool::Error>(())
+    /// ```
     pub fn terminate(&self) {
         let signal = nix::sys::signal::Signal::SIGTERM as i32;
         self.groups.iter().for_each(|group| group.calls().terminate(signal));

@@ -28,6 +28,12 @@ pub struct Process<R> {
 impl<R: WitType> Process<R> {
     /// Starts a process and makes the call in it.
     ///
+    /// ```no_run
+    /// let process = wasmpool::Process::<u64>::spawn("primes.wasm", "count-primes", (0_u64, 100_u64))?;
+    /// assert_eq!(process.join()?, 25);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    ///
     /// # Errors
     /// As [`Pool::new`] and [`Pool::submit`].
     pub fn spawn(guest: impl AsRef<Path>, export: &str, arguments: impl Arguments) -> Result<Self, Error> {
@@ -35,6 +41,14 @@ impl<R: WitType> Process<R> {
     }
 
     /// The same with limits of its own. It has one worker, whatever the builder says.
+    ///
+    /// ```no_run
+    /// use wasmpool::{Pool, Process};
+    ///
+    /// let builder = Pool::builder("primes.wasm").memory(16 << 20);
+    /// let process = Process::<u64>::spawn_with(builder, "count-primes", (0_u64, 100_u64))?;
+    /// # Ok::<(), wasmpool::Error>(())
+    /// ```
     ///
     /// # Errors
     /// As [`Process::spawn`].
@@ -47,6 +61,12 @@ impl<R: WitType> Process<R> {
 
     /// Waits for the value; then the process is gone.
     ///
+    /// ```no_run
+    /// # let process = wasmpool::Process::<u64>::spawn("primes.wasm", "count-primes", (0_u64, 100_u64))?;
+    /// assert_eq!(process.join()?, 25);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    ///
     /// # Errors
     /// As [`Future::result`].
     pub fn join(self) -> Result<R, CallError> {
@@ -57,6 +77,12 @@ impl<R: WitType> Process<R> {
 
     /// Waits for the value, but no longer than this.
     ///
+    /// ```no_run
+    /// # let process = wasmpool::Process::<u64>::spawn("primes.wasm", "count-primes", (0_u64, 100_u64))?;
+    /// let primes = process.join_timeout(std::time::Duration::from_secs(10))?;
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    ///
     /// # Errors
     /// As [`Future::result_timeout`].
     pub fn join_timeout(&self, time: Duration) -> Result<R, CallError> {
@@ -64,18 +90,40 @@ impl<R: WitType> Process<R> {
     }
 
     /// Its process id; none until it is ready, some milliseconds after the start or as long as the guest compiles.
+    ///
+    /// ```no_run
+    /// # let process = wasmpool::Process::<u64>::spawn("primes.wasm", "count-primes", (0_u64, 100_u64))?;
+    /// println!("{:?}", process.pid());
+    /// # Ok::<(), wasmpool::Error>(())
+    /// ```
     #[must_use]
     pub fn pid(&self) -> Option<u32> {
         self.pool.pids().first().copied()
     }
 
     /// Whether the call has not ended.
+    ///
+    /// ```no_run
+    /// # let process = wasmpool::Process::<u64>::spawn("primes.wasm", "count-primes", (0_u64, 100_u64))?;
+    /// while process.is_alive() {
+    ///     std::thread::yield_now();
+    /// }
+    /// # Ok::<(), wasmpool::Error>(())
+    /// ```
     #[must_use]
     pub fn is_alive(&self) -> bool {
         !self.call.done()
     }
 
     /// Ends the call at once, and the process with it. False if it has ended already.
+    ///
+    /// ```no_run
+    /// # let process = wasmpool::Process::<u64>::spawn("primes.wasm", "count-primes", (0_u64, 100_u64))?;
+    /// if process.kill() {
+    ///     assert!(!process.is_alive());
+    /// }
+    /// # Ok::<(), wasmpool::Error>(())
+    /// ```
     pub fn kill(&self) -> bool {
         let is_killed = self.call.cancel();
         self.pool.terminate();

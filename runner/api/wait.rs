@@ -6,6 +6,17 @@ use std::time::{Duration, Instant};
 use super::future::Future;
 
 /// When [`wait`] has waited enough.
+///
+/// ```no_run
+/// use wasmpool::{ReturnWhen, wait};
+///
+/// # let pool = wasmpool::Pool::new("primes.wasm")?;
+/// let calls = (0..8_u64).map(|n| pool.submit::<u64>("count-divisors", (n,)));
+/// let calls = calls.collect::<Result<Vec<_>, _>>()?;
+/// let first = wait(calls, None, ReturnWhen::FirstCompleted);
+/// assert!(!first.done.is_empty());
+/// # Ok::<(), wasmpool::Error>(())
+/// ```
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum ReturnWhen {
     /// One of them has ended.
@@ -18,6 +29,17 @@ pub enum ReturnWhen {
 }
 
 /// What [`wait`] found.
+///
+/// ```no_run
+/// use wasmpool::{ReturnWhen, wait};
+///
+/// # let pool = wasmpool::Pool::new("primes.wasm")?;
+/// let calls = (0..8_u64).map(|n| pool.submit::<u64>("count-divisors", (n,)));
+/// let calls = calls.collect::<Result<Vec<_>, _>>()?;
+/// let waited = wait(calls, None, ReturnWhen::FirstException);
+/// waited.not_done.iter().for_each(|call| drop(call.cancel()));
+/// # Ok::<(), wasmpool::Error>(())
+/// ```
 #[derive(Debug)]
 pub struct Waited<R> {
     /// The calls that have ended, in the order in which they were given.
@@ -48,6 +70,14 @@ pub fn as_completed<R: 'static>(futures: impl IntoIterator<Item = Future<R>>) ->
 }
 
 /// See [`as_completed`].
+///
+/// ```no_run
+/// # let pool = wasmpool::Pool::new("primes.wasm")?;
+/// let call = pool.submit::<u64>("count-primes", (0_u64, 100_u64))?;
+/// let ended = wasmpool::as_completed([call]).next();
+/// assert!(ended.is_some_and(|call| call.done()));
+/// # Ok::<(), wasmpool::Error>(())
+/// ```
 #[derive(Debug)]
 pub struct AsCompleted<R> {
     ended: Receiver<Future<R>>,

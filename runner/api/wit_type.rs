@@ -25,6 +25,20 @@ const ANY: &str = "any";
 /// | any | [`serde_json::Value`], as [RECORDS.md](https://docs.rs/crate/wasmpool/latest/source/RECORDS.md) has values |
 ///
 /// What a function takes and returns is compared with these types before anything runs.
+///
+/// ```
+/// use wasmpool::{ValueType, WitType};
+///
+/// wasmpool::wit_type! {
+///     struct Point {
+///         x: f64,
+///         y: f64,
+///     }
+/// }
+///
+/// assert_eq!(Point::wit_type().to_string(), "record { x: f64, y: f64 }");
+/// assert_eq!(Vec::<u8>::wit_type(), ValueType::List(Box::new(ValueType::U8)));
+/// ```
 pub trait WitType: Sized {
     /// The type in WIT; [`any`] where that is seen when a value is there.
     fn wit_type() -> ValueType;
@@ -58,6 +72,15 @@ pub trait WitType: Sized {
 }
 
 /// A value that is not of the type that was expected.
+///
+/// ```
+/// let mismatch = wasmpool::Mismatch {
+///     place: ".lines[3]".to_owned(),
+///     expected: "u64".to_owned(),
+///     found: "\"three\"".to_owned(),
+/// };
+/// println!("{mismatch}");
+/// ```
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub struct Mismatch {
     /// Where in the value, such as `.lines[3]`; empty for the whole.
@@ -78,6 +101,15 @@ impl fmt::Display for Mismatch {
 
 impl Mismatch {
     /// This JSON is no value of that type.
+    ///
+    /// ```
+    /// use wasmpool::Mismatch;
+    ///
+    /// let json = serde_json::value::to_raw_value("three")?;
+    /// let mismatch = Mismatch::new("u64", &json);
+    /// assert_eq!(mismatch.to_string(), "expected u64, found \"three\"");
+    /// # Ok::<(), serde_json::Error>(())
+    /// ```
     #[must_use]
     pub fn new(expected: impl fmt::Display, found: &RawValue) -> Self {
         const SHOWN: usize = 60;
@@ -88,6 +120,15 @@ impl Mismatch {
     }
 
     /// The same, found inside of something else: in its field `.name` or its element `[3]`.
+    ///
+    /// ```
+    /// use wasmpool::Mismatch;
+    ///
+    /// let json = serde_json::value::to_raw_value("three")?;
+    /// let mismatch = Mismatch::new("u64", &json).inside("[3]").inside(".lines");
+    /// assert_eq!(mismatch.place, ".lines[3]");
+    /// # Ok::<(), serde_json::Error>(())
+    /// ```
     #[must_use]
     pub fn inside(self, step: &str) -> Self {
         Self { place: format!("{step}{}", self.place), ..self }
@@ -95,6 +136,12 @@ impl Mismatch {
 }
 
 /// The type that any value fits.
+///
+/// ```
+/// use wasmpool::WitType;
+///
+/// assert_eq!(serde_json::Value::wit_type(), wasmpool::any());
+/// ```
 #[must_use]
 pub fn any() -> ValueType {
     ValueType::Other(ANY.to_owned())

@@ -32,6 +32,14 @@ pub enum Layer {
 }
 
 /// Which layers have to hold.
+///
+/// ```no_run
+/// use wasmpool::{Pool, SandboxMode};
+///
+/// // Rather no pool than one on a kernel without one of the layers.
+/// let pool = Pool::builder("guest.wasm").sandbox(SandboxMode::Strict).build()?;
+/// # Ok::<(), wasmpool::Error>(())
+/// ```
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub enum SandboxMode {
     /// The required ones, and the others where the kernel has them.

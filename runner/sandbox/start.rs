@@ -20,6 +20,13 @@ pub enum Profile {
 }
 
 /// What may be done with what lies below a folder.
+///
+/// ```no_run
+/// use wasmpool::{Access, Pool};
+///
+/// let pool = Pool::builder("files.wasm").dir("/srv/out", "out", Access::Write).build()?;
+/// # Ok::<(), wasmpool::Error>(())
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Access {
     /// Read.

@@ -36,6 +36,12 @@ pub struct Array<T> {
 impl<T: Numeric> Array<T> {
     /// An array of its own with these numbers. How many there are never changes.
     ///
+    /// ```
+    /// let sums = wasmpool::Array::<f64>::from([1.0, 2.0])?;
+    /// assert_eq!(sums.len(), 2);
+    /// # Ok::<(), std::io::Error>(())
+    /// ```
+    ///
     /// # Errors
     /// If there are 2³² or more, or the system is out of descriptors or memory.
     pub fn from(numbers: impl AsRef<[T]>) -> io::Result<Self> {
@@ -50,24 +56,50 @@ impl<T: Numeric> Array<T> {
     }
 
     /// How many numbers there are.
+    ///
+    /// ```
+    /// let sums = wasmpool::Array::<f64>::from([1.0, 2.0])?;
+    /// assert_eq!(sums.len(), 2);
+    /// # Ok::<(), std::io::Error>(())
+    /// ```
     #[must_use]
     pub fn len(&self) -> usize {
         usize::try_from(self.object.raw.length()).expect("they are in memory")
     }
 
     /// Whether there are none.
+    ///
+    /// ```
+    /// let sums = wasmpool::Array::<f64>::from([1.0, 2.0])?;
+    /// assert!(!sums.is_empty());
+    /// # Ok::<(), std::io::Error>(())
+    /// ```
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.len() == 0
     }
 
     /// All numbers, as they were at one moment. That waits for nobody, unless they change all the time.
+    ///
+    /// ```
+    /// let sums = wasmpool::Array::<f64>::from([1.0, 2.0])?;
+    /// assert_eq!(sums.to_vec(), [1.0, 2.0]);
+    /// # Ok::<(), std::io::Error>(())
+    /// ```
     #[must_use]
     pub fn to_vec(&self) -> Vec<T> {
         from_bytes(&never(self.object.raw.read(Holder::HOST, None)))
     }
 
     /// As [`to_vec`](Self::to_vec), for at most so long.
+    ///
+    /// ```
+    /// use std::time::Duration;
+    ///
+    /// let sums = wasmpool::Array::<f64>::from([1.0, 2.0])?;
+    /// assert_eq!(sums.to_vec_timeout(Duration::from_secs(1))?, [1.0, 2.0]);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     ///
     /// # Errors
     /// If they change all the time, and somebody has them locked all the time.
@@ -77,11 +109,27 @@ impl<T: Numeric> Array<T> {
 
     /// Changes them while nobody else can. What `change` leaves counts when it returns, all at once; if it panics,
     /// nothing has changed. In it, this array must not be locked again: that would wait for itself.
+    ///
+    /// ```
+    /// let sums = wasmpool::Array::<f64>::from([1.0, 2.0])?;
+    /// sums.with_lock(|sums| sums[1] += 0.5);
+    /// assert_eq!(sums.to_vec(), [1.0, 2.5]);
+    /// # Ok::<(), std::io::Error>(())
+    /// ```
     pub fn with_lock<R>(&self, change: impl FnOnce(&mut [T]) -> R) -> R {
         never(self.with_lock_until(None, change))
     }
 
     /// As [`with_lock`](Self::with_lock), waiting for the lock for at most so long.
+    ///
+    /// ```
+    /// use std::time::Duration;
+    ///
+    /// let sums = wasmpool::Array::<f64>::from([1.0, 2.0])?;
+    /// let last = sums.with_lock_timeout(Duration::from_secs(1), |sums| sums[1])?;
+    /// assert_eq!(last, 2.0);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     ///
     /// # Errors
     /// If somebody has them locked all the time; then `change` was not called.

@@ -50,6 +50,12 @@ pub enum Shape {
 }
 
 /// What a queue holds.
+///
+/// ```
+/// let (left, _right) = wasmpool::Pipe::<u32>::bounded_with(8, 4)?;
+/// assert_eq!(left.bounds(), wasmpool::Bounds { messages: 8, bytes: 4 });
+/// # Ok::<(), std::io::Error>(())
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Bounds {
     /// How many messages, at least 1.
@@ -95,6 +101,14 @@ impl Shape {
 }
 
 /// Who holds a lock: a worker process, or the host. No two have the same while this process lives.
+///
+/// ```
+/// let lock = wasmpool::Lock::new()?;
+/// let guard = lock.lock();
+/// assert_eq!(lock.holder(), Some(wasmpool::Holder::HOST));
+/// # drop(guard);
+/// # Ok::<(), std::io::Error>(())
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct Holder(NonZeroU32);
 

@@ -35,6 +35,14 @@ pub struct Lock {
 }
 
 /// Has a [`Lock`] until it is dropped.
+///
+/// ```
+/// let lock = wasmpool::Lock::new()?;
+/// let guard = lock.lock();
+/// // What the lock protects is changed here.
+/// drop(guard);
+/// # Ok::<(), std::io::Error>(())
+/// ```
 #[derive(Debug)]
 #[must_use]
 pub struct LockGuard<'a> {
@@ -45,6 +53,11 @@ pub struct LockGuard<'a> {
 impl Lock {
     /// A lock of its own, which nobody has.
     ///
+    /// ```
+    /// let lock = wasmpool::Lock::new()?;
+    /// # Ok::<(), std::io::Error>(())
+    /// ```
+    ///
     /// # Errors
     /// If the system is out of descriptors or memory.
     pub fn new() -> io::Result<Self> {
@@ -53,11 +66,29 @@ impl Lock {
     }
 
     /// Waits until nobody has it. A thread that has it already waits for itself.
+    ///
+    /// ```
+    /// let lock = wasmpool::Lock::new()?;
+    /// let guard = lock.lock();
+    /// assert!(lock.holder().is_some());
+    /// drop(guard);
+    /// # Ok::<(), std::io::Error>(())
+    /// ```
     pub fn lock(&self) -> LockGuard<'_> {
         never(self.lock_until(None))
     }
 
     /// As [`lock`](Self::lock), for at most so long.
+    ///
+    /// ```
+    /// use std::time::Duration;
+    ///
+    /// let lock = wasmpool::Lock::new()?;
+    /// let guard = lock.lock_timeout(Duration::from_secs(1))?;
+    /// println!("{}", lock.lock_timeout(Duration::from_millis(1)).expect_err("it is taken"));
+    /// # drop(guard);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     ///
     /// # Errors
     /// If somebody has it all the time.
@@ -71,6 +102,15 @@ impl Lock {
     }
 
     /// Who has it now: a worker, or any thread of the host.
+    ///
+    /// ```
+    /// let lock = wasmpool::Lock::new()?;
+    /// assert_eq!(lock.holder(), None);
+    /// let guard = lock.lock();
+    /// assert_eq!(lock.holder(), Some(wasmpool::Holder::HOST));
+    /// # drop(guard);
+    /// # Ok::<(), std::io::Error>(())
+    /// ```
     #[must_use]
     pub fn holder(&self) -> Option<Holder> {
         self.object.raw.holder()
@@ -79,6 +119,16 @@ impl Lock {
 
 impl LockGuard<'_> {
     /// Whether who had the lock before was killed, so that what it protects may be half changed.
+    ///
+    /// ```
+    /// let lock = wasmpool::Lock::new()?;
+    /// let guard = lock.lock();
+    /// if guard.recovered() {
+    ///     println!("who had it was killed: look at everything");
+    /// }
+    /// # drop(guard);
+    /// # Ok::<(), std::io::Error>(())
+    /// ```
     #[must_use]
     pub fn recovered(&self) -> bool {
         self.held.recovered

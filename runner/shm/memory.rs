@@ -57,6 +57,12 @@ struct Memory {
 impl SharedMemory {
     /// Memory of so many bytes, all zeros. What nobody writes to takes no room.
     ///
+    /// ```
+    /// let memory = wasmpool::SharedMemory::create(1 << 30)?;
+    /// assert_eq!(memory.len(), 1 << 30);
+    /// # Ok::<(), std::io::Error>(())
+    /// ```
+    ///
     /// # Errors
     /// If that is none or more than 1 TiB, or the system is out of descriptors.
     pub fn create(bytes: usize) -> io::Result<Self> {
@@ -65,6 +71,12 @@ impl SharedMemory {
     }
 
     /// Sealed memory with these bytes in it.
+    ///
+    /// ```
+    /// let memory = wasmpool::SharedMemory::from_bytes(b"numbers")?;
+    /// assert!(memory.is_sealed());
+    /// # Ok::<(), std::io::Error>(())
+    /// ```
     ///
     /// # Errors
     /// As [`create`](Self::create), and if the system is out of memory.
@@ -75,6 +87,11 @@ impl SharedMemory {
     }
 
     /// Sealed memory with what is in this file now. What becomes of the file then is of no matter.
+    ///
+    /// ```no_run
+    /// let words = wasmpool::SharedMemory::from_file("/usr/share/dict/words")?;
+    /// # Ok::<(), std::io::Error>(())
+    /// ```
     ///
     /// # Errors
     /// If the file cannot be read or is empty, and as [`create`](Self::create).
@@ -102,24 +119,48 @@ impl SharedMemory {
     }
 
     /// How many bytes it has.
+    ///
+    /// ```
+    /// let memory = wasmpool::SharedMemory::from_bytes(b"numbers")?;
+    /// assert_eq!(memory.len(), 7);
+    /// # Ok::<(), std::io::Error>(())
+    /// ```
     #[must_use]
     pub fn len(&self) -> usize {
         self.memory.length
     }
 
     /// Never: there is no memory of no bytes.
+    ///
+    /// ```
+    /// let memory = wasmpool::SharedMemory::from_bytes(b"numbers")?;
+    /// assert!(!memory.is_empty());
+    /// # Ok::<(), std::io::Error>(())
+    /// ```
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.memory.length == 0
     }
 
     /// Whether its content can never change.
+    ///
+    /// ```
+    /// let memory = wasmpool::SharedMemory::create(8)?;
+    /// assert!(!memory.is_sealed());
+    /// # Ok::<(), std::io::Error>(())
+    /// ```
     #[must_use]
     pub fn is_sealed(&self) -> bool {
         self.memory.is_sealed
     }
 
     /// The same memory, whose content nobody can change from now on.
+    ///
+    /// ```
+    /// let memory = wasmpool::SharedMemory::create(8)?.seal()?;
+    /// assert_eq!(memory.as_slice()?, [0; 8]);
+    /// # Ok::<(), std::io::Error>(())
+    /// ```
     ///
     /// # Errors
     /// If it has clones, or a process has it mapped so that it can be written.
@@ -139,6 +180,12 @@ impl SharedMemory {
 
     /// All of it, where it is.
     ///
+    /// ```
+    /// let memory = wasmpool::SharedMemory::from_bytes(b"numbers")?;
+    /// assert_eq!(memory.as_slice()?, b"numbers");
+    /// # Ok::<(), std::io::Error>(())
+    /// ```
+    ///
     /// # Errors
     /// If it is not sealed, since others may write to it then; or if the system has no room for it.
     pub fn as_slice(&self) -> io::Result<&[u8]> {
@@ -156,6 +203,12 @@ impl SharedMemory {
 
     /// All of it, where it is, to be filled.
     ///
+    /// ```
+    /// let mut memory = wasmpool::SharedMemory::create(8)?;
+    /// memory.as_mut_slice()?.fill(1);
+    /// # Ok::<(), std::io::Error>(())
+    /// ```
+    ///
     /// # Errors
     /// If it is sealed, has clones or has been shared; or if the system has no room for it.
     pub fn as_mut_slice(&mut self) -> io::Result<&mut [u8]> {
@@ -171,6 +224,14 @@ impl SharedMemory {
 
     /// Copies from its byte `at` on, as much as `out` is long. Where others write at the same time, some of it may be
     /// older than the rest.
+    ///
+    /// ```
+    /// let memory = wasmpool::SharedMemory::from_bytes(b"numbers")?;
+    /// let mut two = [0; 2];
+    /// memory.read_at(5, &mut two)?;
+    /// assert_eq!(&two, b"rs");
+    /// # Ok::<(), std::io::Error>(())
+    /// ```
     ///
     /// # Errors
     /// If it does not have so much.
@@ -193,6 +254,13 @@ impl SharedMemory {
 
     /// Copies `bytes` into it, from its byte `at` on.
     ///
+    /// ```
+    /// let memory = wasmpool::SharedMemory::create(8)?;
+    /// memory.write_at(6, b"ab")?;
+    /// assert_eq!(memory.to_vec()?, b"\0\0\0\0\0\0ab");
+    /// # Ok::<(), std::io::Error>(())
+    /// ```
+    ///
     /// # Errors
     /// If it is sealed or not so long, or the system is out of memory.
     pub fn write_at(&self, at: usize, bytes: &[u8]) -> io::Result<()> {
@@ -212,6 +280,12 @@ impl SharedMemory {
     }
 
     /// A copy of all of it.
+    ///
+    /// ```
+    /// let memory = wasmpool::SharedMemory::from_bytes(b"numbers")?;
+    /// assert_eq!(memory.to_vec()?, b"numbers");
+    /// # Ok::<(), std::io::Error>(())
+    /// ```
     ///
     /// # Errors
     /// If the system cannot read it.

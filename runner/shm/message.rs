@@ -13,6 +13,16 @@
 
 /// A type whose values can be put into a [`Queue`](crate::Queue) or sent through a pipe: integers, floats, `bool`,
 /// `char`, `String`, `Vec<u8>`, and options, vectors and tuples of up to 4 of these. A guest has the same types.
+///
+/// ```
+/// use wasmpool::Message;
+///
+/// let mut bytes = Vec::new();
+/// (7_u16, Some(true)).encode(&mut bytes);
+/// assert_eq!(bytes, [7, 0, 1, 1]);
+/// assert_eq!(<(u16, Option<bool>)>::decode(&bytes)?, (7, Some(true)));
+/// # Ok::<(), wasmpool::Malformed>(())
+/// ```
 pub trait Message: Sized {
     /// Appends the value as a part of a message.
     fn write(&self, out: &mut Vec<u8>);
@@ -52,6 +62,12 @@ pub trait Message: Sized {
 }
 
 /// A message that is no value of the type that was expected: who put it there meant another.
+///
+/// ```
+/// use wasmpool::Message;
+///
+/// println!("{}", u32::decode(b"abc").expect_err("3 bytes are no u32"));
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("a message is no `{expected}`")]
 pub struct Malformed {

@@ -3,8 +3,19 @@
 use super::declared::Number;
 
 /// A type of shared numbers: `i32`, `u32`, `i64`, `u64`, `f32` or `f64`.
+///
+/// ```
+/// use wasmpool::{Numeric, Value};
+///
+/// fn shared<T: Numeric>(number: T) -> std::io::Result<Value<T>> {
+///     Value::new(number)
+/// }
+/// assert_eq!(shared(0.5_f32)?.get(), 0.5);
+/// # Ok::<(), std::io::Error>(())
+/// ```
 pub trait Numeric: Copy + Send + Sync + private::Bits + 'static {
     /// The same type, as it is declared.
+    #[doc(hidden)]
     const NUMBER: Number;
 }
 

@@ -39,6 +39,14 @@ pub struct Pipe<M>(PhantomData<M>);
 /// until that call ends, or else this process, from its first message on; to all others it is closed. When it is
 /// dropped, or when its user ends, it is closed: the other end still receives what was sent, and then is told that
 /// there is nothing more.
+///
+/// ```
+/// let (left, right) = wasmpool::Pipe::<u32>::new()?;
+/// left.send(&1)?;
+/// right.send(&2)?;
+/// assert_eq!((left.recv()?, right.recv()?), (Some(2), Some(1)));
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 pub struct PipeEnd<M> {
     object: Object<End>,
     message: PhantomData<fn() -> M>,
@@ -46,6 +54,11 @@ pub struct PipeEnd<M> {
 
 impl<M: Message> Pipe<M> {
     /// A pipe that holds 64 messages in either direction, each of at most 64 KiB. Memory is taken as it is used.
+    ///
+    /// ```
+    /// let (left, right) = wasmpool::Pipe::<u32>::new()?;
+    /// # Ok::<(), std::io::Error>(())
+    /// ```
     ///
     /// # Errors
     /// If the system is out of descriptors or memory.
@@ -55,6 +68,12 @@ impl<M: Message> Pipe<M> {
     }
 
     /// A pipe that holds so many messages in either direction, each of at most so many bytes.
+    ///
+    /// ```
+    /// let (left, right) = wasmpool::Pipe::<String>::bounded_with(8, 1_000)?;
+    /// assert_eq!(left.bounds(), right.bounds());
+    /// # Ok::<(), std::io::Error>(())
+    /// ```
     ///
     /// # Errors
     /// As [`Queue::bounded`](crate::Queue::bounded).
@@ -77,6 +96,13 @@ impl<M: Message> Pipe<M> {
 impl<M: Message> PipeEnd<M> {
     /// Waits for a place, and sends a message.
     ///
+    /// ```
+    /// let (left, right) = wasmpool::Pipe::<u32>::new()?;
+    /// left.send(&1)?;
+    /// assert_eq!(right.recv()?, Some(1));
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    ///
     /// # Errors
     /// If either end is closed, or the message too long.
     pub fn send(&self, message: &M) -> Result<(), PutError> {
@@ -84,6 +110,15 @@ impl<M: Message> PipeEnd<M> {
     }
 
     /// As [`send`](Self::send), for at most so long.
+    ///
+    /// ```
+    /// use std::time::Duration;
+    ///
+    /// let (left, right) = wasmpool::Pipe::<u32>::new()?;
+    /// left.send_timeout(&1, Duration::from_secs(1))?;
+    /// # drop(right);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     ///
     /// # Errors
     /// As [`send`](Self::send), and if there is no place all the time.
@@ -102,6 +137,13 @@ impl<M: Message> PipeEnd<M> {
 
     /// Waits for a message and returns it; none if either end is closed, and everything has been received.
     ///
+    /// ```
+    /// let (left, right) = wasmpool::Pipe::<u32>::new()?;
+    /// drop(left);
+    /// assert_eq!(right.recv()?, None);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    ///
     /// # Errors
     /// If it is no `M`. It is gone then; the next one may be.
     pub fn recv(&self) -> Result<Option<M>, Malformed> {
@@ -109,6 +151,15 @@ impl<M: Message> PipeEnd<M> {
     }
 
     /// As [`recv`](Self::recv), for at most so long.
+    ///
+    /// ```
+    /// use std::time::Duration;
+    ///
+    /// let (left, right) = wasmpool::Pipe::<u32>::new()?;
+    /// assert!(right.recv_timeout(Duration::from_millis(1)).is_err());
+    /// # drop(left);
+    /// # Ok::<(), std::io::Error>(())
+    /// ```
     ///
     /// # Errors
     /// As [`recv`](Self::recv), and if there is none all the time.
@@ -124,6 +175,13 @@ impl<M: Message> PipeEnd<M> {
     }
 
     /// Closes this end, unless a guest has it.
+    ///
+    /// ```
+    /// let (left, right) = wasmpool::Pipe::<u32>::new()?;
+    /// left.close();
+    /// assert_eq!(right.recv()?, None);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn close(&self) {
         if self.is_ours() {
             self.raw().close(Holder::HOST);
@@ -131,6 +189,13 @@ impl<M: Message> PipeEnd<M> {
     }
 
     /// How much either direction holds.
+    ///
+    /// ```
+    /// let (left, right) = wasmpool::Pipe::<u32>::new()?;
+    /// assert_eq!(left.bounds().messages, 64);
+    /// # drop(right);
+    /// # Ok::<(), std::io::Error>(())
+    /// ```
     #[must_use]
     pub fn bounds(&self) -> Bounds {
         self.raw().bounds()

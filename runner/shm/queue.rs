@@ -39,6 +39,14 @@ pub struct Queue<M> {
 }
 
 /// Why a wait for a message that had an end brought none.
+///
+/// ```
+/// use wasmpool::NoMessage;
+///
+/// let queue = wasmpool::Queue::<u64>::bounded(2)?;
+/// assert_eq!(queue.try_get(), Err(NoMessage::TimedOut));
+/// # Ok::<(), std::io::Error>(())
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum NoMessage {
     /// There was none until the time was over.
@@ -52,6 +60,12 @@ pub enum NoMessage {
 impl<M: Message> Queue<M> {
     /// An empty queue of so many messages, each of at most 64 KiB. Memory is taken as it is used.
     ///
+    /// ```
+    /// let queue = wasmpool::Queue::<u64>::bounded(2)?;
+    /// assert_eq!(queue.capacity(), 2);
+    /// # Ok::<(), std::io::Error>(())
+    /// ```
+    ///
     /// # Errors
     /// If that is none, or all of them together could have more than 1 TiB; or if the system is out of descriptors or
     /// memory.
@@ -60,6 +74,11 @@ impl<M: Message> Queue<M> {
     }
 
     /// As [`bounded`](Self::bounded), for messages of at most so many bytes. Up to 56 bytes are handled fastest.
+    ///
+    /// ```
+    /// let queue = wasmpool::Queue::<String>::bounded_with(1_000, 56)?;
+    /// # Ok::<(), std::io::Error>(())
+    /// ```
     ///
     /// # Errors
     /// As [`bounded`](Self::bounded).
@@ -71,6 +90,13 @@ impl<M: Message> Queue<M> {
 
     /// Waits for a place, and puts a message there.
     ///
+    /// ```
+    /// let queue = wasmpool::Queue::<u64>::bounded(2)?;
+    /// queue.put(&7)?;
+    /// assert_eq!(queue.len(), 1);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    ///
     /// # Errors
     /// If the queue is closed, or the message too long.
     pub fn put(&self, message: &M) -> Result<(), PutError> {
@@ -79,6 +105,14 @@ impl<M: Message> Queue<M> {
 
     /// As [`put`](Self::put), for at most so long.
     ///
+    /// ```
+    /// use std::time::Duration;
+    ///
+    /// let queue = wasmpool::Queue::<u64>::bounded(2)?;
+    /// queue.put_timeout(&7, Duration::from_secs(1))?;
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    ///
     /// # Errors
     /// As [`put`](Self::put), and if there is no place all the time.
     pub fn put_timeout(&self, message: &M, timeout: Duration) -> Result<(), PutError> {
@@ -86,6 +120,15 @@ impl<M: Message> Queue<M> {
     }
 
     /// As [`put`](Self::put), if there is a place now.
+    ///
+    /// ```
+    /// use wasmpool::PutError;
+    ///
+    /// let queue = wasmpool::Queue::<u64>::bounded(2)?;
+    /// let put = [1, 2, 3].map(|number| queue.try_put(&number));
+    /// assert_eq!(put, [Ok(()), Ok(()), Err(PutError::TimedOut)]);
+    /// # Ok::<(), std::io::Error>(())
+    /// ```
     ///
     /// # Errors
     /// As [`put`](Self::put), and [`PutError::TimedOut`] if there is no place, or others keep it busy.
@@ -101,6 +144,14 @@ impl<M: Message> Queue<M> {
 
     /// Waits for a message and takes it out; none if the queue is closed and empty.
     ///
+    /// ```
+    /// let queue = wasmpool::Queue::<u64>::bounded(2)?;
+    /// queue.put(&7)?;
+    /// queue.close();
+    /// assert_eq!((queue.get()?, queue.get()?), (Some(7), None));
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    ///
     /// # Errors
     /// If it is no `M`. It is gone then; the next one may be.
     pub fn get(&self) -> Result<Option<M>, Malformed> {
@@ -108,6 +159,15 @@ impl<M: Message> Queue<M> {
     }
 
     /// As [`get`](Self::get), for at most so long.
+    ///
+    /// ```
+    /// use std::time::Duration;
+    ///
+    /// let queue = wasmpool::Queue::<u64>::bounded(2)?;
+    /// queue.put(&7)?;
+    /// assert_eq!(queue.get_timeout(Duration::from_secs(1))?, Some(7));
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     ///
     /// # Errors
     /// As [`get`](Self::get), and if there is none all the time.
@@ -117,6 +177,12 @@ impl<M: Message> Queue<M> {
 
     /// As [`get`](Self::get), if there is one now.
     ///
+    /// ```
+    /// let queue = wasmpool::Queue::<u64>::bounded(2)?;
+    /// assert!(queue.try_get().is_err());
+    /// # Ok::<(), std::io::Error>(())
+    /// ```
+    ///
     /// # Errors
     /// As [`get`](Self::get), and [`NoMessage::TimedOut`] if there is none, or others are taking them.
     pub fn try_get(&self) -> Result<Option<M>, NoMessage> {
@@ -124,28 +190,62 @@ impl<M: Message> Queue<M> {
     }
 
     /// Takes messages out as they come, until the queue is closed and empty.
+    ///
+    /// ```
+    /// let queue = wasmpool::Queue::<u64>::bounded(2)?;
+    /// queue.put(&7)?;
+    /// queue.close();
+    /// assert_eq!(queue.iter().collect::<Result<Vec<_>, _>>()?, [7]);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn iter(&self) -> Messages<'_, M> {
         Messages(self)
     }
 
     /// Lets nothing be put any more, by anybody. What is in it can still be taken.
+    ///
+    /// ```
+    /// let queue = wasmpool::Queue::<u64>::bounded(2)?;
+    /// queue.close();
+    /// assert!(queue.put(&7).is_err());
+    /// # Ok::<(), std::io::Error>(())
+    /// ```
     pub fn close(&self) {
         self.object.raw.close();
     }
 
     /// How many messages are in it now.
+    ///
+    /// ```
+    /// let queue = wasmpool::Queue::<u64>::bounded(2)?;
+    /// queue.put(&7)?;
+    /// assert_eq!(queue.len(), 1);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     #[must_use]
     pub fn len(&self) -> usize {
         usize::try_from(self.object.raw.length()).unwrap_or(usize::MAX)
     }
 
     /// Whether there are none now.
+    ///
+    /// ```
+    /// let queue = wasmpool::Queue::<u64>::bounded(2)?;
+    /// assert!(queue.is_empty());
+    /// # Ok::<(), std::io::Error>(())
+    /// ```
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.len() == 0
     }
 
     /// How many messages it can hold.
+    ///
+    /// ```
+    /// let queue = wasmpool::Queue::<u64>::bounded(2)?;
+    /// assert_eq!(queue.capacity(), 2);
+    /// # Ok::<(), std::io::Error>(())
+    /// ```
     #[must_use]
     pub fn capacity(&self) -> usize {
         usize::try_from(self.object.raw.bounds().messages).unwrap_or(usize::MAX)
@@ -153,6 +253,16 @@ impl<M: Message> Queue<M> {
 }
 
 /// The messages of a [`Queue`], taken out one by one.
+///
+/// ```
+/// let queue = wasmpool::Queue::<u64>::bounded(2)?;
+/// queue.put(&7)?;
+/// queue.close();
+/// for message in &queue {
+///     assert_eq!(message?, 7);
+/// }
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Debug)]
 pub struct Messages<'a, M: Message>(&'a Queue<M>);
 

@@ -7,12 +7,30 @@ use std::sync::Arc;
 use super::declared::{Holder, Shape};
 
 /// What can be shared with the guests of a pool: see [`PoolBuilder::share`](crate::PoolBuilder::share).
+///
+/// ```no_run
+/// use wasmpool::{Lock, Pool, Share};
+///
+/// fn pool(shared: &impl Share) -> Result<Pool, wasmpool::Error> {
+///     Pool::builder("guest.wasm").share("it", shared).build()
+/// }
+/// let pool = pool(&Lock::new()?)?;
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 pub trait Share {
     /// It, to be handed to workers.
     fn shared(&self) -> Shared;
 }
 
 /// A shared thing: its file, what is in there, and how it is put right when a worker is gone.
+///
+/// ```
+/// use wasmpool::{Lock, Share, Shared};
+///
+/// // What can be handed to a pool later, and to several.
+/// let things: Vec<Shared> = vec![Lock::new()?.shared(), Lock::new()?.shared()];
+/// # Ok::<(), std::io::Error>(())
+/// ```
 #[derive(Clone)]
 pub struct Shared {
     shape: Shape,
@@ -39,6 +57,7 @@ impl Shared {
     }
 
     /// What it is.
+    #[doc(hidden)]
     #[must_use]
     pub fn shape(&self) -> Shape {
         self.shape

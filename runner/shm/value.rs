@@ -37,6 +37,12 @@ pub struct Value<T> {
 impl<T: Numeric> Value<T> {
     /// A number of its own.
     ///
+    /// ```
+    /// let counter = wasmpool::Value::<i64>::new(1)?;
+    /// assert_eq!(counter.get(), 1);
+    /// # Ok::<(), std::io::Error>(())
+    /// ```
+    ///
     /// # Errors
     /// If the system is out of descriptors or memory.
     pub fn new(number: T) -> io::Result<Self> {
@@ -46,6 +52,12 @@ impl<T: Numeric> Value<T> {
     }
 
     /// The number now.
+    ///
+    /// ```
+    /// let counter = wasmpool::Value::<i64>::new(1)?;
+    /// assert_eq!(counter.get(), 1);
+    /// # Ok::<(), std::io::Error>(())
+    /// ```
     #[must_use]
     pub fn get(&self) -> T {
         T::from_bits(self.object.raw.get())
@@ -53,11 +65,26 @@ impl<T: Numeric> Value<T> {
 
     /// Adds, wrapping around where it is an integer, and returns what the number was before. Waits for who has it
     /// locked.
+    ///
+    /// ```
+    /// let counter = wasmpool::Value::<i64>::new(1)?;
+    /// assert_eq!(counter.add(2), 1);
+    /// assert_eq!(counter.get(), 3);
+    /// # Ok::<(), std::io::Error>(())
+    /// ```
     pub fn add(&self, delta: T) -> T {
         never(self.add_until(delta, None))
     }
 
     /// As [`add`](Self::add), for at most so long.
+    ///
+    /// ```
+    /// use std::time::Duration;
+    ///
+    /// let counter = wasmpool::Value::<i64>::new(1)?;
+    /// counter.add_timeout(2, Duration::from_secs(1))?;
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     ///
     /// # Errors
     /// If somebody has it locked all the time; then nothing was added.
@@ -71,11 +98,30 @@ impl<T: Numeric> Value<T> {
 
     /// Changes it while nobody else can. What `change` leaves counts when it returns; if it panics, nothing has
     /// changed. In it, this number must not be changed in any other way: that would wait for itself.
+    ///
+    /// ```
+    /// let counter = wasmpool::Value::<i64>::new(1)?;
+    /// let doubled = counter.with_lock(|number| {
+    ///     *number *= 2;
+    ///     *number
+    /// });
+    /// assert_eq!(doubled, 2);
+    /// # Ok::<(), std::io::Error>(())
+    /// ```
     pub fn with_lock<R>(&self, change: impl FnOnce(&mut T) -> R) -> R {
         never(self.with_lock_until(None, change))
     }
 
     /// As [`with_lock`](Self::with_lock), waiting for the lock for at most so long.
+    ///
+    /// ```
+    /// use std::time::Duration;
+    ///
+    /// let counter = wasmpool::Value::<i64>::new(1)?;
+    /// counter.with_lock_timeout(Duration::from_secs(1), |number| *number = 7)?;
+    /// assert_eq!(counter.get(), 7);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     ///
     /// # Errors
     /// If somebody has it locked all the time; then `change` was not called.

@@ -28,6 +28,15 @@ pub struct Held {
 }
 
 /// The time to wait for a lock is over.
+///
+/// ```
+/// let lock = wasmpool::Lock::new()?;
+/// let guard = lock.lock();
+/// let late = lock.lock_timeout(std::time::Duration::from_millis(1)).expect_err("it is taken");
+/// assert_eq!(late.to_string(), "timed out waiting for a lock that the host holds");
+/// # drop(guard);
+/// # Ok::<(), std::io::Error>(())
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("timed out waiting for {}", holder_text(*holder))]
 pub struct TimedOut {

@@ -24,6 +24,14 @@ const CLOSED: u64 = 1 << 63;
 const NOTHING: u64 = 0;
 
 /// Why a message was not put.
+///
+/// ```
+/// use wasmpool::{PutError, Queue};
+///
+/// let queue = Queue::<String>::bounded_with(1, 3)?;
+/// assert_eq!(queue.put(&"four".to_owned()), Err(PutError::TooLong));
+/// # Ok::<(), std::io::Error>(())
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum PutError {
     /// Nothing can be put any more.
