@@ -315,3 +315,34 @@ fn a_file_that_is_written_to_is_no_other_file_of_the_run() {
     refused("--item t -o table", "-o");
     refused("--item t --journal table", "--journal");
 }
+
+/// Asks for the length of the queue of any number.
+const GUESS: &str = r#"(component
+    (import "wasmpool:pool/queues@0.1.0" (instance $queues
+        (export "length" (func (param "queue" u32) (result u32)))))
+    (core func $length (canon lower (func $queues "length")))
+    (core module $m
+        (import "queues" "length" (func $length (param i32) (result i32)))
+        (func (export "guess") (param i32) (result i32) local.get 0 call $length))
+    (core instance $i (instantiate $m (with "queues" (instance (export "length" (func $length))))))
+    (func (export "guess") (param "queue" u32) (result u32) (canon lift (core func $i "guess"))))"#;
+
+#[test]
+fn a_number_that_no_queue_has_traps() {
+    let shared = "run guess.wasm guess --item 0 --item 1 --item 4294967295 --share t=table --progress none";
+    for line in [shared, &shared.replace("--share t=table", "")] {
+        wasmpool(line)
+            .wat("guess.wasm", GUESS)
+            .file("table", "abc")
+            .stdout_is(|stdout| {
+                stdout.lines().count() == 3
+                    && ["0", "1", "4294967295"].iter().zip(stdout.lines()).all(|(number, line)| {
+                        line.contains("\"status\":\"trap\"")
+                            && line.contains(&format!("\"{number} is the number of no queue\""))
+                    })
+            })
+            .stderr_is(|_| true)
+            .code(1)
+            .check();
+    }
+}

@@ -24,7 +24,7 @@ use crate::values::nanoseconds;
 /// # fn main() {}
 /// ```
 pub struct Queue<M> {
-    handle: queues::Queue,
+    number: queues::Queue,
     messages: PhantomData<fn(M) -> M>,
 }
 
@@ -61,8 +61,8 @@ impl<M: Message> Queue<M> {
     /// # Errors
     /// If there is none.
     pub fn open(name: &str) -> Result<Self, OpenError> {
-        let handle = queues::Queue::open(name).map_err(|error| OpenError::new(error, name))?;
-        Ok(Self { handle, messages: PhantomData })
+        let number = queues::open_queue(name).map_err(|error| OpenError::new(error, name))?;
+        Ok(Self { number, messages: PhantomData })
     }
 
     /// Waits for a place, and puts a message there.
@@ -70,7 +70,7 @@ impl<M: Message> Queue<M> {
     /// # Errors
     /// If the queue is closed, or the message is longer than any may be.
     pub fn put(&self, message: &M) -> Result<(), PutError> {
-        Ok(self.handle.put(&message.encode(), None)?)
+        Ok(queues::put(self.number, &message.encode(), None)?)
     }
 
     /// As [`Queue::put`], for so long at most.
@@ -78,7 +78,7 @@ impl<M: Message> Queue<M> {
     /// # Errors
     /// As [`Queue::put`], and if there is no place until the time is over.
     pub fn put_timeout(&self, message: &M, timeout: Duration) -> Result<(), PutError> {
-        Ok(self.handle.put(&message.encode(), Some(nanoseconds(timeout)))?)
+        Ok(queues::put(self.number, &message.encode(), Some(nanoseconds(timeout)))?)
     }
 
     /// Waits for a message, and takes it out; none: the queue is closed, and nothing is left in it.
@@ -86,7 +86,7 @@ impl<M: Message> Queue<M> {
     /// # Panics
     /// If somebody has put something else.
     pub fn get(&self) -> Option<M> {
-        received(self.handle.get(None)).expect(NO_END)
+        received(queues::get(self.number, None)).expect(NO_END)
     }
 
     /// As [`Queue::get`], for so long at most.
@@ -97,7 +97,7 @@ impl<M: Message> Queue<M> {
     /// # Panics
     /// As [`Queue::get`].
     pub fn get_timeout(&self, timeout: Duration) -> Result<Option<M>, TimedOut> {
-        received(self.handle.get(Some(nanoseconds(timeout))))
+        received(queues::get(self.number, Some(nanoseconds(timeout))))
     }
 
     /// The messages as they come, until the queue is closed and empty.
@@ -109,12 +109,12 @@ impl<M: Message> Queue<M> {
 impl<M> Queue<M> {
     /// Lets nothing be put any more. What is in it can still be taken.
     pub fn close(&self) {
-        self.handle.close();
+        queues::close(self.number);
     }
 
     /// How many messages are in it.
     pub fn len(&self) -> usize {
-        self.handle.length() as usize
+        queues::length(self.number) as usize
     }
 
     /// Whether there are none.
@@ -124,7 +124,7 @@ impl<M> Queue<M> {
 
     /// How many there can be.
     pub fn capacity(&self) -> usize {
-        self.handle.capacity() as usize
+        queues::capacity(self.number) as usize
     }
 }
 

@@ -20,6 +20,10 @@ use crate::shm::declared::{Bounds, Holder};
 /// In the position behind the last message: nothing is put any more.
 const CLOSED: u64 = 1 << 63;
 
+/// A look takes the position away from the processor of who is about to move it, which then has to fetch it back. So who
+/// waits for a place leaves who makes them alone, until there are several.
+const SPINS_PER_LOOK: u32 = 16;
+
 /// What somebody is at who is at nothing.
 const NOTHING: u64 = 0;
 
@@ -264,8 +268,8 @@ impl Side<'_> {
         if is_over(until) {
             return Waited::TimedOut;
         }
-        for _ in spins() {
-            if is_possible() {
+        for spin in spins() {
+            if spin.is_multiple_of(SPINS_PER_LOOK) && is_possible() {
                 return Waited::Woken;
             }
             pause();

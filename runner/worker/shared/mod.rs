@@ -86,6 +86,11 @@ impl Shares {
         let at = self.things.iter().position(|(other, _)| other == name).ok_or(OpenError::Unknown)?;
         if is_wanted(&self.things[at].1) { Ok(at) } else { Err(OpenError::OtherKind) }
     }
+
+    /// The thing at this place, if there is one.
+    fn thing(&self, at: u32) -> Option<&Thing> {
+        self.things.get(usize::try_from(at).ok()?).map(|(_, thing)| thing)
+    }
 }
 
 impl Default for Shares {
@@ -127,7 +132,12 @@ pub(super) fn add_to_linker(linker: &mut Linker<State>) -> wasmtime::Result<()> 
 
 /// A handle for the thing at this place.
 fn handle<T: 'static>(at: usize) -> Resource<T> {
-    Resource::new_own(u32::try_from(at).expect("few things are shared"))
+    Resource::new_own(number(at))
+}
+
+/// The place as guests have it.
+fn number(at: usize) -> u32 {
+    u32::try_from(at).expect("few things are shared")
 }
 
 /// Where the thing of a handle is.

@@ -1,15 +1,14 @@
 //! `wasmpool:pool/queues`: messages from guest to guest.
 
-use wasmtime::StoreContextMut;
-use wasmtime::component::{LinkerInstance, Resource, ResourceType, WasmList};
+use wasmtime::component::{LinkerInstance, Resource, ResourceType, WasmList, WasmStr};
+use wasmtime::{StoreContextMut, bail};
 
 use super::types::{self, OpenError};
-use super::{Thing, handle, place, until};
+use super::{Thing, handle, number, place, until};
 use crate::shm::raw::{GetError, PutError, RawPipeEnd, RawQueue};
 use crate::worker::wasi::State;
 
-/// What handles are of. They are places in the list of shared things.
-struct Queue;
+/// What handles are of. They are places in the list of shared things, as the numbers of queues are.
 struct PipeEnd;
 
 type Store<'a> = StoreContextMut<'a, State>;
@@ -20,36 +19,33 @@ pub(super) fn add(linker: &mut LinkerInstance<'_, State>) -> wasmtime::Result<()
 }
 
 fn add_queues(linker: &mut LinkerInstance<'_, State>) -> wasmtime::Result<()> {
-    linker.resource("queue", ResourceType::host::<Queue>(), |_, _| Ok(()))?;
-    linker.func_wrap("[static]queue.open", |store: Store<'_>, (name,): (String,)| {
+    linker.func_wrap("open-queue", |store: Store<'_>, (name,): (WasmStr,)| {
+        let name = name.to_str(&store)?;
         let found = store.data().hands.shares().find(&name, |thing| matches!(thing, Thing::Queue(_)));
-        Ok((found.map(handle::<Queue>),))
+        Ok((found.map(number),))
     })?;
     linker.func_wrap(
-        "[method]queue.put",
-        |store: Store<'_>, (queue, message, timeout): (Resource<Queue>, WasmList<u8>, Option<u64>)| {
+        "put",
+        |store: Store<'_>, (queue, message, timeout): (u32, WasmList<u8>, Option<u64>)| {
             let (state, message) = (store.data(), message.as_le_slice(&store));
-            let put = raw_queue(state, &queue)?.put(state.hands.who(), message, until(timeout));
+            let put = raw_queue(state, queue)?.put(state.hands.who(), message, until(timeout));
             Ok((put.map_err(types::PutError::from),))
         },
     )?;
-    linker.func_wrap(
-        "[method]queue.get",
-        |store: Store<'_>, (queue, timeout): (Resource<Queue>, Option<u64>)| {
-            let (state, mut message) = (store.data(), Vec::new());
-            let got = raw_queue(state, &queue)?.get(state.hands.who(), &mut message, until(timeout));
-            Ok((got.map(|()| message).map_err(types::GetError::from),))
-        },
-    )?;
-    linker.func_wrap("[method]queue.close", |store: Store<'_>, (queue,): (Resource<Queue>,)| {
-        raw_queue(store.data(), &queue)?.close();
+    linker.func_wrap("get", |store: Store<'_>, (queue, timeout): (u32, Option<u64>)| {
+        let (state, mut message) = (store.data(), Vec::new());
+        let got = raw_queue(state, queue)?.get(state.hands.who(), &mut message, until(timeout));
+        Ok((got.map(|()| message).map_err(types::GetError::from),))
+    })?;
+    linker.func_wrap("close", |store: Store<'_>, (queue,): (u32,)| {
+        raw_queue(store.data(), queue)?.close();
         Ok(())
     })?;
-    linker.func_wrap("[method]queue.length", |store: Store<'_>, (queue,): (Resource<Queue>,)| {
-        Ok((raw_queue(store.data(), &queue)?.length(),))
+    linker.func_wrap("length", |store: Store<'_>, (queue,): (u32,)| {
+        Ok((raw_queue(store.data(), queue)?.length(),))
     })?;
-    linker.func_wrap("[method]queue.capacity", |store: Store<'_>, (queue,): (Resource<Queue>,)| {
-        Ok((raw_queue(store.data(), &queue)?.bounds().messages,))
+    linker.func_wrap("capacity", |store: Store<'_>, (queue,): (u32,)| {
+        Ok((raw_queue(store.data(), queue)?.bounds().messages,))
     })
 }
 
@@ -82,10 +78,11 @@ fn add_pipes(linker: &mut LinkerInstance<'_, State>) -> wasmtime::Result<()> {
     )
 }
 
-fn raw_queue<'a>(state: &'a State, queue: &Resource<Queue>) -> wasmtime::Result<&'a RawQueue> {
-    match state.hands.thing(place(queue)) {
-        Thing::Queue(queue) => Ok(queue),
-        other => Err(other.stranger()),
+/// The queue of a number, which may be any: a guest has made it up if it has opened none.
+fn raw_queue(state: &State, queue: u32) -> wasmtime::Result<&RawQueue> {
+    match state.hands.shares().thing(queue) {
+        Some(Thing::Queue(queue)) => Ok(queue),
+        _ => bail!("{queue} is the number of no queue"),
     }
 }
 
