@@ -8,6 +8,14 @@ use core::fmt;
 use crate::pool::wasmpool::pool::types;
 
 /// Why something shared cannot be opened.
+///
+/// ```no_run
+/// use wasmpool_guest::{OpenError, Value};
+///
+/// if let Err(OpenError::Unknown(name)) = Value::<i64>::open("total") {
+///     println!("`{name}` is not shared here");
+/// }
+/// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum OpenError {
@@ -22,6 +30,16 @@ pub enum OpenError {
 }
 
 /// The time to wait was over.
+///
+/// ```no_run
+/// use std::time::Duration;
+///
+/// let lock = wasmpool_guest::Lock::open("lock")?;
+/// if let Err(late) = lock.lock_timeout(Duration::from_millis(100)) {
+///     println!("worker {:?} has it", late.holder);
+/// }
+/// # Ok::<(), wasmpool_guest::OpenError>(())
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct TimedOut {
     /// Which worker holds the lock that was waited for, if it is one and somebody does. 1 is the host.
@@ -29,6 +47,16 @@ pub struct TimedOut {
 }
 
 /// Why a message was not put.
+///
+/// ```no_run
+/// use wasmpool_guest::{PutError, Queue};
+///
+/// let queue = Queue::<u64>::open("numbers")?;
+/// if queue.put(&7) == Err(PutError::Closed) {
+///     println!("nobody wants more");
+/// }
+/// # Ok::<(), wasmpool_guest::OpenError>(())
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum PutError {

@@ -58,6 +58,11 @@ static MAPPED: Mapped = Mapped(RefCell::new(Vec::new()));
 impl SharedMemory {
     /// Puts the segment that the pool shares under this name into the memory of this instance, for as long as that lasts.
     ///
+    /// ```no_run
+    /// let memory = wasmpool_guest::SharedMemory::open("samples")?;
+    /// # Ok::<(), wasmpool_guest::OpenError>(())
+    /// ```
+    ///
     /// # Errors
     /// If there is none, or no room for it.
     pub fn open(name: &str) -> Result<Self, OpenError> {
@@ -83,21 +88,47 @@ impl SharedMemory {
     }
 
     /// Its length in bytes.
+    ///
+    /// ```no_run
+    /// let memory = wasmpool_guest::SharedMemory::open("samples")?;
+    /// println!("{} bytes", memory.len());
+    /// # Ok::<(), wasmpool_guest::OpenError>(())
+    /// ```
     pub fn len(&self) -> usize {
         self.length
     }
 
     /// Never: a segment has at least one byte.
+    ///
+    /// ```no_run
+    /// let memory = wasmpool_guest::SharedMemory::open("samples")?;
+    /// assert!(!memory.is_empty());
+    /// # Ok::<(), wasmpool_guest::OpenError>(())
+    /// ```
     pub fn is_empty(&self) -> bool {
         self.length == 0
     }
 
     /// Whether what is written here is seen by others, and what they write here.
+    ///
+    /// ```no_run
+    /// let memory = wasmpool_guest::SharedMemory::open("samples")?;
+    /// if memory.is_writable() {
+    ///     memory.write(0, b"x");
+    /// }
+    /// # Ok::<(), wasmpool_guest::OpenError>(())
+    /// ```
     pub fn is_writable(&self) -> bool {
         self.is_writable
     }
 
     /// All of it; none if it is for reading and writing, and may change at any time.
+    ///
+    /// ```no_run
+    /// let memory = wasmpool_guest::SharedMemory::open("samples")?;
+    /// let sum: u64 = memory.as_slice().unwrap_or_default().iter().map(|byte| u64::from(*byte)).sum();
+    /// # Ok::<(), wasmpool_guest::OpenError>(())
+    /// ```
     pub fn as_slice(&self) -> Option<&'static [u8]> {
         if self.is_writable {
             return None;
@@ -108,6 +139,12 @@ impl SharedMemory {
     }
 
     /// As [`SharedMemory::as_slice`], as numbers: as many whole ones as there are.
+    ///
+    /// ```no_run
+    /// let memory = wasmpool_guest::SharedMemory::open("samples")?;
+    /// let sum: f64 = memory.as_slice_of::<f64>().unwrap_or_default().iter().sum();
+    /// # Ok::<(), wasmpool_guest::OpenError>(())
+    /// ```
     pub fn as_slice_of<T: Numeric>(&self) -> Option<&'static [T]> {
         let bytes = self.as_slice()?;
         // SAFETY: any bytes are a number, and a segment begins at a page, which is aligned for all of them.
@@ -115,6 +152,13 @@ impl SharedMemory {
     }
 
     /// Copies what is there from byte `at` on. What others write meanwhile is there, or not yet, or in part.
+    ///
+    /// ```no_run
+    /// let memory = wasmpool_guest::SharedMemory::open("samples")?;
+    /// let mut first = [0; 8];
+    /// memory.read(0, &mut first);
+    /// # Ok::<(), wasmpool_guest::OpenError>(())
+    /// ```
     ///
     /// # Panics
     /// If there are fewer bytes behind `at`.
@@ -127,6 +171,12 @@ impl SharedMemory {
     }
 
     /// Copies to where byte `at` is. Where it is not for writing, nobody else sees it.
+    ///
+    /// ```no_run
+    /// let memory = wasmpool_guest::SharedMemory::open("samples")?;
+    /// memory.write(memory.len() - 3, b"end");
+    /// # Ok::<(), wasmpool_guest::OpenError>(())
+    /// ```
     ///
     /// # Panics
     /// If there are fewer bytes behind `at`, or this is not writable.
@@ -141,6 +191,12 @@ impl SharedMemory {
 
     /// The number at place `index`, counted in numbers of this type.
     ///
+    /// ```no_run
+    /// let memory = wasmpool_guest::SharedMemory::open("samples")?;
+    /// let third: f64 = memory.load(2);
+    /// # Ok::<(), wasmpool_guest::OpenError>(())
+    /// ```
+    ///
     /// # Panics
     /// If there is none.
     pub fn load<T: Numeric>(&self, index: usize) -> T {
@@ -150,6 +206,12 @@ impl SharedMemory {
     }
 
     /// Puts a number at place `index`, counted in numbers of this type.
+    ///
+    /// ```no_run
+    /// let memory = wasmpool_guest::SharedMemory::open("samples")?;
+    /// memory.store(2, 0.5_f64);
+    /// # Ok::<(), wasmpool_guest::OpenError>(())
+    /// ```
     ///
     /// # Panics
     /// If there is no such place, or this is not writable.
@@ -161,6 +223,12 @@ impl SharedMemory {
     }
 
     /// Where all of it is: for who knows that nobody writes while he reads.
+    ///
+    /// ```no_run
+    /// let memory = wasmpool_guest::SharedMemory::open("samples")?;
+    /// let start = memory.as_ptr();
+    /// # Ok::<(), wasmpool_guest::OpenError>(())
+    /// ```
     pub fn as_ptr(&self) -> *mut u8 {
         self.start
     }

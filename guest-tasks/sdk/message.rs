@@ -14,6 +14,14 @@ use alloc::vec::Vec;
 /// | tuples of up to four | one after the other |
 ///
 /// A whole message that is a `String` or a `Vec<u8>` is its bytes and nothing else.
+///
+/// ```
+/// use wasmpool_guest::Message;
+///
+/// let bytes = (7_u16, Some(true)).encode();
+/// assert_eq!(bytes, [7, 0, 1, 1]);
+/// assert_eq!(<(u16, Option<bool>)>::decode(&bytes), Some((7, Some(true))));
+/// ```
 pub trait Message: Sized {
     /// Puts its bytes behind those that are there.
     fn put(&self, bytes: &mut Vec<u8>);

@@ -5,6 +5,14 @@ use alloc::vec::Vec;
 use crate::pool::wasmpool::pool::types;
 
 /// A type of shared numbers: `i32`, `u32`, `i64`, `u64`, `f32` or `f64`.
+///
+/// ```
+/// use wasmpool_guest::{Numeric, OpenError, Value};
+///
+/// fn number<T: Numeric>(name: &str) -> Result<T, OpenError> {
+///     Ok(Value::<T>::open(name)?.get())
+/// }
+/// ```
 pub trait Numeric: Copy + sealed::Bits {}
 
 pub(crate) mod sealed {

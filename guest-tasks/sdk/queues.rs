@@ -52,11 +52,24 @@ pub struct PipeEnd<M> {
 }
 
 /// The messages of a queue as they come, up to its end.
+///
+/// ```no_run
+/// let queue = wasmpool_guest::Queue::<u64>::open("numbers")?;
+/// for number in &queue {
+///     println!("{number}");
+/// }
+/// # Ok::<(), wasmpool_guest::OpenError>(())
+/// ```
 #[derive(Debug)]
 pub struct Messages<'a, M>(&'a Queue<M>);
 
 impl<M: Message> Queue<M> {
     /// Opens the queue that the pool shares under this name.
+    ///
+    /// ```no_run
+    /// let queue = wasmpool_guest::Queue::<u64>::open("numbers")?;
+    /// # Ok::<(), wasmpool_guest::OpenError>(())
+    /// ```
     ///
     /// # Errors
     /// If there is none.
@@ -67,6 +80,12 @@ impl<M: Message> Queue<M> {
 
     /// Waits for a place, and puts a message there.
     ///
+    /// ```no_run
+    /// let queue = wasmpool_guest::Queue::<u64>::open("numbers")?;
+    /// queue.put(&7)?;
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    ///
     /// # Errors
     /// If the queue is closed, or the message is longer than any may be.
     pub fn put(&self, message: &M) -> Result<(), PutError> {
@@ -74,6 +93,14 @@ impl<M: Message> Queue<M> {
     }
 
     /// As [`Queue::put`], for so long at most.
+    ///
+    /// ```no_run
+    /// use std::time::Duration;
+    ///
+    /// let queue = wasmpool_guest::Queue::<u64>::open("numbers")?;
+    /// queue.put_timeout(&7, Duration::from_secs(1))?;
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     ///
     /// # Errors
     /// As [`Queue::put`], and if there is no place until the time is over.
@@ -83,6 +110,14 @@ impl<M: Message> Queue<M> {
 
     /// Waits for a message, and takes it out; none: the queue is closed, and nothing is left in it.
     ///
+    /// ```no_run
+    /// let queue = wasmpool_guest::Queue::<u64>::open("numbers")?;
+    /// while let Some(number) = queue.get() {
+    ///     println!("{number}");
+    /// }
+    /// # Ok::<(), wasmpool_guest::OpenError>(())
+    /// ```
+    ///
     /// # Panics
     /// If somebody has put something else.
     pub fn get(&self) -> Option<M> {
@@ -90,6 +125,14 @@ impl<M: Message> Queue<M> {
     }
 
     /// As [`Queue::get`], for so long at most.
+    ///
+    /// ```no_run
+    /// use std::time::Duration;
+    ///
+    /// let queue = wasmpool_guest::Queue::<u64>::open("numbers")?;
+    /// let number = queue.get_timeout(Duration::from_secs(1))?;
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     ///
     /// # Errors
     /// If there is no message until the time is over.
@@ -101,6 +144,12 @@ impl<M: Message> Queue<M> {
     }
 
     /// The messages as they come, until the queue is closed and empty.
+    ///
+    /// ```no_run
+    /// let queue = wasmpool_guest::Queue::<u64>::open("numbers")?;
+    /// let sum: u64 = queue.iter().sum();
+    /// # Ok::<(), wasmpool_guest::OpenError>(())
+    /// ```
     pub fn iter(&self) -> Messages<'_, M> {
         Messages(self)
     }
@@ -108,21 +157,48 @@ impl<M: Message> Queue<M> {
 
 impl<M> Queue<M> {
     /// Lets nothing be put any more. What is in it can still be taken.
+    ///
+    /// ```no_run
+    /// let queue = wasmpool_guest::Queue::<u64>::open("numbers")?;
+    /// queue.put(&7)?;
+    /// queue.close();
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn close(&self) {
         queues::close(self.number);
     }
 
     /// How many messages are in it.
+    ///
+    /// ```no_run
+    /// let queue = wasmpool_guest::Queue::<u64>::open("numbers")?;
+    /// println!("{} of {}", queue.len(), queue.capacity());
+    /// # Ok::<(), wasmpool_guest::OpenError>(())
+    /// ```
     pub fn len(&self) -> usize {
         queues::length(self.number) as usize
     }
 
     /// Whether there are none.
+    ///
+    /// ```no_run
+    /// let queue = wasmpool_guest::Queue::<u64>::open("numbers")?;
+    /// if queue.is_empty() {
+    ///     println!("there is time for something else");
+    /// }
+    /// # Ok::<(), wasmpool_guest::OpenError>(())
+    /// ```
     pub fn is_empty(&self) -> bool {
         self.len() == 0
     }
 
     /// How many there can be.
+    ///
+    /// ```no_run
+    /// let queue = wasmpool_guest::Queue::<u64>::open("numbers")?;
+    /// assert!(queue.len() <= queue.capacity());
+    /// # Ok::<(), wasmpool_guest::OpenError>(())
+    /// ```
     pub fn capacity(&self) -> usize {
         queues::capacity(self.number) as usize
     }
@@ -130,6 +206,11 @@ impl<M> Queue<M> {
 
 impl<M: Message> PipeEnd<M> {
     /// Opens the end of a pipe that the pool shares under this name.
+    ///
+    /// ```no_run
+    /// let end = wasmpool_guest::PipeEnd::<u64>::open("end")?;
+    /// # Ok::<(), wasmpool_guest::OpenError>(())
+    /// ```
     ///
     /// # Errors
     /// If there is none, or it has or had another user.
@@ -140,6 +221,12 @@ impl<M: Message> PipeEnd<M> {
 
     /// Waits for a place, and sends a message.
     ///
+    /// ```no_run
+    /// let end = wasmpool_guest::PipeEnd::<u64>::open("end")?;
+    /// end.send(&7)?;
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    ///
     /// # Errors
     /// If the other end is closed, or the message is longer than any may be.
     pub fn send(&self, message: &M) -> Result<(), PutError> {
@@ -147,6 +234,14 @@ impl<M: Message> PipeEnd<M> {
     }
 
     /// As [`PipeEnd::send`], for so long at most.
+    ///
+    /// ```no_run
+    /// use std::time::Duration;
+    ///
+    /// let end = wasmpool_guest::PipeEnd::<u64>::open("end")?;
+    /// end.send_timeout(&7, Duration::from_secs(1))?;
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     ///
     /// # Errors
     /// As [`PipeEnd::send`], and if there is no place until the time is over.
@@ -156,6 +251,14 @@ impl<M: Message> PipeEnd<M> {
 
     /// Waits for a message; none: the other end is closed, and everything that was sent there has been received.
     ///
+    /// ```no_run
+    /// let end = wasmpool_guest::PipeEnd::<u64>::open("end")?;
+    /// while let Some(number) = end.recv() {
+    ///     end.send(&(number + 1))?;
+    /// }
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    ///
     /// # Panics
     /// If something else was sent.
     pub fn recv(&self) -> Option<M> {
@@ -163,6 +266,14 @@ impl<M: Message> PipeEnd<M> {
     }
 
     /// As [`PipeEnd::recv`], for so long at most.
+    ///
+    /// ```no_run
+    /// use std::time::Duration;
+    ///
+    /// let end = wasmpool_guest::PipeEnd::<u64>::open("end")?;
+    /// let answer = end.recv_timeout(Duration::from_secs(1))?;
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     ///
     /// # Errors
     /// If there is no message until the time is over.

@@ -66,11 +66,25 @@ pub struct Array<T> {
 pub struct Lock(values::Lock);
 
 /// A lock that is held until this is dropped.
+///
+/// ```no_run
+/// let lock = wasmpool_guest::Lock::open("lock")?;
+/// {
+///     let _guard = lock.lock();
+///     // Nobody else is here.
+/// }
+/// # Ok::<(), wasmpool_guest::OpenError>(())
+/// ```
 #[must_use = "the lock is given back when this is dropped"]
 pub struct LockGuard(values::LockGuard);
 
 impl<T: Numeric> Value<T> {
     /// Opens the number that the pool shares under this name.
+    ///
+    /// ```no_run
+    /// let total = wasmpool_guest::Value::<i64>::open("total")?;
+    /// # Ok::<(), wasmpool_guest::OpenError>(())
+    /// ```
     ///
     /// # Errors
     /// If there is none, or it is of another type.
@@ -80,16 +94,36 @@ impl<T: Numeric> Value<T> {
     }
 
     /// The number as it is now.
+    ///
+    /// ```no_run
+    /// let total = wasmpool_guest::Value::<i64>::open("total")?;
+    /// println!("{} so far", total.get());
+    /// # Ok::<(), wasmpool_guest::OpenError>(())
+    /// ```
     pub fn get(&self) -> T {
         T::of_bits(self.handle.get())
     }
 
     /// Adds to it, and returns what it was before. An integer wraps around. Waits for who has it locked.
+    ///
+    /// ```no_run
+    /// let total = wasmpool_guest::Value::<i64>::open("total")?;
+    /// let before = total.add(1);
+    /// # Ok::<(), wasmpool_guest::OpenError>(())
+    /// ```
     pub fn add(&self, delta: T) -> T {
         T::of_bits(self.handle.add(delta.bits(), None).expect(NO_END))
     }
 
     /// As [`Value::add`], for so long at most.
+    ///
+    /// ```no_run
+    /// use std::time::Duration;
+    ///
+    /// let total = wasmpool_guest::Value::<i64>::open("total")?;
+    /// total.add_timeout(1, Duration::from_secs(1))?;
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     ///
     /// # Errors
     /// If somebody has it locked until the time is over.
@@ -98,11 +132,28 @@ impl<T: Numeric> Value<T> {
     }
 
     /// Makes of it what `change` makes of it, while nobody else can change it.
+    ///
+    /// ```no_run
+    /// let total = wasmpool_guest::Value::<i64>::open("total")?;
+    /// let is_enough = total.with_lock(|total| {
+    ///     *total = (*total).min(100);
+    ///     *total == 100
+    /// });
+    /// # Ok::<(), wasmpool_guest::OpenError>(())
+    /// ```
     pub fn with_lock<R>(&self, change: impl FnOnce(&mut T) -> R) -> R {
         Self::changed(&self.handle.lock(None).expect(NO_END), change)
     }
 
     /// As [`Value::with_lock`], waiting for so long at most.
+    ///
+    /// ```no_run
+    /// use std::time::Duration;
+    ///
+    /// let total = wasmpool_guest::Value::<i64>::open("total")?;
+    /// total.with_lock_timeout(Duration::from_secs(1), |total| *total = 0)?;
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     ///
     /// # Errors
     /// If somebody has it locked until the time is over.
@@ -125,6 +176,11 @@ impl<T: Numeric> Value<T> {
 impl<T: Numeric> Array<T> {
     /// Opens the numbers that the pool shares under this name.
     ///
+    /// ```no_run
+    /// let sums = wasmpool_guest::Array::<f64>::open("sums")?;
+    /// # Ok::<(), wasmpool_guest::OpenError>(())
+    /// ```
+    ///
     /// # Errors
     /// If there are none, or they are of another type.
     pub fn open(name: &str) -> Result<Self, OpenError> {
@@ -133,26 +189,58 @@ impl<T: Numeric> Array<T> {
     }
 
     /// How many there are.
+    ///
+    /// ```no_run
+    /// let sums = wasmpool_guest::Array::<f64>::open("sums")?;
+    /// println!("{} sums", sums.len());
+    /// # Ok::<(), wasmpool_guest::OpenError>(())
+    /// ```
     pub fn len(&self) -> usize {
         self.handle.length() as usize
     }
 
     /// Whether there are none.
+    ///
+    /// ```no_run
+    /// let sums = wasmpool_guest::Array::<f64>::open("sums")?;
+    /// assert!(!sums.is_empty());
+    /// # Ok::<(), wasmpool_guest::OpenError>(())
+    /// ```
     pub fn is_empty(&self) -> bool {
         self.len() == 0
     }
 
     /// All of them, as they were at one moment.
+    ///
+    /// ```no_run
+    /// let sums = wasmpool_guest::Array::<f64>::open("sums")?;
+    /// let total: f64 = sums.to_vec().iter().sum();
+    /// # Ok::<(), wasmpool_guest::OpenError>(())
+    /// ```
     pub fn to_vec(&self) -> Vec<T> {
         number::from_bytes(&self.handle.read())
     }
 
     /// Makes of them what `change` makes of them, while nobody else can change them.
+    ///
+    /// ```no_run
+    /// let sums = wasmpool_guest::Array::<f64>::open("sums")?;
+    /// sums.with_lock(|sums| sums[0] += 0.5);
+    /// # Ok::<(), wasmpool_guest::OpenError>(())
+    /// ```
     pub fn with_lock<R>(&self, change: impl FnOnce(&mut [T]) -> R) -> R {
         Self::changed(&self.handle.lock(None).expect(NO_END), change)
     }
 
     /// As [`Array::with_lock`], waiting for so long at most.
+    ///
+    /// ```no_run
+    /// use std::time::Duration;
+    ///
+    /// let sums = wasmpool_guest::Array::<f64>::open("sums")?;
+    /// sums.with_lock_timeout(Duration::from_secs(1), |sums| sums.fill(0.0))?;
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     ///
     /// # Errors
     /// If somebody has them locked until the time is over.
@@ -175,6 +263,11 @@ impl<T: Numeric> Array<T> {
 impl Lock {
     /// Opens the lock that the pool shares under this name.
     ///
+    /// ```no_run
+    /// let lock = wasmpool_guest::Lock::open("lock")?;
+    /// # Ok::<(), wasmpool_guest::OpenError>(())
+    /// ```
+    ///
     /// # Errors
     /// If there is none.
     pub fn open(name: &str) -> Result<Self, OpenError> {
@@ -182,11 +275,29 @@ impl Lock {
     }
 
     /// Waits until it is free, and holds it then. Whoever holds it already waits for himself, which traps.
+    ///
+    /// ```no_run
+    /// let lock = wasmpool_guest::Lock::open("lock")?;
+    /// let guard = lock.lock();
+    /// // What the lock protects is changed here.
+    /// drop(guard);
+    /// # Ok::<(), wasmpool_guest::OpenError>(())
+    /// ```
     pub fn lock(&self) -> LockGuard {
         LockGuard(self.0.acquire(None).expect(NO_END))
     }
 
     /// As [`Lock::lock`], for so long at most.
+    ///
+    /// ```no_run
+    /// use std::time::Duration;
+    ///
+    /// let lock = wasmpool_guest::Lock::open("lock")?;
+    /// if let Err(late) = lock.lock_timeout(Duration::from_millis(100)) {
+    ///     println!("{late}");
+    /// }
+    /// # Ok::<(), wasmpool_guest::OpenError>(())
+    /// ```
     ///
     /// # Errors
     /// If somebody else holds it until the time is over.
@@ -197,6 +308,14 @@ impl Lock {
 
 impl LockGuard {
     /// Whether who held it before was killed, and may have left half done what it did.
+    ///
+    /// ```no_run
+    /// let lock = wasmpool_guest::Lock::open("lock")?;
+    /// if lock.lock().recovered() {
+    ///     println!("who had it was killed: look at everything");
+    /// }
+    /// # Ok::<(), wasmpool_guest::OpenError>(())
+    /// ```
     pub fn recovered(&self) -> bool {
         self.0.recovered()
     }
