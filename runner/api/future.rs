@@ -117,8 +117,8 @@ impl<R> Future<R> {
     /// ```no_run
     /// # let pool = wasmpool::Pool::new("primes.wasm")?;
     /// let call = pool.submit::<u64>("count-primes", (0_u64, 100_u64))?;
-    /// call.cancel();
-    /// assert!(call.cancelled() || call.result().is_ok());
+    /// let was_in_time = call.cancel();
+    /// assert_eq!(call.cancelled(), was_in_time);
     /// # Ok::<(), wasmpool::Error>(())
     /// ```
     #[must_use]

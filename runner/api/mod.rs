@@ -311,7 +311,9 @@ impl Pool {
     /// # let pool = wasmpool::Pool::new("primes.wasm")?;
     /// let call = pool.submit::<u64>("count-primes", (0_u64, 100_u64))?;
     /// pool.terminate();
-    /// assert!(call.exception().is_some() || call.result().is_ok());
+    /// if let Some(error) = call.exception() {
+    ///     eprintln!("{error}");
+    /// }
     /// # Ok::<(), wasmpool::Error>(())
     /// ```
     pub fn terminate(&self) {

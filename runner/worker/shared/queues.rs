@@ -1,6 +1,6 @@
 //! `wasmpool:pool/queues`: messages from guest to guest.
 
-use wasmtime::component::{LinkerInstance, Resource, ResourceType, WasmList, WasmStr};
+use wasmtime::component::{LinkerInstance, Resource, ResourceType, WasmList};
 use wasmtime::{StoreContextMut, bail};
 
 use super::types::{self, OpenError};
@@ -19,8 +19,7 @@ pub(super) fn add(linker: &mut LinkerInstance<'_, State>) -> wasmtime::Result<()
 }
 
 fn add_queues(linker: &mut LinkerInstance<'_, State>) -> wasmtime::Result<()> {
-    linker.func_wrap("open-queue", |store: Store<'_>, (name,): (WasmStr,)| {
-        let name = name.to_str(&store)?;
+    linker.func_wrap("open-queue", |store: Store<'_>, (name,): (String,)| {
         let found = store.data().hands.shares().find(&name, |thing| matches!(thing, Thing::Queue(_)));
         Ok((found.map(number),))
     })?;
